@@ -1,0 +1,6 @@
+//! Tensors, a dynamic computation graph and reverse traversal, with the Variable API of PyTorch 0.3.
+//!
+//! Reading goes forward: `tensor`, `cpu` and `gpu`, `graph`, `ops`, `engine`, `draw`, `python`.
+
+pub mod error;
+pub mod tensor;

@@ -1,0 +1,168 @@
+//! The element types of 0.3 and the two places where elements live.
+
+use crate::error::{Error, Result};
+use std::fmt;
+
+/// An element type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DType {
+    U8,
+    I8,
+    I16,
+    I32,
+    I64,
+    F32,
+    F64,
+}
+
+impl DType {
+    /// Every element type, smallest first.
+    pub const ALL: [DType; 7] =
+        [DType::U8, DType::I8, DType::I16, DType::I32, DType::I64, DType::F32, DType::F64];
+
+    /// Bytes of one element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            DType::U8 | DType::I8 => 1,
+            DType::I16 => 2,
+            DType::I32 | DType::F32 => 4,
+            DType::I64 | DType::F64 => 8,
+        }
+    }
+
+    /// Whether elements have a fraction.
+    pub const fn is_float(self) -> bool {
+        matches!(self, DType::F32 | DType::F64)
+    }
+
+    /// The first half of the class name in Python: `Float` of `FloatTensor`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DType::U8 => "Byte",
+            DType::I8 => "Char",
+            DType::I16 => "Short",
+            DType::I32 => "Int",
+            DType::I64 => "Long",
+            DType::F32 => "Float",
+            DType::F64 => "Double",
+        }
+    }
+}
+
+/// Where elements live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Device {
+    Cpu,
+    Gpu,
+}
+
+/// The Python name of the tensor class of `dtype` on `device`: `torch.FloatTensor`.
+pub fn class_name(dtype: DType, device: Device) -> String {
+    let place = match device {
+        Device::Cpu => "",
+        Device::Gpu => "cuda.",
+    };
+    format!("torch.{place}{}Tensor", dtype.name())
+}
+
+/// A Rust type that is an element type.
+///
+/// Conversions follow 0.3: float to integer truncates toward zero, integers wrap.
+pub trait Element: Copy + Send + Sync + PartialOrd + Default + fmt::Debug + 'static {
+    /// Which element type this is.
+    const DTYPE: DType;
+    /// The number one.
+    const ONE: Self;
+    /// From a double, truncating and wrapping as C does where C is defined.
+    fn from_f64(v: f64) -> Self;
+    /// From a long, wrapping.
+    fn from_i64(v: i64) -> Self;
+    /// To a double.
+    fn to_f64(self) -> f64;
+    /// To a long, truncating toward zero.
+    fn to_i64(self) -> i64;
+}
+
+macro_rules! integer {
+    ($($t:ident $d:ident),*) => {$(
+        impl Element for $t {
+            const DTYPE: DType = DType::$d;
+            const ONE: Self = 1;
+            #[inline(always)]
+            fn from_f64(v: f64) -> Self { v as i64 as $t }
+            #[inline(always)]
+            fn from_i64(v: i64) -> Self { v as $t }
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            fn to_i64(self) -> i64 { self as i64 }
+        }
+    )*};
+}
+
+macro_rules! float {
+    ($($t:ident $d:ident),*) => {$(
+        impl Element for $t {
+            const DTYPE: DType = DType::$d;
+            const ONE: Self = 1.0;
+            #[inline(always)]
+            fn from_f64(v: f64) -> Self { v as $t }
+            #[inline(always)]
+            fn from_i64(v: i64) -> Self { v as $t }
+            #[inline(always)]
+            fn to_f64(self) -> f64 { self as f64 }
+            #[inline(always)]
+            fn to_i64(self) -> i64 { self as i64 }
+        }
+    )*};
+}
+
+integer!(u8 U8, i8 I8, i16 I16, i32 I32, i64 I64);
+float!(f32 F32, f64 F64);
+
+/// Runs `$body` with `$t` standing for the Rust type of `$dtype`.
+///
+/// `dispatch!(dtype, T => ...)` covers all types; `dispatch!(float dtype, "op", T => ...)` covers
+/// `f32` and `f64` and fails with a `TypeError` that names the op on others.
+#[macro_export]
+macro_rules! dispatch {
+    (float $dtype:expr, $op:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::tensor::DType::F32 => { type $t = f32; $body }
+            $crate::tensor::DType::F64 => { type $t = f64; $body }
+            other => return Err($crate::tensor::dtype::not_float($op, other)),
+        }
+    };
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::tensor::DType::U8 => { type $t = u8; $body }
+            $crate::tensor::DType::I8 => { type $t = i8; $body }
+            $crate::tensor::DType::I16 => { type $t = i16; $body }
+            $crate::tensor::DType::I32 => { type $t = i32; $body }
+            $crate::tensor::DType::I64 => { type $t = i64; $body }
+            $crate::tensor::DType::F32 => { type $t = f32; $body }
+            $crate::tensor::DType::F64 => { type $t = f64; $body }
+        }
+    };
+}
+
+/// The error for a float-only op on an integer class.
+pub fn not_float(op: &str, dtype: DType) -> Error {
+    Error::Type(format!(
+        "{op}: torch.{}Tensor does not implement it (only FloatTensor and DoubleTensor do); convert with .float() first",
+        dtype.name()
+    ))
+}
+
+/// Fails unless both element types are the same (0.3 has no promotion).
+pub fn same(op: &str, a: (DType, Device), b: (DType, Device)) -> Result<()> {
+    if a == b {
+        return Ok(());
+    }
+    let (left, right) = (class_name(a.0, a.1), class_name(b.0, b.1));
+    Err(Error::Type(format!(
+        "{op}: both operands must be of one class; got {left} and {right}; convert one with .type_as(other)"
+    )))
+}

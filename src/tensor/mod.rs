@@ -1,0 +1,7 @@
+//! Data: element types, geometry and memory. Knows nothing of gradients.
+
+pub mod dims;
+pub mod dtype;
+
+pub use dims::{Dims, MAX_DIMS, sizes_text};
+pub use dtype::{DType, Device, Element};
