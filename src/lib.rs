@@ -4,3 +4,7 @@
 
 pub mod error;
 pub mod tensor;
+pub mod cpu;
+pub mod graph;
+pub mod ops;
+pub mod engine;

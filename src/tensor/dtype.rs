@@ -83,6 +83,20 @@ pub trait Element: Copy + Send + Sync + PartialOrd + Default + fmt::Debug + 'sta
     fn to_f64(self) -> f64;
     /// To a long, truncating toward zero.
     fn to_i64(self) -> i64;
+    /// Sum; integers wrap (T-7).
+    fn plus(self, other: Self) -> Self;
+    /// Difference; integers wrap.
+    fn minus(self, other: Self) -> Self;
+    /// Product; integers wrap.
+    fn times(self, other: Self) -> Self;
+    /// Quotient; integers truncate toward zero and give 0 for a zero divisor, which is refused before.
+    fn over(self, other: Self) -> Self;
+    /// Remainder with the divisor's sign (T-7); as [`Element::over`] for zero.
+    fn modulo(self, other: Self) -> Self;
+    /// Absolute value; integers wrap.
+    fn magnitude(self) -> Self;
+    /// Whether this is not a number.
+    fn is_nan(self) -> bool;
 }
 
 macro_rules! integer {
@@ -98,6 +112,33 @@ macro_rules! integer {
             fn to_f64(self) -> f64 { self as f64 }
             #[inline(always)]
             fn to_i64(self) -> i64 { self as i64 }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self { self.wrapping_sub(other) }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
+            #[inline(always)]
+            fn over(self, other: Self) -> Self {
+                if other == 0 { 0 } else { self.wrapping_div(other) }
+            }
+            #[inline(always)]
+            fn modulo(self, other: Self) -> Self {
+                if other == 0 {
+                    return 0;
+                }
+                let r = self.wrapping_rem(other);
+                #[allow(unused_comparisons, reason = "u8 has no negative values")]
+                let turn = r != 0 && ((r < 0) != (other < 0));
+                if turn { r.wrapping_add(other) } else { r }
+            }
+            #[inline(always)]
+            fn magnitude(self) -> Self {
+                #[allow(unused_comparisons, reason = "u8 has no negative values")]
+                if self < 0 { (0 as $t).wrapping_sub(self) } else { self }
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool { false }
         }
     )*};
 }
@@ -115,6 +156,20 @@ macro_rules! float {
             fn to_f64(self) -> f64 { self as f64 }
             #[inline(always)]
             fn to_i64(self) -> i64 { self as i64 }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self + other }
+            #[inline(always)]
+            fn minus(self, other: Self) -> Self { self - other }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self * other }
+            #[inline(always)]
+            fn over(self, other: Self) -> Self { self / other }
+            #[inline(always)]
+            fn modulo(self, other: Self) -> Self { self - other * (self / other).floor() }
+            #[inline(always)]
+            fn magnitude(self) -> Self { self.abs() }
+            #[inline(always)]
+            fn is_nan(self) -> bool { self != self }
         }
     )*};
 }

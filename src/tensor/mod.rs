@@ -1,7 +1,17 @@
 //! Data: element types, geometry and memory. Knows nothing of gradients.
 
+pub mod alloc;
 pub mod dims;
 pub mod dtype;
+pub mod held;
+pub mod scalar;
+pub mod storage;
+pub mod value;
+pub mod view;
 
 pub use dims::{Dims, MAX_DIMS, sizes_text};
-pub use dtype::{DType, Device, Element};
+pub use dtype::{DType, Device, Element, class_name};
+pub use held::Held;
+pub use scalar::Scalar;
+pub use value::{FromValue, Value};
+pub use storage::{Layout, Tensor};

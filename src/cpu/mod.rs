@@ -1,0 +1,10 @@
+//! The CPU machine: loops over strided elements, SIMD chosen at run time, threads. Knows no ops.
+
+pub mod fold;
+pub mod index;
+pub mod map;
+pub mod math;
+pub mod plan;
+pub mod pool;
+pub mod product;
+pub mod rows;

@@ -1,0 +1,90 @@
+//! Kernels that need a whole line at once: softmax and its gradient.
+
+use super::fold::Lines;
+use super::map::Start;
+use super::math::Math;
+use crate::tensor::{Element, Tensor};
+
+/// y = softmax of x along `dim`, or its logarithm. Sums are in double.
+pub fn softmax<T: Element + Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
+    let (from, to) = (Start::<T>::of(x), Start::<T>::of(y));
+    let lines = Lines::new(x, dim, y.strides());
+    let step = y.strides()[dim] as isize;
+    let arch = pulp::Arch::new();
+    lines.for_each(|_, offset, out| {
+        let (from, to) = (from, to);
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                // SAFETY: `k < len` along a line of each geometry.
+                let at = |k: usize| unsafe { from.0.offset(offset + k as isize * lines.step).read() };
+                let put = |k: usize, v: T| unsafe { to.0.offset(out + k as isize * step).write(v) };
+                let mut top = at(0);
+                for k in 1..lines.len {
+                    let v = at(k);
+                    top = if v > top { v } else { top };
+                }
+                let mut sum = 0.0f64;
+                for k in 0..lines.len {
+                    let e = Math::exp(at(k).minus(top));
+                    sum += e.to_f64();
+                    if !log {
+                        put(k, e);
+                    }
+                }
+                if log {
+                    let shift = T::from_f64(sum.ln()).plus(top);
+                    for k in 0..lines.len {
+                        put(k, at(k).minus(shift));
+                    }
+                } else {
+                    let scale = 1.0 / sum;
+                    for k in 0..lines.len {
+                        // SAFETY: written in the loop above.
+                        let e = unsafe { to.0.offset(out + k as isize * step).read() };
+                        put(k, T::from_f64(e.to_f64() * scale));
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// The gradient of [`softmax`] at its result `y`: y (g - sum g y), or g - exp(y) sum g for the
+/// logarithm.
+pub fn softmax_grad<T: Element + Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out: &Tensor) {
+    let (gs, ys, to) = (Start::<T>::of(g), Start::<T>::of(y), Start::<T>::of(out));
+    let lines = Lines::new(g, dim, y.strides());
+    let outs = Lines::new(g, dim, out.strides());
+    let (ystep, ostep) = (y.strides()[dim] as isize, out.strides()[dim] as isize);
+    let arch = pulp::Arch::new();
+    lines.for_each(|line, goff, yoff| {
+        let (gs, ys, to) = (gs, ys, to);
+        let ooff = outs.place(line);
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                // SAFETY: `k < len` along a line of each geometry.
+                let (g, y) = unsafe {
+                    (
+                        |k: usize| gs.0.offset(goff + k as isize * lines.step).read(),
+                        |k: usize| ys.0.offset(yoff + k as isize * ystep).read(),
+                    )
+                };
+                let mut sum = 0.0f64;
+                for k in 0..lines.len {
+                    sum += if log { g(k).to_f64() } else { g(k).to_f64() * y(k).to_f64() };
+                }
+                for k in 0..lines.len {
+                    let v = if log {
+                        T::from_f64(g(k).to_f64() - Math::exp(y(k)).to_f64() * sum)
+                    } else {
+                        T::from_f64(y(k).to_f64() * (g(k).to_f64() - sum))
+                    };
+                    // SAFETY: as above.
+                    unsafe { to.0.offset(ooff + k as isize * ostep).write(v) };
+                }
+            },
+        );
+    });
+}

@@ -1,0 +1,106 @@
+//! Adding gradients up: on the way, and into `.grad`.
+
+use crate::error::Result;
+use crate::fail;
+use crate::graph::variable::WeakVariable;
+use crate::graph::{Input, Var, Variable, with_recording};
+use crate::ops::apply::run_into;
+use crate::ops::{arith, copy};
+use crate::tensor::{class_name, sizes_text};
+
+/// `old + new`: in place when nobody else can see `old` and no history is kept.
+pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
+    if !recorded && old.tensor.is_unique() && old.tensor.sizes() == new.tensor.sizes() {
+        run_into(&arith::add::OP, &[old.input(), new.input()], &[], &old.tensor)?;
+        return Ok(old);
+    }
+    with_recording(recorded, || arith::add(&old, &new))
+}
+
+/// Adds `gradient` into the leaf's `.grad`.
+///
+/// # Errors
+/// `RuntimeError` when the leaf was changed in place or is no leaf any more.
+pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<()> {
+    if !leaf.is_leaf() {
+        fail!(
+            Runtime,
+            "AccumulateGrad: a leaf Variable has been moved into the graph interior by an in-place operation; change its .data instead"
+        );
+    }
+    let tensor = leaf.tensor();
+    if tensor.version() != 0 {
+        fail!(
+            Runtime,
+            "AccumulateGrad: a leaf variable was used in an inplace operation ({} of them); change its .data instead",
+            tensor.version()
+        );
+    }
+    if !leaf.requires_grad() {
+        return Ok(());
+    }
+    if tensor.sizes() != gradient.sizes() || tensor.kind() != gradient.tensor.kind() {
+        fail!(
+            Runtime,
+            "AccumulateGrad: the gradient is a {} of size {}, but the leaf a {} of size {}",
+            class_name(gradient.tensor.dtype(), gradient.tensor.device()),
+            sizes_text(gradient.sizes()),
+            class_name(tensor.dtype(), tensor.device()),
+            sizes_text(tensor.sizes())
+        );
+    }
+    // Nobody holds the place of `.grad`: the leaf's name is gone, and with it every way to look.
+    let Some(slot) = leaf.live_grad_slot() else { return Ok(()) };
+    let old = slot.lock().clone();
+    let total = match old {
+        None => first(gradient, create_graph)?,
+        Some(old) if old.volatile() => {
+            let into = old.tensor();
+            run_into(&arith::add::OP, &[Input::plain(into.clone()), Input::plain(gradient.tensor)], &[], &into)?;
+            return Ok(());
+        }
+        Some(old) => {
+            let mut fresh = gradient;
+            if !create_graph {
+                fresh.history = None;
+            }
+            Variable::new(with_recording(true, || arith::add(&old.var()?, &fresh))?)
+        }
+    };
+    let before = slot.lock().replace(total);
+    drop(before);
+    Ok(())
+}
+
+/// The first gradient: a copy, so that `.grad` is nobody else's memory.
+fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
+    if create_graph {
+        return Ok(Variable::new(with_recording(true, || copy::clone(&gradient))?));
+    }
+    let own = gradient.tensor.is_unique() && gradient.tensor.is_contiguous();
+    let tensor = if own { gradient.tensor } else { copy::contiguous_copy(&gradient.tensor)? };
+    Ok(Variable::leaf(tensor, false, true))
+}
+
+/// Stores the gradients of outputs whose Variables asked for them.
+pub fn into_retained(retained: &[(u32, WeakVariable)], incoming: &[Option<Var>], create_graph: bool) -> Result<()> {
+    for (nr, variable) in retained {
+        let (Some(variable), Some(Some(gradient))) = (variable.upgrade(), incoming.get(*nr as usize)) else {
+            continue;
+        };
+        let slot = variable.grad_slot();
+        let old = slot.lock().clone();
+        let total = match old {
+            None if create_graph => Variable::new(with_recording(true, || copy::clone(gradient))?),
+            None => Variable::leaf(copy::contiguous_copy(&gradient.tensor)?, false, true),
+            Some(old) => {
+                let mut sum = with_recording(create_graph, || arith::add(&old.var()?, gradient))?;
+                sum.volatile = !create_graph;
+                Variable::new(sum)
+            }
+        };
+        let before = slot.lock().replace(total);
+        drop(before);
+    }
+    Ok(())
+}

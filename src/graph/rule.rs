@@ -1,0 +1,124 @@
+//! The graph's part of an op: its name there and how gradients flow back through it.
+
+use super::arena::{Edges, Handle, Payload};
+use super::var::Var;
+use crate::error::{Error, Result};
+use crate::fail;
+use crate::tensor::{FromValue, Value};
+use smallvec::SmallVec;
+
+/// How a recorded op is named and run backward.
+pub struct Rule {
+    /// What a user sees as the type of `grad_fn`.
+    pub node: &'static str,
+    /// Which names (inputs, then results) to keep when the inputs in the mask need gradients.
+    pub saves: fn(needs: u64) -> u64,
+    /// How many inputs the op has; results are named after them.
+    pub inputs: u32,
+    /// Adds the gradients of the inputs to the step; none for an op without derivative.
+    pub back: Option<fn(&mut Step) -> Result<()>>,
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.node)
+    }
+}
+
+impl Rule {
+    /// Whether this is the rule of accumulators.
+    pub fn is_accumulator(&self) -> bool {
+        std::ptr::eq(self, &ACCUMULATE)
+    }
+}
+
+/// The rule of nodes that add into a leaf's `.grad`; the engine runs them itself.
+pub static ACCUMULATE: Rule = Rule { node: "AccumulateGrad", saves: |_| 0, inputs: 1, back: None };
+
+/// One node on its way back: what came in, what it kept, and what goes to its inputs.
+pub struct Step<'a> {
+    pub rule: &'static Rule,
+    pub payload: Payload,
+    /// Gradients of the outputs; a missing one stands for zeros.
+    pub incoming: &'a [Option<Var>],
+    /// Gradients of the inputs.
+    pub outgoing: SmallVec<[Option<Var>; 2]>,
+    /// Where saved inputs came from, when their history is wanted (`create_graph`).
+    pub history: Option<(&'a Handle, &'a Edges)>,
+}
+
+impl Step<'_> {
+    /// Whether input `i` needs a gradient.
+    #[inline(always)]
+    pub fn needs(&self, i: u32) -> bool {
+        self.payload.needs >> i.min(63) & 1 == 1
+    }
+
+    /// Whether the first output got a gradient.
+    pub fn has_gradient(&self) -> bool {
+        self.incoming.first().is_some_and(Option::is_some)
+    }
+
+    /// The gradient of the first output.
+    ///
+    /// # Panics
+    /// When it is missing: the engine runs nodes of one output only with a gradient.
+    #[inline(always)]
+    pub fn gradient(&self) -> &Var {
+        self.incoming[0].as_ref().expect("a node runs when its output has a gradient")
+    }
+
+    /// What was kept under name `index` (inputs first, then results).
+    ///
+    /// # Errors
+    /// `RuntimeError` when it was changed in place since.
+    pub fn saved(&self, index: u32) -> Result<Var> {
+        let kept = (self.rule.saves)(self.payload.needs);
+        let place = (kept & ((1 << index) - 1)).count_ones() as usize;
+        let Some(saved) = self.payload.saved.get(place) else {
+            fail!(
+                Runtime,
+                "{}: Trying to backward through the graph a second time, but the buffers have already been freed; specify retain_graph=True when calling backward the first time",
+                self.rule.node
+            );
+        };
+        if saved.tensor.version() != saved.version {
+            return Err(changed(self.rule.node, index, self.rule.inputs, saved.version, saved.tensor.version()));
+        }
+        let tensor = saved.tensor.clone();
+        let Some((node, edges)) = self.history else {
+            return Ok(Var::from(tensor));
+        };
+        if index >= self.rule.inputs {
+            return Ok(Var::made_by(tensor, node.clone(), index - self.rule.inputs));
+        }
+        let edge = edges[index as usize];
+        Ok(match Handle::of_edge(edge) {
+            Some(handle) => Var::made_by(tensor, handle, edge.nr),
+            None => Var::from(tensor),
+        })
+    }
+
+    /// The `i`-th argument or kept value.
+    #[inline(always)]
+    pub fn value<T: FromValue>(&self, i: usize) -> T {
+        T::from_value(self.payload.values.get(i).unwrap_or(&Value::None))
+    }
+
+    /// Gives input `i` its gradient.
+    #[inline(always)]
+    pub fn give(&mut self, i: u32, gradient: Var) {
+        let i = i as usize;
+        if self.outgoing.len() <= i {
+            self.outgoing.resize(i + 1, None);
+        }
+        self.outgoing[i] = Some(gradient);
+    }
+}
+
+fn changed(node: &str, index: u32, inputs: u32, then: u32, now: u32) -> Error {
+    let what = if index < inputs { format!("operand {}", index + 1) } else { "result".into() };
+    Error::Runtime(format!(
+        "{node}: one of the variables needed for gradient computation has been modified by an inplace operation: its {what} had version {then} when it was saved and has {now} now; clone() it before changing it"
+    ))
+}

@@ -1,0 +1,309 @@
+//! A Variable: a tensor with identity, flags, history and `.grad`.
+
+use super::arena::{self, Handle, NodeId};
+use super::var::{Input, Origin, Var};
+use crate::error::Result;
+use crate::fail;
+use crate::tensor::{Held, Tensor};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+
+/// A shared handle to a Variable. Clones are the same Variable.
+#[derive(Clone)]
+pub struct Variable(Arc<Record>);
+
+#[derive(Debug)]
+struct Record {
+    state: Mutex<State>,
+    /// The accumulator's name, which does not keep it alive.
+    accumulator: AtomicU64,
+    /// `.grad`, owned by the user's handle so that a gradient with history is no cycle.
+    grad: Mutex<Weak<GradSlot>>,
+    /// For the Python edge: the one object that wraps this.
+    wrapper: AtomicUsize,
+}
+
+/// The place of a leaf's `.grad`.
+pub type GradSlot = Mutex<Option<Variable>>;
+
+#[derive(Debug)]
+struct State {
+    held: Held,
+    history: Option<(Handle, u32)>,
+    requires_grad: bool,
+    volatile: bool,
+    retains_grad: bool,
+    view: Option<Box<View>>,
+}
+
+/// What a view knows of the Variable it shows a part of.
+#[derive(Debug)]
+struct View {
+    base: Variable,
+    /// The family's version for which `history` is right.
+    seen: u32,
+    remake: Remake,
+}
+
+/// Reads a base's value with its history through the geometry of a view.
+pub type Remake = fn(&Var, &Tensor) -> Result<Var>;
+
+const NO_NODE: u64 = u64::MAX;
+
+impl std::fmt::Debug for Variable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Variable({:?})", self.tensor())
+    }
+}
+
+impl Variable {
+    fn build(held: Held, history: Option<(Handle, u32)>, requires_grad: bool, volatile: bool) -> Variable {
+        let state = State { held, history, requires_grad, volatile, retains_grad: false, view: None };
+        Variable(Arc::new(Record {
+            state: Mutex::new(state),
+            accumulator: AtomicU64::new(NO_NODE),
+            grad: Mutex::new(Weak::new()),
+            wrapper: AtomicUsize::new(0),
+        }))
+    }
+
+    /// A leaf.
+    pub fn leaf(tensor: Tensor, requires_grad: bool, volatile: bool) -> Variable {
+        Self::build(Held::Own(tensor), None, requires_grad, volatile)
+    }
+
+    /// A leaf that shares its place with a raw tensor's owner.
+    pub fn around(held: Held, requires_grad: bool, volatile: bool) -> Variable {
+        Self::build(held, None, requires_grad, volatile)
+    }
+
+    /// The identity of a value.
+    #[inline]
+    pub fn new(var: Var) -> Variable {
+        let requires_grad = var.history.is_some();
+        Self::build(Held::Own(var.tensor), var.history, requires_grad, var.volatile)
+    }
+
+    /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
+    /// base got one.
+    pub fn view_of(var: Var, base: &Variable, remake: Remake) -> Variable {
+        let view = Variable::new(var);
+        let root = base.base().unwrap_or_else(|| base.clone());
+        let seen = view.tensor().version();
+        view.0.state.lock().view = Some(Box::new(View { base: root, seen, remake }));
+        view
+    }
+
+    /// The data.
+    #[inline]
+    pub fn tensor(&self) -> Tensor {
+        self.0.state.lock().held.get()
+    }
+
+    /// A second owner of the data's place, for `.data`.
+    pub fn share_data(&self) -> Held {
+        self.0.state.lock().held.share()
+    }
+
+    /// Puts other data in place (`v.data = t`): no history, no version bump.
+    pub fn set_data(&self, held: Held) {
+        let old = std::mem::replace(&mut self.0.state.lock().held, held);
+        drop(old);
+    }
+
+    /// Whether gradients are wanted.
+    pub fn requires_grad(&self) -> bool {
+        self.0.state.lock().requires_grad
+    }
+
+    /// Whether results computed from it are not recorded at all.
+    pub fn volatile(&self) -> bool {
+        self.0.state.lock().volatile
+    }
+
+    /// Whether no recorded op made it.
+    pub fn is_leaf(&self) -> bool {
+        self.0.state.lock().history.is_none()
+    }
+
+    /// Sets `requires_grad` of a leaf.
+    ///
+    /// # Errors
+    /// `RuntimeError` for results of ops (E-5).
+    pub fn set_requires_grad(&self, on: bool) -> Result<()> {
+        let mut state = self.0.state.lock();
+        if state.history.is_some() {
+            let advice = if on { "it already follows from its inputs" } else { "use detach() for a Variable without history" };
+            fail!(Runtime, "requires_grad: you can only change requires_grad flags of leaf variables; {advice}");
+        }
+        state.requires_grad = on;
+        Ok(())
+    }
+
+    /// Sets `volatile` of a leaf.
+    ///
+    /// # Errors
+    /// `RuntimeError` for results of ops (E-6).
+    pub fn set_volatile(&self, on: bool) -> Result<()> {
+        let mut state = self.0.state.lock();
+        if state.history.is_some() {
+            fail!(
+                Runtime,
+                "volatile: volatile can only be set on leaf variables; set it on the inputs, or use detach() first"
+            );
+        }
+        state.volatile = on;
+        Ok(())
+    }
+
+    /// What an op needs to know of it. A view whose family changed gets its history anew.
+    #[inline]
+    pub fn input(&self) -> Result<Input<'_>> {
+        self.refresh()?;
+        let state = self.0.state.lock();
+        let tensor = state.held.get();
+        let origin = match &state.history {
+            Some((node, nr)) => Origin::Node(node.id(), *nr),
+            None if state.requires_grad && !state.volatile => Origin::Leaf(self),
+            None => Origin::None,
+        };
+        Ok(Input { tensor, origin, volatile: state.volatile })
+    }
+
+    /// The value with its history, counted.
+    pub fn var(&self) -> Result<Var> {
+        let history = self.grad_fn()?;
+        let (tensor, volatile, leaf) = {
+            let state = self.0.state.lock();
+            (state.held.get(), state.volatile, state.requires_grad && !state.volatile)
+        };
+        let history = match history {
+            None if leaf => Some((arena::accumulator(self)?, 0)),
+            other => other,
+        };
+        Ok(Var { tensor, history, volatile })
+    }
+
+    /// The node that made it, and as which output.
+    pub fn grad_fn(&self) -> Result<Option<(Handle, u32)>> {
+        self.refresh()?;
+        Ok(self.0.state.lock().history.clone())
+    }
+
+    /// Which output of its node it is.
+    pub fn output_nr(&self) -> u32 {
+        self.0.state.lock().history.as_ref().map_or(0, |h| h.1)
+    }
+
+    /// Replaces history and flags after an in-place op.
+    pub fn rebase(&self, history: Option<(Handle, u32)>, volatile: bool) {
+        let mut state = self.0.state.lock();
+        state.requires_grad = history.is_some();
+        state.volatile |= volatile;
+        let seen = state.held.get().version();
+        if let Some(view) = &mut state.view {
+            view.seen = seen;
+        }
+        let old = std::mem::replace(&mut state.history, history);
+        drop(state);
+        drop(old);
+    }
+
+    /// The Variable this is a view of.
+    pub fn base(&self) -> Option<Variable> {
+        self.0.state.lock().view.as_ref().map(|v| v.base.clone())
+    }
+
+    /// Makes a view's history right again after an in-place op in its family.
+    #[inline]
+    fn refresh(&self) -> Result<()> {
+        let (base, tensor, remake) = {
+            let state = self.0.state.lock();
+            let Some(view) = &state.view else { return Ok(()) };
+            let tensor = state.held.get();
+            if tensor.version() == view.seen {
+                return Ok(());
+            }
+            (view.base.clone(), tensor, view.remake)
+        };
+        let from = base.var()?;
+        if from.history.is_none() && !from.volatile {
+            return Ok(());
+        }
+        if !self.requires_grad() {
+            fail!(
+                Runtime,
+                "a view was made before its base was changed in place by something that requires grad; make the view again after the change"
+            );
+        }
+        let var = remake(&from, &tensor)?;
+        self.rebase(var.history, from.volatile);
+        Ok(())
+    }
+
+    /// `.grad`.
+    pub fn grad(&self) -> Option<Variable> {
+        self.0.grad.lock().upgrade()?.lock().clone()
+    }
+
+    /// The place of `.grad`, made when there is none; whoever keeps it keeps the gradient.
+    pub fn grad_slot(&self) -> Arc<GradSlot> {
+        let mut weak = self.0.grad.lock();
+        if let Some(slot) = weak.upgrade() {
+            return slot;
+        }
+        let slot = Arc::new(GradSlot::new(None));
+        *weak = Arc::downgrade(&slot);
+        slot
+    }
+
+    /// The place of `.grad` if anybody keeps it.
+    pub fn live_grad_slot(&self) -> Option<Arc<GradSlot>> {
+        self.0.grad.lock().upgrade()
+    }
+
+    /// Whether `.grad` of a non-leaf is to be kept.
+    pub fn retains_grad(&self) -> bool {
+        self.0.state.lock().retains_grad
+    }
+
+    /// Asks for `.grad` of a non-leaf.
+    pub fn set_retains_grad(&self) {
+        self.0.state.lock().retains_grad = true;
+    }
+
+    pub(super) fn accumulator(&self) -> Option<NodeId> {
+        NodeId::unpack(self.0.accumulator.load(Relaxed))
+    }
+
+    pub(super) fn set_accumulator(&self, id: NodeId) {
+        self.0.accumulator.store(id.pack(), Relaxed);
+    }
+
+    /// The Python edge's note of its wrapper object.
+    pub fn wrapper(&self) -> &AtomicUsize {
+        &self.0.wrapper
+    }
+
+    /// Whether both are the same Variable.
+    pub fn is(&self, other: &Variable) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A name for weak memory of it, and the way back while it lives.
+    pub fn downgrade(&self) -> WeakVariable {
+        WeakVariable(Arc::downgrade(&self.0))
+    }
+}
+
+/// Remembers a Variable without keeping it.
+#[derive(Debug, Clone)]
+pub struct WeakVariable(Weak<Record>);
+
+impl WeakVariable {
+    /// The Variable, if it lives.
+    pub fn upgrade(&self) -> Option<Variable> {
+        self.0.upgrade().map(Variable)
+    }
+}

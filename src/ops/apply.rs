@@ -1,0 +1,253 @@
+//! Running an op: forward, then a node when somebody wants a gradient.
+
+use super::{Made, Op, Out, copy, shape};
+use crate::error::Result;
+use crate::fail;
+use crate::graph::arena::{self, Extra, Handle, Payload, Saved};
+use crate::graph::{Input, Origin, Var, Variable, is_recording};
+use crate::tensor::{Dims, FromValue, Tensor, Value, dims, sizes_text};
+use smallvec::SmallVec;
+
+/// Arguments of a call.
+pub type Values = SmallVec<[Value; 1]>;
+/// Results of a call.
+pub type Results = SmallVec<[Var; 1]>;
+
+/// Runs `op` and records it where an operand requires a gradient.
+///
+/// # Errors
+/// What the op refuses; nothing is recorded then.
+#[inline]
+pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Results> {
+    if op.forms.broadcasts
+        && let Some(sizes) = broadcast(op, inputs)?
+    {
+        return apply_expanded(op, inputs, values, &sizes);
+    }
+    let made = (op.run)(inputs, &values, &Out::Fresh)?;
+    record(op, inputs, values, made)
+}
+
+/// The first result of [`apply`].
+#[inline]
+pub fn first(op: &'static Op, inputs: &[Input], values: Values) -> Result<Var> {
+    let mut results = apply(op, inputs, values)?;
+    Ok(results.swap_remove(0))
+}
+
+/// The sizes that operands must be expanded to; none when they agree.
+#[inline]
+fn broadcast(op: &Op, inputs: &[Input]) -> Result<Option<Dims>> {
+    let have = inputs[0].tensor.sizes();
+    if inputs[1..].iter().all(|i| i.tensor.sizes() == have) {
+        return Ok(None);
+    }
+    let mut sizes = Dims::from_slice(have);
+    for other in &inputs[1..] {
+        sizes = dims::broadcast(op.name, &sizes, other.tensor.sizes())?;
+    }
+    Ok(Some(sizes))
+}
+
+fn apply_expanded(op: &'static Op, inputs: &[Input], values: Values, sizes: &Dims) -> Result<Results> {
+    // Element types are compared first, so that a refused call leaves no expand behind.
+    for other in &inputs[1..] {
+        crate::tensor::dtype::same(op.name, inputs[0].tensor.kind(), other.tensor.kind())?;
+    }
+    let mut held: SmallVec<[Option<Var>; 3]> = SmallVec::new();
+    for input in inputs {
+        held.push(if input.tensor.sizes() == sizes.as_slice() { None } else { Some(expanded(input, sizes)?) });
+    }
+    let wide: SmallVec<[Input; 3]> =
+        inputs.iter().zip(&held).map(|(input, var)| var.as_ref().map_or_else(|| input.clone(), Var::input)).collect();
+    let made = (op.run)(&wide, &values, &Out::Fresh)?;
+    record(op, &wide, values, made)
+}
+
+/// `input` expanded to `sizes`, recorded as the graph of 0.3 draws it.
+pub fn expanded(input: &Input, sizes: &Dims) -> Result<Var> {
+    let values = Values::from_iter([FromValue::into_value(sizes.clone())]);
+    first(&shape::expand::OP, std::slice::from_ref(input), values)
+}
+
+/// Makes results of what a kernel made.
+#[inline]
+fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Result<Results> {
+    let volatile = inputs.iter().any(|i| i.volatile);
+    let needs = if volatile || op.rule.node.is_empty() { 0 } else { needs(inputs) };
+    if needs == 0 || !is_recording() {
+        let wrap = |tensor| Var { tensor, history: None, volatile };
+        return Ok(made.outputs.into_iter().map(wrap).collect());
+    }
+    let outputs = made.outputs;
+    let mut payload = payload(op, inputs, &outputs, values, made.lets, needs);
+    if op.forms.list || outputs.len() > 1 {
+        payload.extra = Some(Box::new(Extra { outputs: outputs.len() as u32, ..Extra::default() }));
+    }
+    let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
+    if outputs.len() == 1 {
+        let tensor = outputs.into_iter().next().expect("one result");
+        return Ok(Results::from_iter([Var::made_by(tensor, handle, 0)]));
+    }
+    Ok(outputs
+        .into_iter()
+        .enumerate()
+        .map(|(nr, tensor)| {
+            // Index results are leaves without gradient.
+            if tensor.dtype().is_float() || nr == 0 {
+                Var::made_by(tensor, handle.clone(), nr as u32)
+            } else {
+                Var::from(tensor)
+            }
+        })
+        .collect())
+}
+
+#[inline(always)]
+fn needs(inputs: &[Input]) -> u64 {
+    let mut needs = 0;
+    for (i, input) in inputs.iter().enumerate() {
+        needs |= u64::from(input.requires_grad()) << i.min(63);
+    }
+    needs
+}
+
+#[inline(always)]
+fn payload(op: &Op, inputs: &[Input], outputs: &[Tensor], mut values: Values, lets: Values, needs: u64) -> Payload {
+    let mut payload = Payload { needs, ..Payload::default() };
+    let mut kept = (op.rule.saves)(needs);
+    while kept != 0 {
+        let i = kept.trailing_zeros() as usize;
+        kept &= kept - 1;
+        let tensor = if i < inputs.len() { &inputs[i].tensor } else { &outputs[i - inputs.len()] };
+        payload.saved.push(Saved { tensor: tensor.clone(), version: tensor.version() });
+    }
+    if !lets.is_empty() {
+        values.extend(lets);
+    }
+    payload.values = values;
+    payload
+}
+
+/// Runs `op` without recording and writes its first result into `out`; gives what the formula reads.
+///
+/// # Errors
+/// What the op refuses, or a result of other sizes than `out`; `out` is untouched then.
+pub fn run_into(op: &'static Op, inputs: &[Input], values: &[Value], out: &Tensor) -> Result<Values> {
+    if op.forms.direct && writes_directly(inputs, out) && op.rule_result(inputs) == Some(out.kind()) {
+        return Ok((op.run)(inputs, values, &Out::Into(out))?.lets);
+    }
+    let made = (op.run)(inputs, values, &Out::Fresh)?;
+    let result = &made.outputs[0];
+    if result.sizes() != out.sizes() {
+        fail!(
+            Runtime,
+            "{}_: the result of size {} does not fit a tensor of size {} in place",
+            op.name,
+            sizes_text(result.sizes()),
+            sizes_text(out.sizes())
+        );
+    }
+    copy::copy_into(out, result)?;
+    Ok(made.lets)
+}
+
+/// Whether writing into `out` while reading the operands is safe: `out` has no element twice and
+/// each operand is the very same place or another memory.
+fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
+    let repeats = out.sizes().iter().zip(out.strides()).any(|(&size, &stride)| stride == 0 && size > 1);
+    let same = |t: &Tensor| t.offset() == out.offset() && t.strides() == out.strides() && t.sizes() == out.sizes();
+    !repeats && inputs.iter().all(|i| i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor)))
+}
+
+impl Op {
+    /// Class and place of the first result, where the row's kernel gives that of its operands.
+    fn rule_result(&self, inputs: &[Input]) -> Option<(crate::tensor::DType, crate::tensor::Device)> {
+        (!crate::ops::compare::is_comparison(self)).then(|| inputs[0].tensor.kind())
+    }
+}
+
+/// Runs `op` on `target` in place (`name_`), with history.
+///
+/// # Errors
+/// `RuntimeError` for a leaf that requires grad, and what the op refuses; nothing has
+/// changed then.
+pub fn apply_in_place(op: &'static Op, target: &Variable, others: &[Input], values: Values) -> Result<()> {
+    let me = target.input()?;
+    let recording = is_recording();
+    if recording && matches!(me.origin, Origin::Leaf(_)) {
+        fail!(
+            Runtime,
+            "{}_: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
+            op.name
+        );
+    }
+    let tensor = me.tensor.clone();
+    let mut held: SmallVec<[Option<Var>; 2]> = SmallVec::new();
+    for other in others {
+        let fits = !op.forms.broadcasts || other.tensor.sizes() == tensor.sizes();
+        held.push(if fits { None } else { Some(expanded(other, &Dims::from_slice(tensor.sizes()))?) });
+    }
+    let mut inputs: SmallVec<[Input; 3]> = SmallVec::new();
+    inputs.push(me.clone());
+    for (other, var) in others.iter().zip(&held) {
+        inputs.push(var.as_ref().map_or_else(|| other.clone(), Var::input));
+    }
+    let volatile = inputs.iter().any(|i| i.volatile);
+    let base = target.base();
+    let base_var = match &base {
+        Some(base) => Some(base.input()?),
+        None => None,
+    };
+    let mut wanted = if volatile || !recording || op.rule.node.is_empty() { 0 } else { needs(&inputs) };
+    if let Some(base) = &base_var
+        && wanted != 0
+    {
+        wanted |= u64::from(base.requires_grad());
+    }
+    // A formula that reads the overwritten operand gets a copy of it.
+    if (op.rule.saves)(wanted) & 1 == 1 {
+        inputs[0].tensor = copy::contiguous_copy(&tensor)?;
+    }
+    let before = inputs[0].tensor.clone();
+    inputs[0].tensor = tensor.clone();
+    let lets = run_into(op, &inputs, &values, &tensor)?;
+    tensor.bump();
+    inputs[0].tensor = before;
+    if wanted == 0 {
+        if volatile {
+            target.rebase(None, true);
+            if let Some(base) = base {
+                base.rebase(None, true);
+            }
+        }
+        return Ok(());
+    }
+    let payload = payload(op, &inputs, std::slice::from_ref(&tensor), values, lets, wanted);
+    let Some((base, from)) = base.as_ref().zip(base_var) else {
+        let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
+        target.rebase(Some((handle, 0)), false);
+        return Ok(());
+    };
+    let handle = write_through(op, &from, &inputs, &tensor, payload)?;
+    base.rebase(Some((handle, 0)), false);
+    Ok(())
+}
+
+/// The node of a write through a view: it leads to what the base was and to the other operands.
+fn write_through(op: &'static Op, base: &Input, inputs: &[Input], view: &Tensor, inner: Payload) -> Result<Handle> {
+    let mut origins: SmallVec<[Origin; 3]> = SmallVec::new();
+    origins.push(base.origin);
+    origins.extend(inputs[1..].iter().map(|i| i.origin));
+    let t = &base.tensor;
+    let numbers = [t.strides(), view.sizes(), view.strides()];
+    let mut values: Values = numbers.iter().map(|n| Value::Dims(Box::new(Dims::from_slice(n)))).collect();
+    values.push(Value::Int(view.offset() as i64 - t.offset() as i64));
+    let payload = Payload {
+        needs: inner.needs,
+        values,
+        extra: Some(Box::new(Extra { inner: Some((&op.rule, inner)), ..Extra::default() })),
+        ..Payload::default()
+    };
+    arena::record(&shape::COPY_SLICES, origins.into_iter(), payload)
+}

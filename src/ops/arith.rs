@@ -1,0 +1,169 @@
+//! Arithmetic: + - * / % ** and their number forms.
+
+use super::Op;
+use super::compare::{ge, gt, le, lt};
+use super::index::keep;
+use super::pointwise::log;
+
+pointwise! {
+    /// Sum of a tensor and a number: a + value.
+    method function in_place out: add_number(a; value: Scalar) -> y: Number named "add" as "AddBackward0" {
+        cpu = a.plus(value);
+        wgsl = "a + p0";
+        grad a = |g| g.clone();
+        try [(sample(&[5]); 0.7)];
+    }
+    /// Sum of two tensors: a + b.
+    method function in_place out broadcasts: add(a, b) -> y: Number named "add" as "AddBackward1" {
+        cpu = a.plus(b);
+        wgsl = "a + b";
+        grad a = |g| g.clone();
+        grad b = |g| g.clone();
+        try [(sample(&[2, 3]), sample(&[2, 3]))];
+    }
+    /// Sum of a tensor and a scaled one: a + alpha b.
+    method function in_place out broadcasts: add_scaled(a, b; alpha: Scalar) -> y: Number named "add" as "AddBackward1" {
+        cpu = a.plus(alpha.times(b));
+        wgsl = "a + p0 * b";
+        grad a = |g| g.clone();
+        grad b = |g| g * alpha;
+        try [(sample(&[2, 3]), sample(&[2, 3]); 0.5)];
+    }
+    /// Difference of a tensor and a number: a - value.
+    method in_place out: sub_number(a; value: Scalar) -> y: Number named "sub" as "SubBackward0" {
+        cpu = a.minus(value);
+        wgsl = "a - p0";
+        grad a = |g| g.clone();
+        try [(sample(&[5]); 0.7)];
+    }
+    /// Difference of two tensors: a - b.
+    method in_place out broadcasts: sub(a, b) -> y: Number named "sub" as "SubBackward1" {
+        cpu = a.minus(b);
+        wgsl = "a - b";
+        grad a = |g| g.clone();
+        grad b = |g| -g;
+        try [(sample(&[2, 3]), sample(&[2, 3]))];
+    }
+    /// Difference of a tensor and a scaled one: a - alpha b.
+    method in_place out broadcasts: sub_scaled(a, b; alpha: Scalar) -> y: Number named "sub" as "SubBackward1" {
+        cpu = a.minus(alpha.times(b));
+        wgsl = "a - p0 * b";
+        grad a = |g| g.clone();
+        grad b = |g| -(g * alpha);
+        try [(sample(&[2, 3]), sample(&[2, 3]); 0.5)];
+    }
+    /// Product of a tensor and a number: a value.
+    method function in_place out: mul_number(a; value: Scalar) -> y: Number named "mul" as "MulBackward0" {
+        cpu = a.times(value);
+        wgsl = "a * p0";
+        grad a = |g| g * value;
+        try [(sample(&[5]); -1.5)];
+    }
+    /// Product element by element: a b.
+    method function in_place out broadcasts: mul(a, b) -> y: Number named "mul" as "MulBackward1" {
+        cpu = a.times(b);
+        wgsl = "a * b";
+        grad a = |g, b| g * b;
+        grad b = |g, a| g * a;
+        try [(sample(&[2, 3]), sample(&[2, 3])), (sample(&[1]), sample(&[1]))];
+    }
+    /// Quotient by a number: a / value. Integer classes truncate toward zero.
+    ///
+    /// Raises ZeroDivisionError for an integer class and the number 0.
+    method function in_place out: div_number(a; value: Scalar) -> y: Number named "div" as "DivBackward0" {
+        check = |inputs, values| refuse_zero_number("div", inputs[0].tensor.dtype(), &values[0]);
+        cpu = a.over(value);
+        wgsl = "a / p0";
+        grad a = |g| div_number(g, value)?;
+        try [(sample(&[5]); -1.5)];
+    }
+    /// Quotient element by element: a / b. Integer classes truncate toward zero.
+    ///
+    /// Raises ZeroDivisionError for an integer class with a 0 among the divisors.
+    method function in_place out broadcasts: div(a, b) -> y: Number named "div" as "DivBackward1" {
+        check = |inputs, _| refuse_zero("div", &inputs[1].tensor);
+        cpu = a.over(b);
+        wgsl = "a / b";
+        grad a = |g, b| g / b;
+        grad b = |g, a, b| -(g * a) / (b * b);
+        try [(sample(&[2, 3]), positive(&[2, 3]))];
+    }
+    /// Remainder with the sign of the divisor: a - value floor(a / value).
+    method function in_place out: remainder_number(a; value: Scalar) -> y: Number named "remainder" as "RemainderBackward0" {
+        check = |inputs, values| refuse_zero_number("remainder", inputs[0].tensor.dtype(), &values[0]);
+        cpu = a.modulo(value);
+        wgsl = "modulo_(a, p0)";
+        grad a = |g| g.clone();
+        try [(sample(&[5]); 0.6)];
+    }
+    /// Negative: -x.
+    method function in_place out: neg(x) -> y: Signed named "neg" as "NegBackward" {
+        cpu = T::default().minus(x);
+        wgsl = "-a";
+        grad x = |g| -g;
+        try [(sample(&[5]))];
+    }
+    /// Power with a number as exponent: a ^ exponent.
+    method function in_place out: pow_number(a; exponent: Scalar) -> y: Float named "pow" as "PowBackward0" {
+        cpu = Math::pow(a, exponent);
+        wgsl = "pow_(a, p0)";
+        grad a = |g, a| g * (pow_number(a, Scalar::Float(exponent.f64() - 1.0))? * exponent);
+        try [(positive(&[5]); 2.5), (sample(&[5]); 2.0), (sample(&[5]); 3.0), (positive(&[5]); -1.0), (positive(&[5]); 0.5)];
+    }
+    /// Power element by element: a ^ exponent.
+    method function in_place out broadcasts: pow(a, exponent) -> y: Float named "pow" as "PowBackward1" {
+        cpu = Math::pow(a, exponent);
+        wgsl = "pow_(a, b)";
+        grad a = |g, a, exponent| g * (exponent * pow(a, &sub_number(exponent, Scalar::Float(1.0))?)?);
+        grad exponent = |g, a, exponent| g * (pow(a, exponent)? * log(a)?);
+        try [(positive(&[2, 3]), sample(&[2, 3]))];
+    }
+    /// Power of a number: base ^ x.
+    : pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
+        cpu = Math::pow(base, x);
+        wgsl = "pow_(p0, a)";
+        grad x = |g, y| g * y * base.f64().ln();
+        try [(sample(&[5]); 1.7)];
+    }
+    /// The larger of two, element by element; NaN wins.
+    method function out broadcasts: max_of(x, other) -> y: Number named "max" as "MaxBackward2" {
+        cpu = if x > other || x.is_nan() { x } else { other };
+        wgsl = "max_(a, b)";
+        grad x = |g, x, other| keep(g, gt(&x.detach(), &other.detach())?.tensor)?;
+        grad other = |g, x, other| keep(g, le(&x.detach(), &other.detach())?.tensor)?;
+        try [(sample(&[2, 3]), sample(&[2, 3]))];
+    }
+    /// The smaller of two, element by element; NaN wins.
+    method function out broadcasts: min_of(x, other) -> y: Number named "min" as "MinBackward2" {
+        cpu = if x < other || x.is_nan() { x } else { other };
+        wgsl = "min_(a, b)";
+        grad x = |g, x, other| keep(g, lt(&x.detach(), &other.detach())?.tensor)?;
+        grad other = |g, x, other| keep(g, ge(&x.detach(), &other.detach())?.tensor)?;
+        try [(sample(&[2, 3]), sample(&[2, 3]))];
+    }
+}
+
+use crate::error::Result;
+use crate::fail;
+use crate::tensor::{DType, Device, FromValue, Scalar, Tensor, Value};
+
+fn refuse_zero_number(op: &str, dtype: DType, value: &Value) -> Result<()> {
+    if !dtype.is_float() && Scalar::from_value(value).f64() == 0.0 {
+        fail!(ZeroDivision, "{op}: integer division by zero: a torch.{}Tensor and the number 0", dtype.name());
+    }
+    Ok(())
+}
+
+fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {
+    if divisor.dtype().is_float() || divisor.device() == Device::Gpu {
+        return Ok(());
+    }
+    let zero = crate::dispatch!(divisor.dtype(), T => {
+        let fold = crate::cpu::fold::Fold::new::<T>(false, |a, v: T| a | (v == T::default()), |a, b| a | b);
+        crate::cpu::fold::all(divisor, fold)
+    });
+    if zero {
+        fail!(ZeroDivision, "{op}: integer division by zero: there is a 0 among the divisors");
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The table: one op, one row. A row gives the kernel, the derivative, what Python sees and the
+//! inputs it is tried with; everything else is made from that.
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod macros;
+
+pub mod apply;
+pub mod arith;
+pub mod compare;
+pub mod copy;
+pub mod device;
+pub mod index;
+pub mod matmul;
+pub mod operators;
+pub mod pointwise;
+pub mod random;
+pub mod reduce;
+pub mod sample;
+pub mod shape;
+pub mod softmax;
+
+use crate::error::Result;
+use crate::graph::{Input, Rule};
+use crate::tensor::{DType, Device, Tensor, Value};
+use smallvec::SmallVec;
+
+pub use apply::{apply, apply_in_place, run_into};
+pub use sample::Sample;
+
+/// An operation.
+pub struct Op {
+    /// The name in Python; several rows may share one (overloads).
+    pub name: &'static str,
+    /// The first line is a sentence for the reader of Python's help.
+    pub doc: &'static str,
+    /// Names of the differentiable operands.
+    pub inputs: &'static [&'static str],
+    /// The other arguments.
+    pub params: &'static [Param],
+    /// Names of the results.
+    pub results: &'static [&'static str],
+    pub class: Class,
+    pub forms: Forms,
+    pub rule: Rule,
+    pub run: fn(&[Input], &[Value], &Out) -> Result<Made>,
+    /// Inputs and arguments that the table test tries.
+    pub tries: fn() -> Vec<Sample>,
+}
+
+/// An argument that is not differentiated.
+#[derive(Debug)]
+pub struct Param {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub default: Option<fn() -> Value>,
+}
+
+/// What an argument may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    Int,
+    /// A number of the tensor's element type.
+    Number,
+    /// A number that may be a fraction.
+    Float,
+    /// Ints, or one list or tuple of them.
+    Dims,
+    /// A LongTensor of indices or a ByteTensor mask.
+    Tensor,
+    /// A number or None.
+    OptionalNumber,
+    /// A tensor or None.
+    OptionalTensor,
+}
+
+/// Which element types an op takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// All seven.
+    Number,
+    /// All but the two of one byte.
+    Signed,
+    /// `f32` and `f64`.
+    Float,
+    /// All, and only moved, never computed with.
+    Any,
+}
+
+impl Class {
+    /// Whether `dtype` is in the class.
+    pub fn has(self, dtype: DType) -> bool {
+        match self {
+            Class::Number | Class::Any => true,
+            Class::Signed => !matches!(dtype, DType::U8 | DType::I8),
+            Class::Float => dtype.is_float(),
+        }
+    }
+}
+
+/// In which forms Python has an op.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Forms {
+    pub method: bool,
+    pub function: bool,
+    /// `name_`.
+    pub in_place: bool,
+    /// `out=`.
+    pub out: bool,
+    /// The result is a view of the first operand.
+    pub view: bool,
+    /// Operands of other sizes are expanded first.
+    pub broadcasts: bool,
+    /// The kernel can write over its first operand or into a given result.
+    pub direct: bool,
+    /// Any number of operands, given as one sequence.
+    pub list: bool,
+}
+
+/// Where a kernel writes.
+pub enum Out<'a> {
+    /// Into a tensor it makes.
+    Fresh,
+    /// Into this one, which has the right sizes and element type.
+    Into(&'a Tensor),
+}
+
+impl Out<'_> {
+    /// The tensor to write into.
+    ///
+    /// # Errors
+    /// Sizes that cannot be, no memory, or a given tensor that does not fit.
+    #[inline]
+    pub fn make(&self, op: &str, (dtype, device): (DType, Device), sizes: &[i64]) -> Result<Tensor> {
+        match self {
+            Out::Fresh => device::empty(op, dtype, device, sizes),
+            Out::Into(out) => {
+                if out.kind() != (dtype, device) || out.sizes() != sizes {
+                    crate::fail!(
+                        Runtime,
+                        "{op}: the result is a {} of {}, which does not fit the {} of {} it should go into",
+                        crate::tensor::class_name(dtype, device),
+                        crate::tensor::sizes_text(sizes),
+                        crate::tensor::class_name(out.dtype(), out.device()),
+                        crate::tensor::sizes_text(out.sizes())
+                    );
+                }
+                Ok((*out).clone())
+            }
+        }
+    }
+}
+
+/// What a kernel made, and what else the formula will read.
+#[derive(Default)]
+pub struct Made {
+    pub outputs: SmallVec<[Tensor; 1]>,
+    pub lets: SmallVec<[Value; 1]>,
+}
+
+/// Every op, room by room.
+pub static ROOMS: &[&[&Op]] = &[
+    arith::ROWS,
+    pointwise::ROWS,
+    compare::ROWS,
+    reduce::ROWS,
+    softmax::ROWS,
+    matmul::ROWS,
+    shape::ROWS,
+    index::ROWS,
+    copy::ROWS,
+];
+
+/// Every op.
+pub fn all() -> impl Iterator<Item = &'static Op> {
+    ROOMS.iter().flat_map(|rows| rows.iter().copied())
+}

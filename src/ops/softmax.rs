@@ -1,0 +1,182 @@
+//! Softmax, its logarithm, and the negative log likelihood.
+
+use super::Op;
+use super::device;
+use super::pointwise::exp;
+use super::reduce::{spread, sum_dim};
+use crate::cpu::rows;
+use crate::dispatch;
+use crate::error::Result;
+use crate::fail;
+use crate::graph::Var;
+use crate::tensor::{DType, Device, Dims, Element, Tensor, sizes_text};
+
+ops! {
+    /// Softmax along `dim`: e^x / sum e^x, computed from x minus the largest.
+    : fn softmax(x; dim: i64) -> (y): Float named "softmax" as "SoftmaxBackward" {
+        let d: i64 = wrap_dim("softmax", dim, x.ndim())? as i64;
+        forward(out) = lines("softmax", x, d as usize, false, out)?;
+        grad x = |g, y| softmax_grad(g, y, d)?;
+        try [(sample(&[5]); 0i64), (sample(&[2, 3]); 1i64), (sample(&[3, 2]); 0i64)];
+    }
+    /// y (g - sum g y) along `dim`, where y is a softmax.
+    : fn softmax_grad(g, y; dim: i64) -> (out): Float named "softmax_backward" as "SoftmaxBackwardBackward" {
+        forward(to) = lines_grad("softmax_backward", g, y, dim as usize, false, to)?;
+        grad g = |h, y| softmax_grad(h, y, dim)?;
+        grad y = |h, g, y| {
+            let sizes = Dims::from_slice(y.sizes());
+            let gy = spread(&sum_dim(&(g * y), dim, true)?, sizes.clone(), dim, true)?;
+            let hy = spread(&sum_dim(&(h * y), dim, true)?, sizes, dim, true)?;
+            h * (g - gy) - g * hy
+        };
+        try [(sample(&[2, 3]), positive(&[2, 3]); 1i64)];
+    }
+    /// Logarithm of the softmax along `dim`: x - log sum e^x, computed from x minus the largest.
+    : fn log_softmax(x; dim: i64) -> (y): Float named "log_softmax" as "LogSoftmaxBackward" {
+        let d: i64 = wrap_dim("log_softmax", dim, x.ndim())? as i64;
+        forward(out) = lines("log_softmax", x, d as usize, true, out)?;
+        grad x = |g, y| log_softmax_grad(g, y, d)?;
+        try [(sample(&[5]); 0i64), (sample(&[2, 3]); 1i64), (sample(&[3, 2]); 0i64)];
+    }
+    /// g - e^y sum g along `dim`, where y is a logarithm of a softmax.
+    : fn log_softmax_grad(g, y; dim: i64) -> (out): Float named "log_softmax_backward" as "LogSoftmaxBackwardBackward" {
+        forward(to) = lines_grad("log_softmax_backward", g, y, dim as usize, true, to)?;
+        grad g = |h, y| {
+            let hy = sum_dim(&(h * exp(y)?), dim, true)?;
+            h - spread(&hy, Dims::from_slice(y.sizes()), dim, true)?
+        };
+        grad y = |h, g, y| {
+            let all = spread(&sum_dim(g, dim, true)?, Dims::from_slice(y.sizes()), dim, true)?;
+            -(h * exp(y)? * all)
+        };
+        try [(sample(&[2, 3]), sample(&[2, 3]); 1i64)];
+    }
+    /// Negative log likelihood of the classes `target` (LongTensor, one for each row of x):
+    /// -sum w[t] x[i, t], divided by the sum of the weights when `size_average`.
+    ///
+    /// Rows whose target is `ignore_index` count nothing.
+    : fn nll_loss(x; target: Tensor, weight: Option<Tensor>, size_average: bool = true, ignore_index: i64 = -100i64)
+        -> (y): Float named "nll_loss" as "NllLossBackward"
+    {
+        let factors: Tensor = nll_factors(x, &target, weight.as_ref(), size_average, ignore_index)?;
+        let classes: i64 = x.sizes()[1];
+        forward(out) = nll_sum(x, &target, &factors, ignore_index)?;
+        grad x = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?;
+        try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, true, -100i64),
+             (sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, false, 0i64)];
+    }
+    /// -g w at each row's class, 0 elsewhere.
+    : fn nll_loss_grad(g; target: Tensor, factors: Tensor, classes: i64) -> (out): Float named "nll_loss_backward" as "NllLossBackwardBackward" {
+        forward(to) = nll_spread(g, &target, &factors, classes)?;
+        grad g = |h| nll_pick(h, target.clone(), factors.clone())?;
+        try [(sample(&[1]); longs(&[1, 0, 3], &[3]), positive(&[3]), 4i64)];
+    }
+    /// -sum w h at each row's class.
+    : fn nll_pick(h; target: Tensor, factors: Tensor) -> (y): Float named "nll_loss" as "NllLossBackward" {
+        let classes: i64 = h.sizes()[1];
+        forward(to) = nll_sum(h, &target, &factors, -100)?;
+        grad h = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?;
+        try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), positive(&[3]))];
+    }
+}
+
+fn lines(op: &str, x: &Tensor, dim: usize, log: bool, out: &super::Out) -> Result<Tensor> {
+    let y = out.make(op, x.kind(), x.sizes())?;
+    if x.device() == Device::Gpu {
+        device::softmax(x, dim, log, &y)?;
+    } else {
+        dispatch!(float x.dtype(), op, T => rows::softmax::<T>(x, dim, log, &y));
+    }
+    Ok(y)
+}
+
+fn lines_grad(op: &str, g: &Tensor, y: &Tensor, dim: usize, log: bool, to: &super::Out) -> Result<Tensor> {
+    let out = to.make(op, g.kind(), g.sizes())?;
+    if g.device() == Device::Gpu {
+        device::softmax_grad(g, y, dim, log, &out)?;
+    } else {
+        dispatch!(float g.dtype(), op, T => rows::softmax_grad::<T>(g, y, dim, log, &out));
+    }
+    Ok(out)
+}
+
+/// What each row counts: its class weight, over the sum of all when averaging; 0 when ignored.
+/// Kept on the CPU in double, where targets are checked.
+fn nll_factors(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, average: bool, ignore: i64) -> Result<Tensor> {
+    const OP: &str = "nll_loss";
+    if x.ndim() != 2 || target.ndim() != 1 || target.sizes()[0] != x.sizes()[0] {
+        fail!(
+            Value,
+            "{OP}: needs rows of class scores and one class for each row; got {} and targets of {}",
+            sizes_text(x.sizes()),
+            sizes_text(target.sizes())
+        );
+    }
+    if target.dtype() != DType::I64 {
+        fail!(Type, "{OP}: targets are a torch.LongTensor of classes; got {}", crate::tensor::class_name(target.dtype(), target.device()));
+    }
+    let classes = x.sizes()[1];
+    let target = device::to_cpu(target)?;
+    let weight = weight.map(device::to_cpu).transpose()?;
+    if let Some(w) = &weight
+        && (w.sizes() != [classes] || w.dtype() != x.dtype())
+    {
+        fail!(Runtime, "{OP}: weight needs one number of the scores' class for each of {classes} classes; got {w:?}");
+    }
+    let n = target.numel();
+    let mut factors = vec![0.0f64; n];
+    for (i, factor) in factors.iter_mut().enumerate() {
+        let t = target.read::<i64>(i as i64 * target.strides()[0]);
+        if t == ignore {
+            continue;
+        }
+        if t < 0 || t >= classes {
+            fail!(Runtime, "{OP}: class {t} is out of range: there are {classes} classes (0 to {})", classes - 1);
+        }
+        *factor = match &weight {
+            Some(w) => dispatch!(w.dtype(), T => w.read::<T>(t * w.strides()[0]).to_f64()),
+            None => 1.0,
+        };
+    }
+    let sum: f64 = factors.iter().sum();
+    if average {
+        factors.iter_mut().for_each(|f| *f /= sum);
+    }
+    Tensor::from_slice(&factors)
+}
+
+fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result<Tensor> {
+    if x.device() == Device::Gpu {
+        return device::nll_sum(x, target, factors, ignore);
+    }
+    let y = Tensor::empty("nll_loss", x.dtype(), &[1])?;
+    dispatch!(float x.dtype(), "nll_loss", T => {
+        let mut sum = 0.0;
+        for i in 0..target.numel() as i64 {
+            let (t, f) = (target.read::<i64>(i * target.strides()[0]), factors.read::<f64>(i));
+            if t != ignore {
+                sum -= f * x.read::<T>(i * x.strides()[0] + t * x.strides()[1]).to_f64();
+            }
+        }
+        y.write(0, T::from_f64(sum));
+    });
+    Ok(y)
+}
+
+fn nll_spread(g: &Tensor, target: &Tensor, factors: &Tensor, classes: i64) -> Result<Tensor> {
+    let sizes = [target.numel() as i64, classes];
+    if g.device() == Device::Gpu {
+        return device::nll_spread(g, target, factors, classes);
+    }
+    let out = Tensor::zeros("nll_loss_backward", g.dtype(), &sizes)?;
+    dispatch!(float g.dtype(), "nll_loss_backward", T => {
+        let scale = g.read::<T>(0).to_f64();
+        for i in 0..sizes[0] {
+            let (t, f) = (target.read::<i64>(i * target.strides()[0]), factors.read::<f64>(i));
+            if f != 0.0 {
+                out.write(i * classes + t, T::from_f64(-f * scale));
+            }
+        }
+    });
+    Ok(out)
+}
