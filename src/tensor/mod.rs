@@ -1,5 +1,6 @@
 //! Data: element types, geometry and memory. Knows nothing of gradients.
 
+pub mod alloc;
 pub mod dims;
 pub mod dtype;
 
