@@ -147,7 +147,7 @@ impl Shared {
             };
             self.large_bytes -= gone.map.len();
             waiting -= gone.map.len();
-            dead.maps.push(gone.map);
+            dead.maps.push(*gone.map);
         }
         if waiting > limit.max(self.sweep_at) || limit == 0 {
             for (class, list) in self.small.iter_mut().enumerate() {
@@ -166,7 +166,7 @@ impl Shared {
 /// What leaves the cache.
 #[derive(Default)]
 struct Dead {
-    maps: Vec<Box<MmapMut>>,
+    maps: Vec<MmapMut>,
     pieces: Vec<Piece>,
 }
 

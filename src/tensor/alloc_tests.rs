@@ -10,7 +10,7 @@ fn classes_waste_at_most_an_eighth() {
     let mut last = 0;
     for class in 0..300 {
         let size = class_bytes(class);
-        assert!(size > last && size % ALIGN == 0);
+        assert!(size > last && size.is_multiple_of(ALIGN));
         assert_eq!(class_of(size), class);
         assert_eq!(class_of(last + 1), class);
         assert!(

@@ -1,0 +1,3 @@
+//! The CPU machine: loops, SIMD and threads. Knows nothing of ops.
+
+pub mod random;
