@@ -1,3 +1,4 @@
 //! The CPU machine: loops, SIMD and threads. Knows nothing of ops.
 
+pub mod pool;
 pub mod random;
