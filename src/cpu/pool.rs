@@ -5,9 +5,12 @@
 
 use parking_lot::{Mutex, MutexGuard};
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::any::Any;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::thread::Thread;
 
 /// Loops over fewer elements stay on the caller's thread: waking another costs as much as they do.
 pub const PARALLEL_FROM: usize = 32 << 10;
@@ -88,6 +91,98 @@ fn pool(threads: usize) -> Option<Arc<ThreadPool>> {
     Some(pool)
 }
 
+/// Set in [`Job::state`] when the caller has found no more tasks; the other bits count helpers.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+/// Tasks that the caller shares with helpers.
+///
+/// A helper that comes late, as one that must be woken does, finds the job closed and leaves: the
+/// caller waits for running tasks only (30 to 50 us less than a scope of rayon's here).
+struct Job {
+    task: *const (dyn Fn(usize) + Sync),
+    n: usize,
+    next: AtomicUsize,
+    state: AtomicUsize,
+    caller: Thread,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+// SAFETY: `task` points at something `Sync`, and the other fields are made for sharing.
+unsafe impl Send for Job {}
+// SAFETY: as above.
+unsafe impl Sync for Job {}
+
+impl Job {
+    /// Takes tasks until there are none; keeps a panic for the caller.
+    fn work(&self) {
+        // SAFETY: the caller of `share` stays in it, and `task` with it, until the job is closed
+        // and every helper that entered before has left.
+        let task = unsafe { &*self.task };
+        let all = || {
+            loop {
+                let i = self.next.fetch_add(1, Relaxed);
+                if i >= self.n {
+                    return;
+                }
+                task(i);
+            }
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(all)) {
+            self.next.store(self.n, Relaxed);
+            self.panic.lock().get_or_insert(panic);
+        }
+    }
+
+    fn help(&self) {
+        if self.state.fetch_add(1, Acquire) & CLOSED == 0 {
+            self.work();
+        }
+        if self.state.fetch_sub(1, Release) == CLOSED + 1 {
+            self.caller.unpark();
+        }
+    }
+
+    /// Lets nobody in any more and waits for those inside.
+    fn close(&self) {
+        let mut state = self.state.fetch_or(CLOSED, Acquire) | CLOSED;
+        let mut spins = 0;
+        while state != CLOSED {
+            // A helper is at most one task behind; sleeping pays only if that is a long one.
+            if spins < 2000 {
+                spins += 1;
+                std::hint::spin_loop();
+            } else {
+                std::thread::park();
+            }
+            state = self.state.load(Acquire);
+        }
+    }
+}
+
+/// Runs the tasks on this thread and up to `helpers` of the pool's.
+fn share(pool: &ThreadPool, helpers: usize, n: usize, task: &(dyn Fn(usize) + Sync)) {
+    // SAFETY: only the lifetime changes; `close` below ends every use before `task` does.
+    let task: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(task) };
+    let job = Arc::new(Job {
+        task,
+        n,
+        next: AtomicUsize::new(0),
+        state: AtomicUsize::new(0),
+        caller: std::thread::current(),
+        panic: Mutex::new(None),
+    });
+    for _ in 0..helpers {
+        let job = job.clone();
+        pool.spawn(move || job.help());
+    }
+    job.work();
+    job.close();
+    let panic = job.panic.lock().take();
+    if let Some(panic) = panic {
+        resume_unwind(panic);
+    }
+}
+
 /// Runs `task(0)` to `task(n - 1)`, in any order, on as many threads as there are.
 ///
 /// Tasks must write to different places and not depend on each other.
@@ -98,25 +193,10 @@ pub fn run(n: usize, task: impl Fn(usize) + Sync) {
         true => pool(self::threads()),
         false => None,
     };
-    let Some(pool) = found else {
-        return (0..n).for_each(task);
-    };
-    let next = AtomicUsize::new(0);
-    let work = || {
-        loop {
-            let i = next.fetch_add(1, Relaxed);
-            if i >= n {
-                return;
-            }
-            task(i);
-        }
-    };
-    pool.in_place_scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(|_| work());
-        }
-        work();
-    });
+    match found {
+        Some(pool) => share(&pool, threads - 1, n, &task),
+        None => (0..n).for_each(task),
+    }
 }
 
 /// Runs `body` over `0..count` in ranges of `grain` (the last may be shorter).
