@@ -4,7 +4,11 @@
 
 pub mod error;
 pub mod tensor;
+
 pub mod cpu;
+
 pub mod graph;
+
 pub mod ops;
+
 pub mod engine;

@@ -2,8 +2,8 @@
 //! strides alone, so results are the same for every number of threads.
 
 use super::map::Start;
-use super::plan::GRAIN;
-use super::pool;
+use super::math::wide;
+use super::plan::{GRAIN, spread};
 use crate::tensor::{Element, Tensor};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
@@ -55,7 +55,9 @@ impl<A: Copy + Send + Sync, S, J> Fold<A, S, J> {
                 } else {
                     for (j, lane) in lanes.iter_mut().enumerate() {
                         // SAFETY: as above.
-                        *lane = (self.step)(*lane, unsafe { from.offset((i + j) as isize * stride).read() });
+                        *lane = (self.step)(*lane, unsafe {
+                            from.offset((i + j) as isize * stride).read()
+                        });
                     }
                 }
                 i += LANES;
@@ -87,20 +89,25 @@ where
 {
     let from = Start::<T>::of(x);
     let n = x.numel();
-    let arch = pulp::Arch::new();
     if x.is_contiguous() {
         if n <= GRAIN {
             // SAFETY: contiguous, `n` elements.
-            return arch.dispatch(#[inline(always)] || unsafe { fold.run(from.0, 1, n) });
+            return wide(
+                #[inline(always)]
+                || unsafe { fold.run(from.0, 1, n) },
+            );
         }
         let blocks = n.div_ceil(GRAIN);
         let parts = Mutex::new(vec![fold.start; blocks]);
-        pool::for_chunks(blocks, 1, |range| {
+        spread(blocks, 1, |range| {
             let from = from;
             for b in range {
                 let (at, len) = (b * GRAIN, GRAIN.min(n - b * GRAIN));
                 // SAFETY: contiguous; the block is inside the `n` elements.
-                let part = arch.dispatch(#[inline(always)] || unsafe { fold.run(from.0.add(at), 1, len) });
+                let part = wide(
+                    #[inline(always)]
+                    || unsafe { fold.run(from.0.add(at), 1, len) },
+                );
                 parts.lock()[b] = part;
             }
         });
@@ -112,9 +119,10 @@ where
     lines.for_each(|line, offset, _| {
         let from = from;
         // SAFETY: a line of the tensor's own geometry.
-        let part = arch.dispatch(#[inline(always)] || unsafe {
-            fold.run(from.0.offset(offset), lines.step, lines.len)
-        });
+        let part = wide(
+            #[inline(always)]
+            || unsafe { fold.run(from.0.offset(offset), lines.step, lines.len) },
+        );
         parts.lock()[line] = part;
     });
     let parts = parts.into_inner();
@@ -134,7 +142,6 @@ pub fn dim<T: Element, U: Element, A, S, J>(
     J: Fn(A, A) -> A + Copy + Sync,
 {
     let (from, to) = (Start::<T>::of(x), Start::<U>::of(y));
-    let arch = pulp::Arch::new();
     let lines = Lines::new(x, dim, y.strides());
     let last = (0..x.ndim()).rev().find(|&d| d != dim && x.sizes()[d] != 1);
     if let Some(last) = last
@@ -150,14 +157,16 @@ pub fn dim<T: Element, U: Element, A, S, J>(
             let (from, to) = (from, to);
             let _ = row;
             let (first, width) = (piece * COLUMNS, COLUMNS.min(inner - piece * COLUMNS));
-            arch.dispatch(
+            wide(
                 #[inline(always)]
                 || {
                     let mut sums = [fold.start; COLUMNS];
                     for k in 0..rows.len {
                         // SAFETY: column `first + j < inner` of line `k` of the geometry.
                         unsafe {
-                            let at = from.0.offset(offset + k as isize * rows.step + first as isize);
+                            let at = from
+                                .0
+                                .offset(offset + k as isize * rows.step + first as isize);
                             if width == COLUMNS {
                                 let block = at.cast::<[T; COLUMNS]>().read_unaligned();
                                 for j in 0..COLUMNS {
@@ -172,7 +181,10 @@ pub fn dim<T: Element, U: Element, A, S, J>(
                     }
                     for (j, sum) in sums.iter().enumerate().take(width) {
                         // SAFETY: the same column of the result.
-                        unsafe { to.0.offset(out + (first + j) as isize * out_step).write(done(*sum)) };
+                        unsafe {
+                            to.0.offset(out + (first + j) as isize * out_step)
+                                .write(done(*sum))
+                        };
                     }
                 },
             );
@@ -184,7 +196,10 @@ pub fn dim<T: Element, U: Element, A, S, J>(
         let (from, to) = (from, to);
         // SAFETY: a line of the geometry, and the result's element for it.
         unsafe {
-            let total = arch.dispatch(#[inline(always)] || fold.run(from.0.offset(offset), lines.step, lines.len));
+            let total = wide(
+                #[inline(always)]
+                || fold.run(from.0.offset(offset), lines.step, lines.len),
+            );
             to.0.offset(out).write(done(total));
         }
     });
@@ -218,7 +233,10 @@ impl Lines {
         for d in (0..x.ndim()).filter(|&d| d != dim && Some(d) != skip) {
             let size = x.sizes()[d] as usize;
             lines.sizes.push(size);
-            lines.strides.push([x.strides()[d] as isize, other.get(d).map_or(0, |&s| s as isize)]);
+            lines.strides.push([
+                x.strides()[d] as isize,
+                other.get(d).map_or(0, |&s| s as isize),
+            ]);
             lines.outer *= size;
         }
         lines
@@ -248,7 +266,12 @@ impl Lines {
     }
 
     /// As [`Lines::for_each`], with `pieces` calls for each line, `width` elements wide.
-    fn for_pieces(&self, pieces: usize, width: usize, each: impl Fn(usize, isize, isize, usize) + Sync) {
+    fn for_pieces(
+        &self,
+        pieces: usize,
+        width: usize,
+        each: impl Fn(usize, isize, isize, usize) + Sync,
+    ) {
         let count = self.outer * pieces;
         let run = |range: std::ops::Range<usize>| {
             for i in range {
@@ -256,19 +279,34 @@ impl Lines {
                 each(i / pieces, a, b, i % pieces);
             }
         };
-        let work = if pieces > 1 { self.len * width } else { self.len.max(width) }.max(1);
+        let work = if pieces > 1 {
+            self.len * width
+        } else {
+            self.len.max(width)
+        }
+        .max(1);
         if count * work < 2 * GRAIN {
             return run(0..count);
         }
-        pool::for_chunks(count, (GRAIN / work).max(1), run);
+        spread(count, (GRAIN / work).max(1), run);
     }
 }
 
 /// Where the extremum of each line is: the first best element, or the first NaN.
 ///
 /// `better(a, b)` tells whether `a` is to be preferred to `b`.
-pub fn arg<T: Element>(x: &Tensor, dim: usize, values: &Tensor, indices: &Tensor, better: impl Fn(T, T) -> bool + Copy + Sync) {
-    let (from, to, at) = (Start::<T>::of(x), Start::<T>::of(values), Start::<i64>::of(indices));
+pub fn arg<T: Element>(
+    x: &Tensor,
+    dim: usize,
+    values: &Tensor,
+    indices: &Tensor,
+    better: impl Fn(T, T) -> bool + Copy + Sync,
+) {
+    let (from, to, at) = (
+        Start::<T>::of(x),
+        Start::<T>::of(values),
+        Start::<i64>::of(indices),
+    );
     let lines = Lines::new(x, dim, values.strides());
     let places = Lines::new(x, dim, indices.strides());
     lines.for_each(|line, offset, out| {

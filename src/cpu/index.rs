@@ -17,7 +17,11 @@ pub fn check(op: &str, index: &Tensor, size: i64) -> Result<()> {
         let from = from;
         for i in 0..row.len {
             // SAFETY: the plan stays inside the tensor's geometry.
-            let v = unsafe { from.0.offset(row.offsets[0] + i as isize * row.steps[0]).read() };
+            let v = unsafe {
+                from.0
+                    .offset(row.offsets[0] + i as isize * row.steps[0])
+                    .read()
+            };
             if v < 0 || v >= size {
                 bad.lock().get_or_insert(v);
                 return;
@@ -25,24 +29,41 @@ pub fn check(op: &str, index: &Tensor, size: i64) -> Result<()> {
         }
     });
     if let Some(v) = bad.into_inner() {
-        fail!(Runtime, "{op}: index {v} is out of range for a dimension of size {size} (0 to {} are valid)", size - 1);
+        fail!(
+            Runtime,
+            "{op}: index {v} is out of range for a dimension of size {size} (0 to {} are valid)",
+            size - 1
+        );
     }
     Ok(())
 }
 
 /// Walks the places of `index` in logical order, with the offset in `line` (whose `dim` is free)
 /// and in `beside` (of index's own sizes): `each(offset in line without dim, index value, offset beside)`.
-fn walk(index: &Tensor, dim: usize, line: &Tensor, beside: &Tensor, mut each: impl FnMut(isize, i64, isize)) {
+fn walk(
+    index: &Tensor,
+    dim: usize,
+    line: &Tensor,
+    beside: &Tensor,
+    mut each: impl FnMut(isize, i64, isize),
+) {
     let from = Start::<i64>::of(index);
     let n = index.ndim();
     let mut at = vec![0i64; n];
     let dot = |s: &[i64], at: &[i64], skip: usize| -> isize {
-        (0..n).filter(|&d| d != skip).map(|d| (at[d] * s[d]) as isize).sum()
+        (0..n)
+            .filter(|&d| d != skip)
+            .map(|d| (at[d] * s[d]) as isize)
+            .sum()
     };
     for _ in 0..index.numel() {
         // SAFETY: `at` is inside index's sizes.
         let v = unsafe { from.0.offset(dot(index.strides(), &at, n)).read() };
-        each(dot(line.strides(), &at, dim), v, dot(beside.strides(), &at, n));
+        each(
+            dot(line.strides(), &at, dim),
+            v,
+            dot(beside.strides(), &at, n),
+        );
         for d in (0..n).rev() {
             at[d] += 1;
             if at[d] < index.sizes()[d] {
@@ -59,12 +80,19 @@ pub fn gather<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
     let step = x.strides()[dim] as isize;
     // SAFETY: indices were checked against `x`'s size in `dim`; other places are inside both.
     walk(index, dim, x, y, |line, v, out| unsafe {
-        to.0.offset(out).write(from.0.offset(line + v as isize * step).read());
+        to.0.offset(out)
+            .write(from.0.offset(line + v as isize * step).read());
     });
 }
 
 /// y[index[i][j]][j] = join(y, x[i][j]) (for dim 0), in row-major order. Indices must be checked.
-pub fn scatter<T: Element>(y: &Tensor, dim: usize, index: &Tensor, x: &Tensor, join: impl Fn(T, T) -> T) {
+pub fn scatter<T: Element>(
+    y: &Tensor,
+    dim: usize,
+    index: &Tensor,
+    x: &Tensor,
+    join: impl Fn(T, T) -> T,
+) {
     let (to, from) = (Start::<T>::of(y), Start::<T>::of(x));
     let step = y.strides()[dim] as isize;
     walk(index, dim, y, x, |line, v, src| {
@@ -97,13 +125,20 @@ pub fn add_rows<T: Element>(y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) 
 /// The number of ones in a mask, or the first value that is neither zero nor one.
 pub fn count_ones(op: &str, mask: &Tensor) -> Result<usize> {
     let from = Start::<u8>::of(mask);
-    let (count, bad) = (std::sync::atomic::AtomicUsize::new(0), std::sync::atomic::AtomicU32::new(0));
+    let (count, bad) = (
+        std::sync::atomic::AtomicUsize::new(0),
+        std::sync::atomic::AtomicU32::new(0),
+    );
     Plan::new([mask]).for_rows(|row| {
         let from = from;
         let (mut ones, mut most) = (0, 0);
         for i in 0..row.len {
             // SAFETY: the plan stays inside the tensor's geometry.
-            let v = unsafe { from.0.offset(row.offsets[0] + i as isize * row.steps[0]).read() };
+            let v = unsafe {
+                from.0
+                    .offset(row.offsets[0] + i as isize * row.steps[0])
+                    .read()
+            };
             ones += v as usize;
             most = most.max(v as u32);
         }

@@ -3,6 +3,7 @@
 //! Elements are read in blocks, computed, then written, so that a target that is also an input
 //! needs no second loop and the compiler never has to doubt aliasing.
 
+use super::math::wide;
 use super::plan::{Plan, Row};
 use crate::tensor::{Element, Tensor};
 
@@ -28,8 +29,15 @@ unsafe impl<T> Sync for Start<T> {}
 impl<T: Element> Start<T> {
     /// Where `tensor` starts; its element type must be `T`.
     pub fn of(tensor: &Tensor) -> Start<T> {
-        assert_eq!(tensor.dtype(), T::DTYPE, "a kernel was given another element type");
-        assert!(!tensor.ptr().is_null() || tensor.numel() == 0, "a CPU kernel was given a tensor of another device");
+        assert_eq!(
+            tensor.dtype(),
+            T::DTYPE,
+            "a kernel was given another element type"
+        );
+        assert!(
+            !tensor.ptr().is_null() || tensor.numel() == 0,
+            "a CPU kernel was given a tensor of another device"
+        );
         Start(tensor.ptr().cast())
     }
 }
@@ -88,11 +96,10 @@ macro_rules! map {
                 return;
             }
             let plan: Plan<$n> = Plan::new([y $(, $x.1)*]);
-            let arch = pulp::Arch::new();
             plan.for_rows(|row: Row<$n>| {
                 let to = to;
                 $(let $x = $x.0;)*
-                arch.dispatch(
+                wide(
                     #[inline(always)]
                     || {
                         let mut i = 0;

@@ -7,4 +7,5 @@ pub mod math;
 pub mod plan;
 pub mod pool;
 pub mod product;
+pub mod random;
 pub mod rows;

@@ -7,6 +7,13 @@ use smallvec::SmallVec;
 /// Work smaller than this stays on one thread.
 pub const GRAIN: usize = 32 * 1024;
 
+/// Runs `body` over `0..count` in ranges of `grain`, on threads.
+pub fn spread(count: usize, grain: usize, body: impl Fn(std::ops::Range<usize>) + Sync) {
+    pool::run(count.div_ceil(grain), |i| {
+        body(i * grain..count.min((i + 1) * grain))
+    });
+}
+
 /// A walk over `N` operands: few merged dimensions, outermost first.
 pub struct Plan<const N: usize> {
     sizes: SmallVec<[usize; 4]>,
@@ -29,14 +36,19 @@ impl<const N: usize> Plan<N> {
 
     /// A walk over `sizes` with these strides.
     pub fn over(sizes: &[i64], strides: [&[i64]; N]) -> Plan<N> {
-        let mut plan = Plan { sizes: SmallVec::new(), strides: SmallVec::new() };
+        let mut plan = Plan {
+            sizes: SmallVec::new(),
+            strides: SmallVec::new(),
+        };
         for d in 0..sizes.len() {
             let size = sizes[d] as usize;
             let steps: [isize; N] = std::array::from_fn(|k| strides[k][d] as isize);
             match (plan.sizes.last_mut(), plan.strides.last_mut()) {
                 _ if size == 1 => {}
                 // The outer dimension steps over exactly one inner one: they are one dimension.
-                (Some(outer), Some(wide)) if (0..N).all(|k| wide[k] == steps[k] * size as isize) => {
+                (Some(outer), Some(wide))
+                    if (0..N).all(|k| wide[k] == steps[k] * size as isize) =>
+                {
                     *outer *= size;
                     *wide = steps;
                 }
@@ -69,12 +81,16 @@ impl<const N: usize> Plan<N> {
         }
         if outer == 1 {
             let run = |from: usize, len| {
-                each(Row { offsets: std::array::from_fn(|k| from as isize * steps[k]), steps, len })
+                each(Row {
+                    offsets: std::array::from_fn(|k| from as isize * steps[k]),
+                    steps,
+                    len,
+                })
             };
             if inner < 2 * GRAIN {
                 return run(0, inner);
             }
-            return pool::for_chunks(inner, GRAIN, |range| run(range.start, range.len()));
+            return spread(inner, GRAIN, |range| run(range.start, range.len()));
         }
         let rows = |range: std::ops::Range<usize>| {
             let mut at: SmallVec<[usize; 4]> = SmallVec::from_elem(0, last);
@@ -83,10 +99,15 @@ impl<const N: usize> Plan<N> {
                 at[d] = rest % self.sizes[d];
                 rest /= self.sizes[d];
             }
-            let mut offsets: [isize; N] =
-                std::array::from_fn(|k| (0..last).map(|d| at[d] as isize * self.strides[d][k]).sum());
+            let mut offsets: [isize; N] = std::array::from_fn(|k| {
+                (0..last).map(|d| at[d] as isize * self.strides[d][k]).sum()
+            });
             for _ in range {
-                each(Row { offsets, steps, len: inner });
+                each(Row {
+                    offsets,
+                    steps,
+                    len: inner,
+                });
                 for d in (0..last).rev() {
                     at[d] += 1;
                     for k in 0..N {
@@ -105,6 +126,6 @@ impl<const N: usize> Plan<N> {
         if inner * outer < 2 * GRAIN {
             return rows(0..outer);
         }
-        pool::for_chunks(outer, (GRAIN / inner).max(1), rows);
+        spread(outer, (GRAIN / inner).max(1), rows);
     }
 }

@@ -13,7 +13,11 @@ pub fn matrix<T: Element>(a: &Tensor, b: &Tensor, y: &Tensor, alpha: T, beta: T)
                 sum = sum.plus(p.times(q));
             }
             let at = i * y.strides()[0] + j * y.strides()[1];
-            let old = if beta == T::default() { beta } else { beta.times(y.read(at)) };
+            let old = if beta == T::default() {
+                beta
+            } else {
+                beta.times(y.read(at))
+            };
             y.write(at, alpha.times(sum).plus(old));
         }
     }

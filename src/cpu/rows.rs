@@ -2,22 +2,22 @@
 
 use super::fold::Lines;
 use super::map::Start;
-use super::math::Math;
-use crate::tensor::{Element, Tensor};
+use super::math::{Math, wide};
+use crate::tensor::Tensor;
 
 /// y = softmax of x along `dim`, or its logarithm. Sums are in double.
-pub fn softmax<T: Element + Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
+pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
     let (from, to) = (Start::<T>::of(x), Start::<T>::of(y));
     let lines = Lines::new(x, dim, y.strides());
     let step = y.strides()[dim] as isize;
-    let arch = pulp::Arch::new();
     lines.for_each(|_, offset, out| {
         let (from, to) = (from, to);
-        arch.dispatch(
+        wide(
             #[inline(always)]
             || {
                 // SAFETY: `k < len` along a line of each geometry.
-                let at = |k: usize| unsafe { from.0.offset(offset + k as isize * lines.step).read() };
+                let at =
+                    |k: usize| unsafe { from.0.offset(offset + k as isize * lines.step).read() };
                 let put = |k: usize, v: T| unsafe { to.0.offset(out + k as isize * step).write(v) };
                 let mut top = at(0);
                 for k in 1..lines.len {
@@ -52,16 +52,15 @@ pub fn softmax<T: Element + Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor)
 
 /// The gradient of [`softmax`] at its result `y`: y (g - sum g y), or g - exp(y) sum g for the
 /// logarithm.
-pub fn softmax_grad<T: Element + Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out: &Tensor) {
+pub fn softmax_grad<T: Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out: &Tensor) {
     let (gs, ys, to) = (Start::<T>::of(g), Start::<T>::of(y), Start::<T>::of(out));
     let lines = Lines::new(g, dim, y.strides());
     let outs = Lines::new(g, dim, out.strides());
     let (ystep, ostep) = (y.strides()[dim] as isize, out.strides()[dim] as isize);
-    let arch = pulp::Arch::new();
     lines.for_each(|line, goff, yoff| {
         let (gs, ys, to) = (gs, ys, to);
         let ooff = outs.place(line);
-        arch.dispatch(
+        wide(
             #[inline(always)]
             || {
                 // SAFETY: `k < len` along a line of each geometry.
@@ -73,7 +72,11 @@ pub fn softmax_grad<T: Element + Math>(g: &Tensor, y: &Tensor, dim: usize, log: 
                 };
                 let mut sum = 0.0f64;
                 for k in 0..lines.len {
-                    sum += if log { g(k).to_f64() } else { g(k).to_f64() * y(k).to_f64() };
+                    sum += if log {
+                        g(k).to_f64()
+                    } else {
+                        g(k).to_f64() * y(k).to_f64()
+                    };
                 }
                 for k in 0..lines.len {
                     let v = if log {

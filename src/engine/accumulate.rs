@@ -11,7 +11,12 @@ use crate::tensor::{class_name, sizes_text};
 /// `old + new`: in place when nobody else can see `old` and no history is kept.
 pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
     if !recorded && old.tensor.is_unique() && old.tensor.sizes() == new.tensor.sizes() {
-        run_into(&arith::add::OP, &[old.input(), new.input()], &[], &old.tensor)?;
+        run_into(
+            &arith::add::OP,
+            &[old.input(), new.input()],
+            &[],
+            &old.tensor,
+        )?;
         return Ok(old);
     }
     with_recording(recorded, || arith::add(&old, &new))
@@ -50,13 +55,20 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
         );
     }
     // Nobody holds the place of `.grad`: the leaf's name is gone, and with it every way to look.
-    let Some(slot) = leaf.live_grad_slot() else { return Ok(()) };
+    let Some(slot) = leaf.live_grad_slot() else {
+        return Ok(());
+    };
     let old = slot.lock().clone();
     let total = match old {
         None => first(gradient, create_graph)?,
         Some(old) if old.volatile() => {
             let into = old.tensor();
-            run_into(&arith::add::OP, &[Input::plain(into.clone()), Input::plain(gradient.tensor)], &[], &into)?;
+            run_into(
+                &arith::add::OP,
+                &[Input::plain(into.clone()), Input::plain(gradient.tensor)],
+                &[],
+                &into,
+            )?;
             return Ok(());
         }
         Some(old) => {
@@ -75,17 +87,29 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
 /// The first gradient: a copy, so that `.grad` is nobody else's memory.
 fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
     if create_graph {
-        return Ok(Variable::new(with_recording(true, || copy::clone(&gradient))?));
+        return Ok(Variable::new(with_recording(true, || {
+            copy::clone(&gradient)
+        })?));
     }
     let own = gradient.tensor.is_unique() && gradient.tensor.is_contiguous();
-    let tensor = if own { gradient.tensor } else { copy::contiguous_copy(&gradient.tensor)? };
+    let tensor = if own {
+        gradient.tensor
+    } else {
+        copy::contiguous_copy(&gradient.tensor)?
+    };
     Ok(Variable::leaf(tensor, false, true))
 }
 
 /// Stores the gradients of outputs whose Variables asked for them.
-pub fn into_retained(retained: &[(u32, WeakVariable)], incoming: &[Option<Var>], create_graph: bool) -> Result<()> {
+pub fn into_retained(
+    retained: &[(u32, WeakVariable)],
+    incoming: &[Option<Var>],
+    create_graph: bool,
+) -> Result<()> {
     for (nr, variable) in retained {
-        let (Some(variable), Some(Some(gradient))) = (variable.upgrade(), incoming.get(*nr as usize)) else {
+        let (Some(variable), Some(Some(gradient))) =
+            (variable.upgrade(), incoming.get(*nr as usize))
+        else {
             continue;
         };
         let slot = variable.grad_slot();

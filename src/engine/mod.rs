@@ -48,14 +48,22 @@ pub fn backward(roots: Vec<Root>, options: Options, pulse: Pulse) -> Result<()> 
 
 /// The gradients of `roots` with respect to `inputs` (node and output each); nothing is added into
 /// leaves.
-pub fn gradients(roots: Vec<Root>, inputs: &[(Handle, u32)], options: Options, pulse: Pulse) -> Result<Vec<Option<Var>>> {
+pub fn gradients(
+    roots: Vec<Root>,
+    inputs: &[(Handle, u32)],
+    options: Options,
+    pulse: Pulse,
+) -> Result<Vec<Option<Var>>> {
     let needed = ancestors_between(&roots, inputs);
     let mut captured = HashMap::new();
     for (node, nr) in inputs {
         captured.insert((node.id(), *nr), None);
     }
     let mut found = Run::new(options, Some(Wanted { needed, captured })).walk(roots, pulse)?;
-    Ok(inputs.iter().map(|(node, nr)| found.get_mut(&(node.id(), *nr)).and_then(|g| g.clone())).collect())
+    Ok(inputs
+        .iter()
+        .map(|(node, nr)| found.get_mut(&(node.id(), *nr)).and_then(|g| g.clone()))
+        .collect())
 }
 
 struct Wanted {
@@ -71,14 +79,23 @@ struct Run {
 
 impl Run {
     fn new(options: Options, wanted: Option<Wanted>) -> Run {
-        Run { options, wanted, waiting: Waiting::new() }
+        Run {
+            options,
+            wanted,
+            waiting: Waiting::new(),
+        }
     }
 
-    fn walk(mut self, roots: Vec<Root>, pulse: Pulse) -> Result<HashMap<(NodeId, u32), Option<Var>>> {
+    fn walk(
+        mut self,
+        roots: Vec<Root>,
+        pulse: Pulse,
+    ) -> Result<HashMap<(NodeId, u32), Option<Var>>> {
         // Handles of the roots keep the graph alive while it runs.
         let mut held = Vec::with_capacity(roots.len());
         for Root { node, nr, gradient } in roots {
-            self.waiting.add(node.edge(nr), gradient, self.options.create_graph)?;
+            self.waiting
+                .add(node.edge(nr), gradient, self.options.create_graph)?;
             held.push(node);
         }
         let mut turns = 0u32;
@@ -106,7 +123,13 @@ impl Run {
                 return Ok(());
             }
         }
-        let Taken { rule, edges, payload, freed, .. } = node.take(self.options.retain_graph);
+        let Taken {
+            rule,
+            edges,
+            payload,
+            freed,
+            ..
+        } = node.take(self.options.retain_graph);
         if rule.is_accumulator() {
             if self.wanted.is_none()
                 && let Some(leaf) = payload.extra.as_ref().and_then(|e| e.leaf.as_ref())
@@ -130,7 +153,13 @@ impl Run {
             fail!(Runtime, "{}: the derivative is not implemented", rule.node);
         };
         let history = self.options.create_graph.then_some((&node, &edges));
-        let mut step = Step { rule, payload, incoming: &incoming, outgoing: SmallVec::new(), history };
+        let mut step = Step {
+            rule,
+            payload,
+            incoming: &incoming,
+            outgoing: SmallVec::new(),
+            history,
+        };
         if step.has_gradient() {
             with_recording(self.options.create_graph, || back(&mut step))?;
         }
@@ -146,7 +175,8 @@ impl Run {
             if let Some(gradient) = gradient
                 && !edge.is_none()
             {
-                self.waiting.add(edge, gradient, self.options.create_graph)?;
+                self.waiting
+                    .add(edge, gradient, self.options.create_graph)?;
             }
         }
         Ok(())
@@ -177,7 +207,11 @@ fn ancestors_between(roots: &[Root], inputs: &[(Handle, u32)]) -> HashSet<NodeId
     order.sort_unstable_by_key(|(key, _)| *key);
     let mut leads = HashSet::new();
     for (_, id) in order {
-        if seen[&id].1.iter().any(|next| targets.contains(next) || leads.contains(next)) {
+        if seen[&id]
+            .1
+            .iter()
+            .any(|next| targets.contains(next) || leads.contains(next))
+        {
             leads.insert(id);
         }
     }
@@ -194,7 +228,8 @@ pub fn ones_for(root: &Variable) -> Result<Tensor> {
             tensor.numel()
         )));
     }
-    let ones = crate::ops::device::empty("backward", tensor.dtype(), tensor.device(), tensor.sizes())?;
+    let ones =
+        crate::ops::device::empty("backward", tensor.dtype(), tensor.device(), tensor.sizes())?;
     crate::ops::copy::fill_with(&ones, crate::tensor::Scalar::Int(1))?;
     Ok(ones)
 }
@@ -203,7 +238,10 @@ pub fn ones_for(root: &Variable) -> Result<Tensor> {
 pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
     let kind = |t: &Tensor| crate::tensor::class_name(t.dtype(), t.device());
     let same: fn(DType, DType) -> bool = |a, b| a == b;
-    if of.sizes() != gradient.sizes() || !same(of.dtype(), gradient.dtype()) || of.device() != gradient.device() {
+    if of.sizes() != gradient.sizes()
+        || !same(of.dtype(), gradient.dtype())
+        || of.device() != gradient.device()
+    {
         fail!(
             Runtime,
             "backward: the gradient must be a {} of size {}, as the output is; got a {} of size {}",
@@ -219,5 +257,8 @@ pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
 /// The edges that lead out of a node, as handles with output numbers; none for inputs that need no
 /// gradient.
 pub fn next_functions(node: &Handle) -> Vec<Option<(Handle, u32)>> {
-    node.edges().iter().map(|&edge: &Edge| Handle::of_edge(edge).map(|handle| (handle, edge.nr))).collect()
+    node.edges()
+        .iter()
+        .map(|&edge: &Edge| Handle::of_edge(edge).map(|handle| (handle, edge.nr)))
+        .collect()
 }

@@ -2,8 +2,8 @@
 
 use super::accumulate::sum;
 use crate::error::Result;
-use crate::graph::arena::{Edge, Handle};
 use crate::graph::Var;
+use crate::graph::arena::{Edge, Handle};
 use smallvec::SmallVec;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -28,7 +28,12 @@ static RUNS: AtomicU32 = AtomicU32::new(1);
 
 impl Waiting {
     pub fn new() -> Waiting {
-        Waiting { run: RUNS.fetch_add(1, Relaxed), entries: Vec::new(), free: Vec::new(), order: BinaryHeap::new() }
+        Waiting {
+            run: RUNS.fetch_add(1, Relaxed),
+            entries: Vec::new(),
+            free: Vec::new(),
+            order: BinaryHeap::new(),
+        }
     }
 
     /// Adds `gradient` to what has arrived at `edge`, whose node the caller keeps alive.
@@ -43,11 +48,17 @@ impl Waiting {
         }
         // Another run (a backward inside a hook) may have marked the node since: look for it.
         if RUNS.load(Relaxed) != self.run + 1
-            && let Some(entry) = self.entries.iter_mut().flatten().find(|e| e.node.id() == id)
+            && let Some(entry) = self
+                .entries
+                .iter_mut()
+                .flatten()
+                .find(|e| e.node.id() == id)
         {
             return place(&mut entry.incoming, edge.nr, gradient, recorded);
         }
-        let Some(node) = Handle::of_edge(edge) else { return Ok(()) };
+        let Some(node) = Handle::of_edge(edge) else {
+            return Ok(());
+        };
         let mut incoming = Incoming::new();
         place(&mut incoming, edge.nr, gradient, recorded)?;
         let entry = Some(Entry { node, incoming });
@@ -71,7 +82,9 @@ impl Waiting {
     pub fn pop(&mut self) -> Option<(Handle, Incoming)> {
         let (_, at) = self.order.pop()?;
         self.free.push(at);
-        let entry = self.entries[at as usize].take().expect("an entry waits until its turn");
+        let entry = self.entries[at as usize]
+            .take()
+            .expect("an entry waits until its turn");
         Some((entry.node, entry.incoming))
     }
 }

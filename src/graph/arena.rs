@@ -32,7 +32,10 @@ impl NodeId {
 
     /// Back from [`NodeId::pack`]; none for the word that no node has.
     pub(super) fn unpack(word: u64) -> Option<NodeId> {
-        (word != u64::MAX).then_some(NodeId { slot: (word >> 32) as u32, generation: word as u32 })
+        (word != u64::MAX).then_some(NodeId {
+            slot: (word >> 32) as u32,
+            generation: word as u32,
+        })
     }
 }
 
@@ -46,7 +49,10 @@ pub struct Edge {
 
 impl Edge {
     /// The edge of an input that needs no gradient.
-    pub const NONE: Edge = Edge { slot: u32::MAX, nr: 0 };
+    pub const NONE: Edge = Edge {
+        slot: u32::MAX,
+        nr: 0,
+    };
 
     /// Whether it leads nowhere.
     pub fn is_none(self) -> bool {
@@ -107,7 +113,11 @@ struct Arena {
     clock: u64,
 }
 
-static ARENA: Mutex<Arena> = Mutex::new(Arena { chunks: Vec::new(), free: Vec::new(), clock: 0 });
+static ARENA: Mutex<Arena> = Mutex::new(Arena {
+    chunks: Vec::new(),
+    free: Vec::new(),
+    clock: 0,
+});
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// How many nodes are alive.
@@ -151,7 +161,8 @@ impl Arena {
                 mark: (0, 0),
             });
             self.chunks.push(chunk.into_boxed_slice());
-            self.free.extend((first..first + CHUNK).rev().map(|at| at as u32));
+            self.free
+                .extend((first..first + CHUNK).rev().map(|at| at as u32));
         }
         Ok(())
     }
@@ -169,7 +180,10 @@ impl Arena {
         slot.payload = payload;
         slot.freed = false;
         LIVE.fetch_add(1, Relaxed);
-        NodeId { slot: at, generation: slot.generation }
+        NodeId {
+            slot: at,
+            generation: slot.generation,
+        }
     }
 
     /// The edge that an input's origin stands for, counted.
@@ -190,13 +204,26 @@ impl Arena {
                     && self.get(id).is_some()
                 {
                     self.slot_mut(id.slot).count += 1;
-                    return Edge { slot: id.slot, nr: 0 };
+                    return Edge {
+                        slot: id.slot,
+                        nr: 0,
+                    };
                 }
-                let extra = Extra { leaf: Some(leaf.clone()), ..Extra::default() };
-                let payload = Payload { needs: 1, extra: Some(Box::new(extra)), ..Payload::default() };
+                let extra = Extra {
+                    leaf: Some(leaf.clone()),
+                    ..Extra::default()
+                };
+                let payload = Payload {
+                    needs: 1,
+                    extra: Some(Box::new(extra)),
+                    ..Payload::default()
+                };
                 let id = self.fill(&super::rule::ACCUMULATE, Edges::new(), payload);
                 leaf.set_accumulator(id);
-                Edge { slot: id.slot, nr: 0 }
+                Edge {
+                    slot: id.slot,
+                    nr: 0,
+                }
             }
         }
     }
@@ -230,7 +257,10 @@ pub fn accumulator(leaf: &Variable) -> Result<Handle> {
     arena.reserve(1)?;
     let edge = arena.edge(&Origin::Leaf(leaf));
     let generation = arena.slot(edge.slot).generation;
-    Ok(Handle(NodeId { slot: edge.slot, generation }))
+    Ok(Handle(NodeId {
+        slot: edge.slot,
+        generation,
+    }))
 }
 
 /// Keeps a node alive.
@@ -260,12 +290,19 @@ impl Handle {
         let mut arena = ARENA.lock();
         let slot = arena.slot_mut(edge.slot);
         slot.count += 1;
-        Some(Handle(NodeId { slot: edge.slot, generation: slot.generation }))
+        Some(Handle(NodeId {
+            slot: edge.slot,
+            generation: slot.generation,
+        }))
     }
 
     /// The node's rule.
     pub fn rule(&self) -> &'static Rule {
-        ARENA.lock().slot(self.0.slot).rule.expect("a handle keeps its node alive")
+        ARENA
+            .lock()
+            .slot(self.0.slot)
+            .rule
+            .expect("a handle keeps its node alive")
     }
 
     /// The node's place in time: larger is newer.
@@ -287,13 +324,22 @@ impl Handle {
     /// How many outputs the node has.
     pub fn outputs(&self) -> u32 {
         let arena = ARENA.lock();
-        arena.slot(self.0.slot).payload.extra.as_ref().map_or(1, |e| e.outputs.max(1))
+        arena
+            .slot(self.0.slot)
+            .payload
+            .extra
+            .as_ref()
+            .map_or(1, |e| e.outputs.max(1))
     }
 
     /// Keeps the gradient of output `nr` for `variable` when the node runs.
     pub fn retain(&self, nr: u32, variable: WeakVariable) {
         let mut arena = ARENA.lock();
-        let extra = arena.slot_mut(self.0.slot).payload.extra.get_or_insert_default();
+        let extra = arena
+            .slot_mut(self.0.slot)
+            .payload
+            .extra
+            .get_or_insert_default();
         extra.retained.get_or_insert_default().push((nr, variable));
     }
 
@@ -310,7 +356,10 @@ impl Handle {
             // What the formula needs but costs nothing to keep stays: values and inner rules.
             let saved = std::mem::take(&mut slot.payload.saved);
             slot.freed = slot.freed || !saved.is_empty();
-            let payload = Payload { saved, ..slot.payload.clone() };
+            let payload = Payload {
+                saved,
+                ..slot.payload.clone()
+            };
             if slot.freed
                 && let Some(extra) = &mut slot.payload.extra
             {
@@ -318,14 +367,23 @@ impl Handle {
             }
             payload
         };
-        Taken { rule, edges: slot.edges.clone(), payload, freed, key: slot.key }
+        Taken {
+            rule,
+            edges: slot.edges.clone(),
+            payload,
+            freed,
+            key: slot.key,
+        }
     }
 
     /// The engine's mark on the node.
     pub(crate) fn mark(edge: Edge) -> (u32, u32, u64, NodeId) {
         let arena = ARENA.lock();
         let slot = arena.slot(edge.slot);
-        let id = NodeId { slot: edge.slot, generation: slot.generation };
+        let id = NodeId {
+            slot: edge.slot,
+            generation: slot.generation,
+        };
         (slot.mark.0, slot.mark.1, slot.key, id)
     }
 
@@ -336,7 +394,10 @@ impl Handle {
 
     /// The edge that leads to output `nr` of this node, uncounted.
     pub(crate) fn edge(&self, nr: u32) -> Edge {
-        Edge { slot: self.0.slot, nr }
+        Edge {
+            slot: self.0.slot,
+            nr,
+        }
     }
 }
 
@@ -416,7 +477,10 @@ impl Arena {
         let slot = self.slot_mut(at);
         slot.rule = None;
         slot.generation = slot.generation.wrapping_add(1);
-        let out = (std::mem::take(&mut slot.edges), std::mem::take(&mut slot.payload));
+        let out = (
+            std::mem::take(&mut slot.edges),
+            std::mem::take(&mut slot.payload),
+        );
         self.free.push(at);
         LIVE.fetch_sub(1, Relaxed);
         out

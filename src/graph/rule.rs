@@ -33,7 +33,12 @@ impl Rule {
 }
 
 /// The rule of nodes that add into a leaf's `.grad`; the engine runs them itself.
-pub static ACCUMULATE: Rule = Rule { node: "AccumulateGrad", saves: |_| 0, inputs: 1, back: None };
+pub static ACCUMULATE: Rule = Rule {
+    node: "AccumulateGrad",
+    saves: |_| 0,
+    inputs: 1,
+    back: None,
+};
 
 /// One node on its way back: what came in, what it kept, and what goes to its inputs.
 pub struct Step<'a> {
@@ -65,7 +70,9 @@ impl Step<'_> {
     /// When it is missing: the engine runs nodes of one output only with a gradient.
     #[inline(always)]
     pub fn gradient(&self) -> &Var {
-        self.incoming[0].as_ref().expect("a node runs when its output has a gradient")
+        self.incoming[0]
+            .as_ref()
+            .expect("a node runs when its output has a gradient")
     }
 
     /// What was kept under name `index` (inputs first, then results).
@@ -83,7 +90,13 @@ impl Step<'_> {
             );
         };
         if saved.tensor.version() != saved.version {
-            return Err(changed(self.rule.node, index, self.rule.inputs, saved.version, saved.tensor.version()));
+            return Err(changed(
+                self.rule.node,
+                index,
+                self.rule.inputs,
+                saved.version,
+                saved.tensor.version(),
+            ));
         }
         let tensor = saved.tensor.clone();
         let Some((node, edges)) = self.history else {
@@ -117,7 +130,11 @@ impl Step<'_> {
 }
 
 fn changed(node: &str, index: u32, inputs: u32, then: u32, now: u32) -> Error {
-    let what = if index < inputs { format!("operand {}", index + 1) } else { "result".into() };
+    let what = if index < inputs {
+        format!("operand {}", index + 1)
+    } else {
+        "result".into()
+    };
     Error::Runtime(format!(
         "{node}: one of the variables needed for gradient computation has been modified by an inplace operation: its {what} had version {then} when it was saved and has {now} now; clone() it before changing it"
     ))

@@ -15,7 +15,11 @@ pub struct Var {
 impl From<Tensor> for Var {
     #[inline(always)]
     fn from(tensor: Tensor) -> Var {
-        Var { tensor, history: None, volatile: false }
+        Var {
+            tensor,
+            history: None,
+            volatile: false,
+        }
     }
 }
 
@@ -23,7 +27,11 @@ impl Var {
     /// Output `nr` of a node.
     #[inline(always)]
     pub fn made_by(tensor: Tensor, node: Handle, nr: u32) -> Var {
-        Var { tensor, history: Some((node, nr)), volatile: false }
+        Var {
+            tensor,
+            history: Some((node, nr)),
+            volatile: false,
+        }
     }
 
     /// Sizes, outermost first.
@@ -48,7 +56,11 @@ impl Var {
             Some((handle, nr)) => Origin::Node(handle.id(), *nr),
             None => Origin::None,
         };
-        Input { tensor: self.tensor.clone(), origin, volatile: self.volatile }
+        Input {
+            tensor: self.tensor.clone(),
+            origin,
+            volatile: self.volatile,
+        }
     }
 }
 
@@ -72,7 +84,11 @@ pub struct Input<'a> {
 impl Input<'_> {
     /// An operand without history.
     pub fn plain(tensor: Tensor) -> Input<'static> {
-        Input { tensor, origin: Origin::None, volatile: false }
+        Input {
+            tensor,
+            origin: Origin::None,
+            volatile: false,
+        }
     }
 
     /// Whether gradients flow to it.

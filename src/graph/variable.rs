@@ -58,8 +58,20 @@ impl std::fmt::Debug for Variable {
 }
 
 impl Variable {
-    fn build(held: Held, history: Option<(Handle, u32)>, requires_grad: bool, volatile: bool) -> Variable {
-        let state = State { held, history, requires_grad, volatile, retains_grad: false, view: None };
+    fn build(
+        held: Held,
+        history: Option<(Handle, u32)>,
+        requires_grad: bool,
+        volatile: bool,
+    ) -> Variable {
+        let state = State {
+            held,
+            history,
+            requires_grad,
+            volatile,
+            retains_grad: false,
+            view: None,
+        };
         Variable(Arc::new(Record {
             state: Mutex::new(state),
             accumulator: AtomicU64::new(NO_NODE),
@@ -82,7 +94,12 @@ impl Variable {
     #[inline]
     pub fn new(var: Var) -> Variable {
         let requires_grad = var.history.is_some();
-        Self::build(Held::Own(var.tensor), var.history, requires_grad, var.volatile)
+        Self::build(
+            Held::Own(var.tensor),
+            var.history,
+            requires_grad,
+            var.volatile,
+        )
     }
 
     /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
@@ -91,7 +108,11 @@ impl Variable {
         let view = Variable::new(var);
         let root = base.base().unwrap_or_else(|| base.clone());
         let seen = view.tensor().version();
-        view.0.state.lock().view = Some(Box::new(View { base: root, seen, remake }));
+        view.0.state.lock().view = Some(Box::new(View {
+            base: root,
+            seen,
+            remake,
+        }));
         view
     }
 
@@ -134,8 +155,15 @@ impl Variable {
     pub fn set_requires_grad(&self, on: bool) -> Result<()> {
         let mut state = self.0.state.lock();
         if state.history.is_some() {
-            let advice = if on { "it already follows from its inputs" } else { "use detach() for a Variable without history" };
-            fail!(Runtime, "requires_grad: you can only change requires_grad flags of leaf variables; {advice}");
+            let advice = if on {
+                "it already follows from its inputs"
+            } else {
+                "use detach() for a Variable without history"
+            };
+            fail!(
+                Runtime,
+                "requires_grad: you can only change requires_grad flags of leaf variables; {advice}"
+            );
         }
         state.requires_grad = on;
         Ok(())
@@ -168,7 +196,11 @@ impl Variable {
             None if state.requires_grad && !state.volatile => Origin::Leaf(self),
             None => Origin::None,
         };
-        Ok(Input { tensor, origin, volatile: state.volatile })
+        Ok(Input {
+            tensor,
+            origin,
+            volatile: state.volatile,
+        })
     }
 
     /// The value with its history, counted.
@@ -176,13 +208,21 @@ impl Variable {
         let history = self.grad_fn()?;
         let (tensor, volatile, leaf) = {
             let state = self.0.state.lock();
-            (state.held.get(), state.volatile, state.requires_grad && !state.volatile)
+            (
+                state.held.get(),
+                state.volatile,
+                state.requires_grad && !state.volatile,
+            )
         };
         let history = match history {
             None if leaf => Some((arena::accumulator(self)?, 0)),
             other => other,
         };
-        Ok(Var { tensor, history, volatile })
+        Ok(Var {
+            tensor,
+            history,
+            volatile,
+        })
     }
 
     /// The node that made it, and as which output.
@@ -220,7 +260,9 @@ impl Variable {
     fn refresh(&self) -> Result<()> {
         let (base, tensor, remake) = {
             let state = self.0.state.lock();
-            let Some(view) = &state.view else { return Ok(()) };
+            let Some(view) = &state.view else {
+                return Ok(());
+            };
             let tensor = state.held.get();
             if tensor.version() == view.seen {
                 return Ok(());

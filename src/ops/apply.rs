@@ -49,17 +49,29 @@ fn broadcast(op: &Op, inputs: &[Input]) -> Result<Option<Dims>> {
     Ok(Some(sizes))
 }
 
-fn apply_expanded(op: &'static Op, inputs: &[Input], values: Values, sizes: &Dims) -> Result<Results> {
+fn apply_expanded(
+    op: &'static Op,
+    inputs: &[Input],
+    values: Values,
+    sizes: &Dims,
+) -> Result<Results> {
     // Element types are compared first, so that a refused call leaves no expand behind.
     for other in &inputs[1..] {
         crate::tensor::dtype::same(op.name, inputs[0].tensor.kind(), other.tensor.kind())?;
     }
     let mut held: SmallVec<[Option<Var>; 3]> = SmallVec::new();
     for input in inputs {
-        held.push(if input.tensor.sizes() == sizes.as_slice() { None } else { Some(expanded(input, sizes)?) });
+        held.push(if input.tensor.sizes() == sizes.as_slice() {
+            None
+        } else {
+            Some(expanded(input, sizes)?)
+        });
     }
-    let wide: SmallVec<[Input; 3]> =
-        inputs.iter().zip(&held).map(|(input, var)| var.as_ref().map_or_else(|| input.clone(), Var::input)).collect();
+    let wide: SmallVec<[Input; 3]> = inputs
+        .iter()
+        .zip(&held)
+        .map(|(input, var)| var.as_ref().map_or_else(|| input.clone(), Var::input))
+        .collect();
     let made = (op.run)(&wide, &values, &Out::Fresh)?;
     record(op, &wide, values, made)
 }
@@ -74,15 +86,26 @@ pub fn expanded(input: &Input, sizes: &Dims) -> Result<Var> {
 #[inline]
 fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Result<Results> {
     let volatile = inputs.iter().any(|i| i.volatile);
-    let needs = if volatile || op.rule.node.is_empty() { 0 } else { needs(inputs) };
+    let needs = if volatile || op.rule.node.is_empty() {
+        0
+    } else {
+        needs(inputs)
+    };
     if needs == 0 || !is_recording() {
-        let wrap = |tensor| Var { tensor, history: None, volatile };
+        let wrap = |tensor| Var {
+            tensor,
+            history: None,
+            volatile,
+        };
         return Ok(made.outputs.into_iter().map(wrap).collect());
     }
     let outputs = made.outputs;
     let mut payload = payload(op, inputs, &outputs, values, made.lets, needs);
     if op.forms.list || outputs.len() > 1 {
-        payload.extra = Some(Box::new(Extra { outputs: outputs.len() as u32, ..Extra::default() }));
+        payload.extra = Some(Box::new(Extra {
+            outputs: outputs.len() as u32,
+            ..Extra::default()
+        }));
     }
     let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
     if outputs.len() == 1 {
@@ -113,14 +136,31 @@ fn needs(inputs: &[Input]) -> u64 {
 }
 
 #[inline(always)]
-fn payload(op: &Op, inputs: &[Input], outputs: &[Tensor], mut values: Values, lets: Values, needs: u64) -> Payload {
-    let mut payload = Payload { needs, ..Payload::default() };
+fn payload(
+    op: &Op,
+    inputs: &[Input],
+    outputs: &[Tensor],
+    mut values: Values,
+    lets: Values,
+    needs: u64,
+) -> Payload {
+    let mut payload = Payload {
+        needs,
+        ..Payload::default()
+    };
     let mut kept = (op.rule.saves)(needs);
     while kept != 0 {
         let i = kept.trailing_zeros() as usize;
         kept &= kept - 1;
-        let tensor = if i < inputs.len() { &inputs[i].tensor } else { &outputs[i - inputs.len()] };
-        payload.saved.push(Saved { tensor: tensor.clone(), version: tensor.version() });
+        let tensor = if i < inputs.len() {
+            &inputs[i].tensor
+        } else {
+            &outputs[i - inputs.len()]
+        };
+        payload.saved.push(Saved {
+            tensor: tensor.clone(),
+            version: tensor.version(),
+        });
     }
     if !lets.is_empty() {
         values.extend(lets);
@@ -133,8 +173,14 @@ fn payload(op: &Op, inputs: &[Input], outputs: &[Tensor], mut values: Values, le
 ///
 /// # Errors
 /// What the op refuses, or a result of other sizes than `out`; `out` is untouched then.
-pub fn run_into(op: &'static Op, inputs: &[Input], values: &[Value], out: &Tensor) -> Result<Values> {
-    if op.forms.direct && writes_directly(inputs, out) && op.rule_result(inputs) == Some(out.kind()) {
+pub fn run_into(
+    op: &'static Op,
+    inputs: &[Input],
+    values: &[Value],
+    out: &Tensor,
+) -> Result<Values> {
+    if op.forms.direct && writes_directly(inputs, out) && op.rule_result(inputs) == Some(out.kind())
+    {
         return Ok((op.run)(inputs, values, &Out::Into(out))?.lets);
     }
     let made = (op.run)(inputs, values, &Out::Fresh)?;
@@ -155,14 +201,26 @@ pub fn run_into(op: &'static Op, inputs: &[Input], values: &[Value], out: &Tenso
 /// Whether writing into `out` while reading the operands is safe: `out` has no element twice and
 /// each operand is the very same place or another memory.
 fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
-    let repeats = out.sizes().iter().zip(out.strides()).any(|(&size, &stride)| stride == 0 && size > 1);
-    let same = |t: &Tensor| t.offset() == out.offset() && t.strides() == out.strides() && t.sizes() == out.sizes();
-    !repeats && inputs.iter().all(|i| i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor)))
+    let repeats = out
+        .sizes()
+        .iter()
+        .zip(out.strides())
+        .any(|(&size, &stride)| stride == 0 && size > 1);
+    let same = |t: &Tensor| {
+        t.offset() == out.offset() && t.strides() == out.strides() && t.sizes() == out.sizes()
+    };
+    !repeats
+        && inputs.iter().all(|i| {
+            i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor))
+        })
 }
 
 impl Op {
     /// Class and place of the first result, where the row's kernel gives that of its operands.
-    fn rule_result(&self, inputs: &[Input]) -> Option<(crate::tensor::DType, crate::tensor::Device)> {
+    fn rule_result(
+        &self,
+        inputs: &[Input],
+    ) -> Option<(crate::tensor::DType, crate::tensor::Device)> {
         (!crate::ops::compare::is_comparison(self)).then(|| inputs[0].tensor.kind())
     }
 }
@@ -172,7 +230,12 @@ impl Op {
 /// # Errors
 /// `RuntimeError` for a leaf that requires grad, and what the op refuses; nothing has
 /// changed then.
-pub fn apply_in_place(op: &'static Op, target: &Variable, others: &[Input], values: Values) -> Result<()> {
+pub fn apply_in_place(
+    op: &'static Op,
+    target: &Variable,
+    others: &[Input],
+    values: Values,
+) -> Result<()> {
     let me = target.input()?;
     let recording = is_recording();
     if recording && matches!(me.origin, Origin::Leaf(_)) {
@@ -186,7 +249,11 @@ pub fn apply_in_place(op: &'static Op, target: &Variable, others: &[Input], valu
     let mut held: SmallVec<[Option<Var>; 2]> = SmallVec::new();
     for other in others {
         let fits = !op.forms.broadcasts || other.tensor.sizes() == tensor.sizes();
-        held.push(if fits { None } else { Some(expanded(other, &Dims::from_slice(tensor.sizes()))?) });
+        held.push(if fits {
+            None
+        } else {
+            Some(expanded(other, &Dims::from_slice(tensor.sizes()))?)
+        });
     }
     let mut inputs: SmallVec<[Input; 3]> = SmallVec::new();
     inputs.push(me.clone());
@@ -199,7 +266,11 @@ pub fn apply_in_place(op: &'static Op, target: &Variable, others: &[Input], valu
         Some(base) => Some(base.input()?),
         None => None,
     };
-    let mut wanted = if volatile || !recording || op.rule.node.is_empty() { 0 } else { needs(&inputs) };
+    let mut wanted = if volatile || !recording || op.rule.node.is_empty() {
+        0
+    } else {
+        needs(&inputs)
+    };
     if let Some(base) = &base_var
         && wanted != 0
     {
@@ -223,7 +294,14 @@ pub fn apply_in_place(op: &'static Op, target: &Variable, others: &[Input], valu
         }
         return Ok(());
     }
-    let payload = payload(op, &inputs, std::slice::from_ref(&tensor), values, lets, wanted);
+    let payload = payload(
+        op,
+        &inputs,
+        std::slice::from_ref(&tensor),
+        values,
+        lets,
+        wanted,
+    );
     let Some((base, from)) = base.as_ref().zip(base_var) else {
         let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
         target.rebase(Some((handle, 0)), false);
@@ -235,18 +313,30 @@ pub fn apply_in_place(op: &'static Op, target: &Variable, others: &[Input], valu
 }
 
 /// The node of a write through a view: it leads to what the base was and to the other operands.
-fn write_through(op: &'static Op, base: &Input, inputs: &[Input], view: &Tensor, inner: Payload) -> Result<Handle> {
+fn write_through(
+    op: &'static Op,
+    base: &Input,
+    inputs: &[Input],
+    view: &Tensor,
+    inner: Payload,
+) -> Result<Handle> {
     let mut origins: SmallVec<[Origin; 3]> = SmallVec::new();
     origins.push(base.origin);
     origins.extend(inputs[1..].iter().map(|i| i.origin));
     let t = &base.tensor;
     let numbers = [t.strides(), view.sizes(), view.strides()];
-    let mut values: Values = numbers.iter().map(|n| Value::Dims(Box::new(Dims::from_slice(n)))).collect();
+    let mut values: Values = numbers
+        .iter()
+        .map(|n| Value::Dims(Box::new(Dims::from_slice(n))))
+        .collect();
     values.push(Value::Int(view.offset() as i64 - t.offset() as i64));
     let payload = Payload {
         needs: inner.needs,
         values,
-        extra: Some(Box::new(Extra { inner: Some((&op.rule, inner)), ..Extra::default() })),
+        extra: Some(Box::new(Extra {
+            inner: Some((&op.rule, inner)),
+            ..Extra::default()
+        })),
         ..Payload::default()
     };
     arena::record(&shape::COPY_SLICES, origins.into_iter(), payload)

@@ -149,7 +149,11 @@ use crate::tensor::{DType, Device, FromValue, Scalar, Tensor, Value};
 
 fn refuse_zero_number(op: &str, dtype: DType, value: &Value) -> Result<()> {
     if !dtype.is_float() && Scalar::from_value(value).f64() == 0.0 {
-        fail!(ZeroDivision, "{op}: integer division by zero: a torch.{}Tensor and the number 0", dtype.name());
+        fail!(
+            ZeroDivision,
+            "{op}: integer division by zero: a torch.{}Tensor and the number 0",
+            dtype.name()
+        );
     }
     Ok(())
 }
@@ -163,7 +167,10 @@ fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {
         crate::cpu::fold::all(divisor, fold)
     });
     if zero {
-        fail!(ZeroDivision, "{op}: integer division by zero: there is a 0 among the divisors");
+        fail!(
+            ZeroDivision,
+            "{op}: integer division by zero: there is a 0 among the divisors"
+        );
     }
     Ok(())
 }

@@ -90,13 +90,26 @@ fn device_of(code: i64) -> Device {
 
 /// `g` as the class and place with these codes; itself when it is so already.
 fn to(g: &Var, dtype: i64, place: i64) -> Result<Var> {
-    let typed = if g.tensor.dtype() == dtype_of(dtype) { g.clone() } else { convert(g, dtype)? };
-    if typed.tensor.device() == device_of(place) { Ok(typed) } else { transfer(&typed, place) }
+    let typed = if g.tensor.dtype() == dtype_of(dtype) {
+        g.clone()
+    } else {
+        convert(g, dtype)?
+    };
+    if typed.tensor.device() == device_of(place) {
+        Ok(typed)
+    } else {
+        transfer(&typed, place)
+    }
 }
 
 /// Zeros of g's sizes in the element type with this code.
 pub fn zeros_as(g: &Var, dtype: i64) -> Result<Var> {
-    Ok(Var::from(device::zeros("zeros", dtype_of(dtype), g.tensor.device(), g.sizes())?))
+    Ok(Var::from(device::zeros(
+        "zeros",
+        dtype_of(dtype),
+        g.tensor.device(),
+        g.sizes(),
+    )?))
 }
 
 /// Sets every element.
@@ -117,7 +130,11 @@ pub fn contiguous_copy(x: &Tensor) -> Result<Tensor> {
 
 /// `x` itself when it is row-major, else a copy.
 pub fn as_contiguous(x: &Tensor) -> Result<Tensor> {
-    if x.is_contiguous() { Ok(x.clone()) } else { contiguous_copy(x) }
+    if x.is_contiguous() {
+        Ok(x.clone())
+    } else {
+        contiguous_copy(x)
+    }
 }
 
 /// Writes `src` into `to`, expanding and converting it, between any devices.
@@ -126,7 +143,11 @@ pub fn as_contiguous(x: &Tensor) -> Result<Tensor> {
 /// `RuntimeError` when the sizes cannot match; nothing is written then.
 pub fn copy_into(to: &Tensor, src: &Tensor) -> Result<()> {
     if to.sizes() == src.sizes() {
-        return if overlaps(to, src) { copy_same_size(to, &contiguous_copy(src)?) } else { copy_same_size(to, src) };
+        return if overlaps(to, src) {
+            copy_same_size(to, &contiguous_copy(src)?)
+        } else {
+            copy_same_size(to, src)
+        };
     }
     let wide = match src.expand(to.sizes()) {
         Ok(wide) => wide,
@@ -137,7 +158,11 @@ pub fn copy_into(to: &Tensor, src: &Tensor) -> Result<()> {
             sizes_text(to.sizes())
         ),
     };
-    if overlaps(to, src) { copy_same_size(to, &contiguous_copy(&wide)?) } else { copy_same_size(to, &wide) }
+    if overlaps(to, src) {
+        copy_same_size(to, &contiguous_copy(&wide)?)
+    } else {
+        copy_same_size(to, &wide)
+    }
 }
 
 fn overlaps(a: &Tensor, b: &Tensor) -> bool {

@@ -30,7 +30,13 @@ fn gpu_empty(op: &str, _dtype: DType, _sizes: &[i64]) -> Result<Tensor> {
 }
 
 /// y = f(inputs), element by element.
-pub fn map(op: &str, _wgsl: &str, _inputs: &[&Tensor], _params: &[Scalar], _y: &Tensor) -> Result<()> {
+pub fn map(
+    op: &str,
+    _wgsl: &str,
+    _inputs: &[&Tensor],
+    _params: &[Scalar],
+    _y: &Tensor,
+) -> Result<()> {
     fail!(Runtime, "{op}: no GPU")
 }
 
@@ -71,7 +77,13 @@ pub fn fold(what: Reduction, _x: &Tensor, _dim: Option<usize>, _y: &Tensor) -> R
 }
 
 /// The extremum of each line, and where it is.
-pub fn fold_arg(_largest: bool, _x: &Tensor, _dim: usize, _values: &Tensor, _indices: &Tensor) -> Result<()> {
+pub fn fold_arg(
+    _largest: bool,
+    _x: &Tensor,
+    _dim: usize,
+    _values: &Tensor,
+    _indices: &Tensor,
+) -> Result<()> {
     fail!(Runtime, "max: no GPU")
 }
 
@@ -106,7 +118,13 @@ pub fn softmax(_x: &Tensor, _dim: usize, _log: bool, _y: &Tensor) -> Result<()> 
 }
 
 /// The gradient of [`softmax`].
-pub fn softmax_grad(_g: &Tensor, _y: &Tensor, _dim: usize, _log: bool, _out: &Tensor) -> Result<()> {
+pub fn softmax_grad(
+    _g: &Tensor,
+    _y: &Tensor,
+    _dim: usize,
+    _log: bool,
+    _out: &Tensor,
+) -> Result<()> {
     fail!(Runtime, "softmax: no GPU")
 }
 
@@ -114,7 +132,12 @@ pub fn nll_sum(_x: &Tensor, _target: &Tensor, _factors: &Tensor, _ignore: i64) -
     fail!(Runtime, "nll_loss: no GPU")
 }
 
-pub fn nll_spread(_g: &Tensor, _target: &Tensor, _factors: &Tensor, _classes: i64) -> Result<Tensor> {
+pub fn nll_spread(
+    _g: &Tensor,
+    _target: &Tensor,
+    _factors: &Tensor,
+    _classes: i64,
+) -> Result<Tensor> {
     fail!(Runtime, "nll_loss: no GPU")
 }
 
@@ -134,6 +157,13 @@ pub fn scatter(_y: &Tensor, _dim: usize, _index: &Tensor, _src: &Tensor, _add: b
     fail!(Runtime, "scatter: no GPU")
 }
 
-pub fn matmul(op: &str, _a: &Tensor, _b: &Tensor, _y: &Tensor, _alpha: Scalar, _beta: Scalar) -> Result<()> {
+pub fn matmul(
+    op: &str,
+    _a: &Tensor,
+    _b: &Tensor,
+    _y: &Tensor,
+    _alpha: Scalar,
+    _beta: Scalar,
+) -> Result<()> {
     fail!(Runtime, "{op}: no GPU")
 }

@@ -141,11 +141,22 @@ ops! {
 }
 
 /// `value` where the mask is (or, unless `inside`, is not) one, else x.
-fn chosen(op: &str, x: &Tensor, mask: &Tensor, value: Scalar, inside: bool, out: &super::Out) -> Result<Tensor> {
+fn chosen(
+    op: &str,
+    x: &Tensor,
+    mask: &Tensor,
+    value: Scalar,
+    inside: bool,
+    out: &super::Out,
+) -> Result<Tensor> {
     let mask = fitting_mask(op, mask, x)?;
     let y = out.make(op, x.kind(), x.sizes())?;
     if x.device() == Device::Gpu {
-        let wgsl = if inside { "select(a, p0, b != 0u)" } else { "select(p0, a, b != 0u)" };
+        let wgsl = if inside {
+            "select(a, p0, b != 0u)"
+        } else {
+            "select(p0, a, b != 0u)"
+        };
         device::map(op, wgsl, &[x, &mask], &[value], &y)?;
         return Ok(y);
     }
@@ -204,7 +215,11 @@ fn select_rows(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
     const OP: &str = "index_select";
     long(OP, index, x)?;
     if index.ndim() != 1 {
-        fail!(Runtime, "{OP}: the index must be a vector; got size {}", sizes_text(index.sizes()));
+        fail!(
+            Runtime,
+            "{OP}: the index must be a vector; got size {}",
+            sizes_text(index.sizes())
+        );
     }
     let mut sizes = Dims::from_slice(x.sizes());
     sizes[dim] = index.sizes()[0];
@@ -222,7 +237,12 @@ fn add_rows(y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
     const OP: &str = "index_add";
     long(OP, index, y)?;
     if x.sizes().get(dim) != index.sizes().first() {
-        fail!(Runtime, "{OP}: {} indices for slices of {}", index.numel(), sizes_text(x.sizes()));
+        fail!(
+            Runtime,
+            "{OP}: {} indices for slices of {}",
+            index.numel(),
+            sizes_text(x.sizes())
+        );
     }
     if y.device() == Device::Gpu {
         return device::index_add(y, dim, index, x);
@@ -234,7 +254,8 @@ fn add_rows(y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
 /// Fails unless `index` has x's dimensions and, but for `dim`, sizes of at most x's.
 fn along(op: &str, x: &Tensor, dim: usize, index: &Tensor) -> Result<()> {
     long(op, index, x)?;
-    let fits = index.ndim() == x.ndim() && (0..x.ndim()).all(|d| d == dim || index.sizes()[d] <= x.sizes()[d]);
+    let fits = index.ndim() == x.ndim()
+        && (0..x.ndim()).all(|d| d == dim || index.sizes()[d] <= x.sizes()[d]);
     if !fits {
         fail!(
             Runtime,
@@ -262,7 +283,8 @@ fn scatter_with(y: &Tensor, dim: usize, index: &Tensor, src: &Tensor, add: bool)
     let op = if add { "scatter_add" } else { "scatter" };
     along(op, y, dim, index)?;
     crate::tensor::dtype::same(op, y.kind(), src.kind())?;
-    let fits = src.ndim() == index.ndim() && index.sizes().iter().zip(src.sizes()).all(|(i, s)| i <= s);
+    let fits =
+        src.ndim() == index.ndim() && index.sizes().iter().zip(src.sizes()).all(|(i, s)| i <= s);
     if !fits {
         fail!(
             Runtime,
@@ -294,14 +316,22 @@ fn pair(op: &str, x: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
 
 fn select_masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     const OP: &str = "masked_select";
-    let (x, mask) = if x.ndim() == 0 && mask.ndim() == 0 { (x.clone(), mask.clone()) } else { pair(OP, x, mask)? };
+    let (x, mask) = if x.ndim() == 0 && mask.ndim() == 0 {
+        (x.clone(), mask.clone())
+    } else {
+        pair(OP, x, mask)?
+    };
     if x.device() == Device::Gpu {
         // How many there are decides the size, so the mask has to come to the CPU in any case.
         let y = select_masked(&device::to_cpu(&x)?, &device::to_cpu(&mask)?)?;
         return device::to_gpu(&y);
     }
     let ones = kernel::count_ones(OP, &mask)?;
-    let sizes = if ones == 0 { Dims::new() } else { Dims::from_slice(&[ones as i64]) };
+    let sizes = if ones == 0 {
+        Dims::new()
+    } else {
+        Dims::from_slice(&[ones as i64])
+    };
     let y = Tensor::empty(OP, x.dtype(), &sizes)?;
     dispatch!(x.dtype(), T => kernel::masked_select::<T>(&x, &mask, &y));
     Ok(y)
@@ -318,7 +348,11 @@ fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> {
     }
     let ones = kernel::count_ones(OP, &mask)?;
     if source.numel() < ones {
-        fail!(Runtime, "{OP}: the mask has {ones} ones, but the source only {} elements", source.numel());
+        fail!(
+            Runtime,
+            "{OP}: the mask has {ones} ones, but the source only {} elements",
+            source.numel()
+        );
     }
     let source = as_contiguous(source)?;
     dispatch!(y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));

@@ -78,7 +78,11 @@ ops! {
 }
 
 fn scaled(g: &crate::graph::Var, by: Scalar) -> Result<crate::graph::Var> {
-    if by.f64() == 1.0 { Ok(g.clone()) } else { mul_number(g, by) }
+    if by.f64() == 1.0 {
+        Ok(g.clone())
+    } else {
+        mul_number(g, by)
+    }
 }
 
 fn mismatch(op: &str, needs: &str, a: &Tensor, b: &Tensor) -> crate::error::Error {
@@ -91,7 +95,11 @@ fn mismatch(op: &str, needs: &str, a: &Tensor, b: &Tensor) -> crate::error::Erro
 
 /// The size of a product of matrices (2 dimensions) or of stacks of them (3).
 pub fn product_sizes(op: &str, a: &Tensor, b: &Tensor, ndim: usize) -> Result<Dims> {
-    let needs = if ndim == 2 { "two matrices, n x k and k x m" } else { "two stacks of matrices, b x n x k and b x k x m" };
+    let needs = if ndim == 2 {
+        "two matrices, n x k and k x m"
+    } else {
+        "two stacks of matrices, b x n x k and b x k x m"
+    };
     if a.ndim() != ndim || b.ndim() != ndim {
         return Err(mismatch(op, needs, a, b));
     }
@@ -113,14 +121,28 @@ fn product(op: &str, a: &Tensor, b: &Tensor, ndim: usize, out: &super::Out) -> R
 }
 
 /// y = alpha a b + beta y, for matrices or stacks of them whose sizes agree.
-fn multiply(op: &str, a: &Tensor, b: &Tensor, y: &Tensor, alpha: Scalar, beta: Scalar) -> Result<()> {
+fn multiply(
+    op: &str,
+    a: &Tensor,
+    b: &Tensor,
+    y: &Tensor,
+    alpha: Scalar,
+    beta: Scalar,
+) -> Result<()> {
     crate::tensor::dtype::same(op, a.kind(), b.kind())?;
     if y.device() == Device::Gpu {
         return device::matmul(op, a, b, y, alpha, beta);
     }
     if y.ndim() == 3 {
         for i in 0..y.sizes()[0] {
-            multiply(op, &a.select(0, i)?, &b.select(0, i)?, &y.select(0, i)?, alpha, beta)?;
+            multiply(
+                op,
+                &a.select(0, i)?,
+                &b.select(0, i)?,
+                &y.select(0, i)?,
+                alpha,
+                beta,
+            )?;
         }
         return Ok(());
     }

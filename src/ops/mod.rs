@@ -132,7 +132,12 @@ impl Out<'_> {
     /// # Errors
     /// Sizes that cannot be, no memory, or a given tensor that does not fit.
     #[inline]
-    pub fn make(&self, op: &str, (dtype, device): (DType, Device), sizes: &[i64]) -> Result<Tensor> {
+    pub fn make(
+        &self,
+        op: &str,
+        (dtype, device): (DType, Device),
+        sizes: &[i64],
+    ) -> Result<Tensor> {
         match self {
             Out::Fresh => device::empty(op, dtype, device, sizes),
             Out::Into(out) => {

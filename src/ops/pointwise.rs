@@ -1,8 +1,8 @@
 //! Functions of one element.
 
 use super::Op;
-use crate::tensor::Scalar;
 use super::arith::{div, div_number, mul, pow_number};
+use crate::tensor::Scalar;
 
 pointwise! {
     /// Exponential: e ^ x.
@@ -150,5 +150,10 @@ use crate::graph::Var;
 
 /// Zeros of g's sizes and type.
 pub fn no_gradient(g: &Var) -> Result<Var> {
-    Ok(Var::from(crate::ops::device::zeros("zeros", g.tensor.kind().0, g.tensor.kind().1, g.sizes())?))
+    Ok(Var::from(crate::ops::device::zeros(
+        "zeros",
+        g.tensor.kind().0,
+        g.tensor.kind().1,
+        g.sizes(),
+    )?))
 }

@@ -77,7 +77,11 @@ ops! {
 
 /// The gradient of a sum over `dim` for every element of the line.
 pub fn spread(g: &Var, sizes: Dims, dim: i64, kept: bool) -> Result<Var> {
-    if kept || sizes.len() == 1 { expand(g, sizes) } else { expand(&unsqueeze(g, dim)?, sizes) }
+    if kept || sizes.len() == 1 {
+        expand(g, sizes)
+    } else {
+        expand(&unsqueeze(g, dim)?, sizes)
+    }
 }
 
 fn restore(g: &Var, indices: &Tensor, sizes: Dims, dim: i64, kept: bool) -> Result<Var> {
@@ -102,7 +106,11 @@ fn all_ties(g: &Var, x: &Var, y: &Var) -> Result<Var> {
 pub fn total(x: &Tensor, what: Reduction) -> Result<Scalar> {
     let n = x.numel();
     if n == 0 && what != Reduction::Sum {
-        fail!(Runtime, "{}: an empty tensor has none; check numel() first", what.name());
+        fail!(
+            Runtime,
+            "{}: an empty tensor has none; check numel() first",
+            what.name()
+        );
     }
     if what == Reduction::Mean && !x.dtype().is_float() {
         return Err(crate::tensor::dtype::not_float("mean", x.dtype()));
@@ -111,7 +119,11 @@ pub fn total(x: &Tensor, what: Reduction) -> Result<Scalar> {
         return device::read_scalar(&whole(x, what)?);
     }
     if n == 0 {
-        return Ok(if x.dtype().is_float() { Scalar::Float(0.0) } else { Scalar::Int(0) });
+        return Ok(if x.dtype().is_float() {
+            Scalar::Float(0.0)
+        } else {
+            Scalar::Int(0)
+        });
     }
     Ok(dispatch!(x.dtype(), T => match what {
         Reduction::Sum | Reduction::Mean if T::DTYPE.is_float() => {
@@ -127,17 +139,29 @@ pub fn total(x: &Tensor, what: Reduction) -> Result<Scalar> {
 }
 
 fn number<T: Element>(v: T) -> Scalar {
-    if T::DTYPE.is_float() { Scalar::Float(v.to_f64()) } else { Scalar::Int(v.to_i64()) }
+    if T::DTYPE.is_float() {
+        Scalar::Float(v.to_f64())
+    } else {
+        Scalar::Int(v.to_i64())
+    }
 }
 
 #[inline(always)]
 fn larger<T: Element>(a: T, b: T) -> T {
-    if b > a || b.is_nan() { if a.is_nan() { a } else { b } } else { a }
+    if b > a || b.is_nan() {
+        if a.is_nan() { a } else { b }
+    } else {
+        a
+    }
 }
 
 #[inline(always)]
 fn smaller<T: Element>(a: T, b: T) -> T {
-    if b < a || b.is_nan() { if a.is_nan() { a } else { b } } else { a }
+    if b < a || b.is_nan() {
+        if a.is_nan() { a } else { b }
+    } else {
+        a
+    }
 }
 
 fn extreme_of<T: Element>(x: &Tensor, pick: fn(T, T) -> T) -> T {
@@ -154,7 +178,11 @@ fn extreme_of<T: Element>(x: &Tensor, pick: fn(T, T) -> T) -> T {
 fn whole(x: &Tensor, what: Reduction) -> Result<Tensor> {
     if x.device() == Device::Gpu {
         if x.numel() == 0 && what != Reduction::Sum {
-            fail!(Runtime, "{}: an empty tensor has none; check numel() first", what.name());
+            fail!(
+                Runtime,
+                "{}: an empty tensor has none; check numel() first",
+                what.name()
+            );
         }
         let y = device::empty(what.name(), x.dtype(), Device::Gpu, &[1])?;
         device::fold(what, x, None, &y)?;
@@ -177,13 +205,24 @@ fn reduced(sizes: &[i64], d: usize, keepdim: bool) -> Dims {
     out
 }
 
-fn over_dim(op: &str, x: &Tensor, d: usize, keepdim: bool, out: &super::Out, what: Reduction) -> Result<Tensor> {
+fn over_dim(
+    op: &str,
+    x: &Tensor,
+    d: usize,
+    keepdim: bool,
+    out: &super::Out,
+    what: Reduction,
+) -> Result<Tensor> {
     if what == Reduction::Mean && !x.dtype().is_float() {
         return Err(crate::tensor::dtype::not_float(op, x.dtype()));
     }
     let sizes = reduced(x.sizes(), d, keepdim);
     let y = out.make(op, x.kind(), &sizes)?;
-    let kept = if sizes.len() == x.ndim() { y.clone() } else { y.unsqueeze(d as i64)? };
+    let kept = if sizes.len() == x.ndim() {
+        y.clone()
+    } else {
+        y.unsqueeze(d as i64)?
+    };
     if x.device() == Device::Gpu {
         device::fold(what, x, Some(d), &kept)?;
         return Ok(y);
@@ -202,9 +241,19 @@ fn over_dim(op: &str, x: &Tensor, d: usize, keepdim: bool, out: &super::Out, wha
     Ok(y)
 }
 
-fn extremum(op: &str, x: &Tensor, d: usize, keepdim: bool, largest: bool) -> Result<(Tensor, Tensor)> {
+fn extremum(
+    op: &str,
+    x: &Tensor,
+    d: usize,
+    keepdim: bool,
+    largest: bool,
+) -> Result<(Tensor, Tensor)> {
     if x.numel() == 0 {
-        fail!(Runtime, "{op}: an empty tensor has none; got size {}", sizes_text(x.sizes()));
+        fail!(
+            Runtime,
+            "{op}: an empty tensor has none; got size {}",
+            sizes_text(x.sizes())
+        );
     }
     let mut kept = Dims::from_slice(x.sizes());
     kept[d] = 1;

@@ -105,5 +105,7 @@ pub fn bytes(values: &[u8], sizes: &[i64]) -> Tensor {
 }
 
 fn shaped(tensor: crate::error::Result<Tensor>, sizes: &[i64]) -> Tensor {
-    tensor.and_then(|t| if t.numel() == 0 { Ok(t) } else { t.view(sizes) }).expect("samples are small and fit their sizes")
+    tensor
+        .and_then(|t| if t.numel() == 0 { Ok(t) } else { t.view(sizes) })
+        .expect("samples are small and fit their sizes")
 }

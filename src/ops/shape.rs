@@ -156,12 +156,21 @@ fn walk_sizes(sizes: &[i64], steps: &[i64]) -> Result<Tensor> {
 impl Tensor {
     /// The same elements in `sizes`, copied only when they do not lie row by row.
     pub fn view_or_copy(&self, sizes: &[i64]) -> Result<Tensor> {
-        if self.sizes() == sizes { Ok(self.clone()) } else { as_contiguous(self)?.view(sizes) }
+        if self.sizes() == sizes {
+            Ok(self.clone())
+        } else {
+            as_contiguous(self)?.view(sizes)
+        }
     }
 }
 
 fn laid_out(x: &Tensor, own: &[i64]) -> Result<Tensor> {
-    let reach: i64 = x.sizes().iter().zip(own).map(|(&size, &stride)| (size - 1).max(0) * stride).sum();
+    let reach: i64 = x
+        .sizes()
+        .iter()
+        .zip(own)
+        .map(|(&size, &stride)| (size - 1).max(0) * stride)
+        .sum();
     let store = device::zeros("as_strided", x.dtype(), x.device(), &[reach + 1])?;
     let y = store.as_strided(x.sizes(), own, 0)?;
     copy_into(&y, x)?;
@@ -169,7 +178,11 @@ fn laid_out(x: &Tensor, own: &[i64]) -> Result<Tensor> {
 }
 
 fn relaid(g: &Var, own: &Dims) -> Result<Var> {
-    if g.tensor.strides() == own.as_slice() && g.tensor.offset() == 0 { Ok(g.clone()) } else { relayout(g, own.clone()) }
+    if g.tensor.strides() == own.as_slice() && g.tensor.offset() == 0 {
+        Ok(g.clone())
+    } else {
+        relayout(g, own.clone())
+    }
 }
 
 fn inverse(order: &[i64], n: usize) -> Dims {
@@ -184,7 +197,12 @@ fn inverse(order: &[i64], n: usize) -> Dims {
 
 /// Zeros of `sizes` in g's class and place.
 pub fn zeros_like(g: &Var, sizes: &[i64]) -> Result<Var> {
-    Ok(Var::from(device::zeros("zeros", g.tensor.dtype(), g.tensor.device(), sizes)?))
+    Ok(Var::from(device::zeros(
+        "zeros",
+        g.tensor.dtype(),
+        g.tensor.device(),
+        sizes,
+    )?))
 }
 
 /// `x` in `sizes`, through a row-major copy when it needs one.
@@ -220,7 +238,11 @@ pub static CAT: Op = Op {
     name: "cat",
     doc: "Joins tensors along dimension `dim`; tensors without dimensions are skipped.",
     inputs: &[],
-    params: &[super::Param { name: "dim", kind: super::Kind::Int, default: Some(|| Value::Int(0)) }],
+    params: &[super::Param {
+        name: "dim",
+        kind: super::Kind::Int,
+        default: Some(|| Value::Int(0)),
+    }],
     results: &["y"],
     class: super::Class::Any,
     forms: super::Forms {
@@ -233,7 +255,12 @@ pub static CAT: Op = Op {
         broadcasts: false,
         direct: false,
     },
-    rule: Rule { node: "CatBackward", saves: |_| 0, inputs: 0, back: Some(cat_back) },
+    rule: Rule {
+        node: "CatBackward",
+        saves: |_| 0,
+        inputs: 0,
+        back: Some(cat_back),
+    },
     run: cat_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};
@@ -251,15 +278,30 @@ pub fn cat(parts: &[Var], dim: i64) -> Result<Var> {
 }
 
 fn cat_run(inputs: &[Input], values: &[Value], out: &super::Out) -> Result<super::Made> {
-    let full: Vec<&Tensor> = inputs.iter().map(|i| &i.tensor).filter(|t| t.ndim() > 0).collect();
+    let full: Vec<&Tensor> = inputs
+        .iter()
+        .map(|i| &i.tensor)
+        .filter(|t| t.ndim() > 0)
+        .collect();
     let Some(first) = full.first() else {
         match inputs.first() {
             Some(input) => {
                 let mut outputs = smallvec::SmallVec::new();
-                outputs.push(device::empty("cat", input.tensor.dtype(), input.tensor.device(), &[])?);
-                return Ok(super::Made { outputs, lets: Values::from_iter([Value::Int(0), Value::Dims(Box::default())]) });
+                outputs.push(device::empty(
+                    "cat",
+                    input.tensor.dtype(),
+                    input.tensor.device(),
+                    &[],
+                )?);
+                return Ok(super::Made {
+                    outputs,
+                    lets: Values::from_iter([Value::Int(0), Value::Dims(Box::default())]),
+                });
             }
-            None => fail!(Runtime, "cat: needs at least one tensor; the sequence is empty"),
+            None => fail!(
+                Runtime,
+                "cat: needs at least one tensor; the sequence is empty"
+            ),
         }
     };
     let dim = dims::wrap_dim("cat", i64::from_value(&values[0]), first.ndim())?;
@@ -267,7 +309,8 @@ fn cat_run(inputs: &[Input], values: &[Value], out: &super::Out) -> Result<super
     sizes[dim] = 0;
     for part in &full {
         crate::tensor::dtype::same("cat", first.kind(), part.kind())?;
-        let fits = part.ndim() == first.ndim() && (0..part.ndim()).all(|d| d == dim || part.sizes()[d] == first.sizes()[d]);
+        let fits = part.ndim() == first.ndim()
+            && (0..part.ndim()).all(|d| d == dim || part.sizes()[d] == first.sizes()[d]);
         if !fits {
             fail!(
                 Runtime,
@@ -285,10 +328,16 @@ fn cat_run(inputs: &[Input], values: &[Value], out: &super::Out) -> Result<super
         copy_into(&y.narrow(dim as i64, at, length)?, part)?;
         at += length;
     }
-    let lengths = inputs.iter().map(|i| i.tensor.sizes().get(dim).copied().unwrap_or(0)).collect();
+    let lengths = inputs
+        .iter()
+        .map(|i| i.tensor.sizes().get(dim).copied().unwrap_or(0))
+        .collect();
     let mut outputs = smallvec::SmallVec::new();
     outputs.push(y);
-    Ok(super::Made { outputs, lets: Values::from_iter([Value::Int(dim as i64), Value::Dims(Box::new(lengths))]) })
+    Ok(super::Made {
+        outputs,
+        lets: Values::from_iter([Value::Int(dim as i64), Value::Dims(Box::new(lengths))]),
+    })
 }
 
 fn cat_back(step: &mut Step) -> Result<()> {
@@ -306,7 +355,12 @@ fn cat_back(step: &mut Step) -> Result<()> {
 
 /// A write through a view: what flows to the base skips the part that was written over, and the
 /// rule that wrote takes its gradient from there.
-pub static COPY_SLICES: Rule = Rule { node: "CopySlices", saves: |_| 0, inputs: 1, back: Some(copy_slices_back) };
+pub static COPY_SLICES: Rule = Rule {
+    node: "CopySlices",
+    saves: |_| 0,
+    inputs: 1,
+    back: Some(copy_slices_back),
+};
 
 fn copy_slices_back(step: &mut Step) -> Result<()> {
     let g = step.gradient().clone();
@@ -320,7 +374,13 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
     };
     let part = as_strided(&relaid(&g, &own)?, sizes.clone(), strides.clone(), offset)?;
     let incoming = [Some(part)];
-    let mut inner = Step { rule, payload, incoming: &incoming, outgoing: smallvec::SmallVec::new(), history: None };
+    let mut inner = Step {
+        rule,
+        payload,
+        incoming: &incoming,
+        outgoing: smallvec::SmallVec::new(),
+        history: None,
+    };
     match rule.back {
         Some(back) => back(&mut inner)?,
         None => fail!(Runtime, "{}: the derivative is not implemented", rule.node),
@@ -344,7 +404,12 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
 /// Reads a base's value through the geometry of `view`, for a view whose history is old.
 pub fn remake_view(base: &Var, view: &Tensor) -> Result<Var> {
     let offset = view.offset() as i64 - base.tensor.offset() as i64;
-    let mut var = as_strided(base, Dims::from_slice(view.sizes()), Dims::from_slice(view.strides()), offset)?;
+    let mut var = as_strided(
+        base,
+        Dims::from_slice(view.sizes()),
+        Dims::from_slice(view.strides()),
+        offset,
+    )?;
     var.tensor = view.clone();
     Ok(var)
 }

@@ -90,7 +90,14 @@ fn lines(op: &str, x: &Tensor, dim: usize, log: bool, out: &super::Out) -> Resul
     Ok(y)
 }
 
-fn lines_grad(op: &str, g: &Tensor, y: &Tensor, dim: usize, log: bool, to: &super::Out) -> Result<Tensor> {
+fn lines_grad(
+    op: &str,
+    g: &Tensor,
+    y: &Tensor,
+    dim: usize,
+    log: bool,
+    to: &super::Out,
+) -> Result<Tensor> {
     let out = to.make(op, g.kind(), g.sizes())?;
     if g.device() == Device::Gpu {
         device::softmax_grad(g, y, dim, log, &out)?;
@@ -102,7 +109,13 @@ fn lines_grad(op: &str, g: &Tensor, y: &Tensor, dim: usize, log: bool, to: &supe
 
 /// What each row counts: its class weight, over the sum of all when averaging; 0 when ignored.
 /// Kept on the CPU in double, where targets are checked.
-fn nll_factors(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, average: bool, ignore: i64) -> Result<Tensor> {
+fn nll_factors(
+    x: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    average: bool,
+    ignore: i64,
+) -> Result<Tensor> {
     const OP: &str = "nll_loss";
     if x.ndim() != 2 || target.ndim() != 1 || target.sizes()[0] != x.sizes()[0] {
         fail!(
@@ -113,7 +126,11 @@ fn nll_factors(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, average: bo
         );
     }
     if target.dtype() != DType::I64 {
-        fail!(Type, "{OP}: targets are a torch.LongTensor of classes; got {}", crate::tensor::class_name(target.dtype(), target.device()));
+        fail!(
+            Type,
+            "{OP}: targets are a torch.LongTensor of classes; got {}",
+            crate::tensor::class_name(target.dtype(), target.device())
+        );
     }
     let classes = x.sizes()[1];
     let target = device::to_cpu(target)?;
@@ -121,7 +138,10 @@ fn nll_factors(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, average: bo
     if let Some(w) = &weight
         && (w.sizes() != [classes] || w.dtype() != x.dtype())
     {
-        fail!(Runtime, "{OP}: weight needs one number of the scores' class for each of {classes} classes; got {w:?}");
+        fail!(
+            Runtime,
+            "{OP}: weight needs one number of the scores' class for each of {classes} classes; got {w:?}"
+        );
     }
     let n = target.numel();
     let mut factors = vec![0.0f64; n];
@@ -131,7 +151,11 @@ fn nll_factors(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, average: bo
             continue;
         }
         if t < 0 || t >= classes {
-            fail!(Runtime, "{OP}: class {t} is out of range: there are {classes} classes (0 to {})", classes - 1);
+            fail!(
+                Runtime,
+                "{OP}: class {t} is out of range: there are {classes} classes (0 to {})",
+                classes - 1
+            );
         }
         *factor = match &weight {
             Some(w) => dispatch!(w.dtype(), T => w.read::<T>(t * w.strides()[0]).to_f64()),

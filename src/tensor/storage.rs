@@ -71,7 +71,11 @@ pub struct Layout {
 impl Layout {
     /// Row-major from the start of memory.
     pub fn row_major(sizes: &[i64]) -> Layout {
-        Layout { sizes: Dims::from_slice(sizes), strides: dims::row_major(sizes), offset: 0 }
+        Layout {
+            sizes: Dims::from_slice(sizes),
+            strides: dims::row_major(sizes),
+            offset: 0,
+        }
     }
 
     /// The last element that can be reached, plus one.
@@ -108,9 +112,17 @@ impl Tensor {
         let memory = if bytes <= INLINE_BYTES {
             None
         } else {
-            let block = if zeroed { alloc::take_zeroed(bytes) } else { alloc::take(bytes) };
+            let block = if zeroed {
+                alloc::take_zeroed(bytes)
+            } else {
+                alloc::take(bytes)
+            };
             let Ok(block) = block else {
-                fail!(Memory, "{op}: no memory for {} ({bytes} bytes)", sizes_text(sizes));
+                fail!(
+                    Memory,
+                    "{op}: no memory for {} ({bytes} bytes)",
+                    sizes_text(sizes)
+                );
             };
             Some(Memory::Blocks(Mutex::new(vec![block])))
         };
@@ -128,7 +140,11 @@ impl Tensor {
             family: None,
             host: AtomicPtr::new(host),
             bytes: AtomicUsize::new(bytes),
-            device: if matches!(memory, Some(Memory::Device(_))) { Device::Gpu } else { Device::Cpu },
+            device: if matches!(memory, Some(Memory::Device(_))) {
+                Device::Gpu
+            } else {
+                Device::Cpu
+            },
             flags: CONTIGUOUS,
             memory: memory.map(Box::new),
             offset: 0,
@@ -136,9 +152,18 @@ impl Tensor {
             dtype,
             ndim: sizes.len() as u8,
         };
-        let inline = if header.memory.is_none() { bytes.div_ceil(8) } else { 0 };
+        let inline = if header.memory.is_none() {
+            bytes.div_ceil(8)
+        } else {
+            0
+        };
         let strides = dims::row_major(sizes);
-        let words = Words { sizes, strides: &strides, inline, at: 0 };
+        let words = Words {
+            sizes,
+            strides: &strides,
+            inline,
+            at: 0,
+        };
         let tensor = Tensor(ThinArc::from_header_and_iter(header, words));
         if inline > 0 {
             let own = tensor.0.slice[2 * sizes.len()].0.get();
@@ -159,15 +184,30 @@ impl Tensor {
         bytes: usize,
         keep: Box<dyn Any + Send + Sync>,
     ) -> Result<Tensor> {
-        let root = Self::root(dtype, &[(bytes / dtype.bytes()) as i64], bytes, Some(Memory::Foreign(keep)));
+        let root = Self::root(
+            dtype,
+            &[(bytes / dtype.bytes()) as i64],
+            bytes,
+            Some(Memory::Foreign(keep)),
+        );
         root.header().host.store(host, Relaxed);
         root.build(layout, FIXED, None)
     }
 
     /// A row-major tensor whose elements are on the device, in `memory`.
-    pub fn on_device(op: &str, dtype: DType, sizes: &[i64], memory: Box<dyn Any + Send + Sync>) -> Result<Tensor> {
+    pub fn on_device(
+        op: &str,
+        dtype: DType,
+        sizes: &[i64],
+        memory: Box<dyn Any + Send + Sync>,
+    ) -> Result<Tensor> {
         let bytes = dims::count(op, sizes)? * dtype.bytes();
-        Ok(Self::root(dtype, sizes, bytes, Some(Memory::Device(memory))))
+        Ok(Self::root(
+            dtype,
+            sizes,
+            bytes,
+            Some(Memory::Device(memory)),
+        ))
     }
 
     /// Another tensor on the same memory.
@@ -185,7 +225,8 @@ impl Tensor {
             strides: Dims::from_slice(self.strides()),
             offset: self.offset(),
         };
-        self.build(layout, OWN_VERSION, None).expect("the geometry was checked before")
+        self.build(layout, OWN_VERSION, None)
+            .expect("the geometry was checked before")
     }
 
     /// The same memory read as another element type of the same width.
@@ -223,7 +264,12 @@ impl Tensor {
             ndim: layout.sizes.len() as u8,
             flags: flags | inherited | if contiguous { CONTIGUOUS } else { 0 },
         };
-        let words = Words { sizes: &layout.sizes, strides: &layout.strides, inline: 0, at: 0 };
+        let words = Words {
+            sizes: &layout.sizes,
+            strides: &layout.strides,
+            inline: 0,
+            at: 0,
+        };
         Ok(Tensor(ThinArc::from_header_and_iter(header, words)))
     }
 
@@ -310,7 +356,11 @@ impl Tensor {
 
     /// Whether the storage can grow.
     pub fn is_resizable(&self) -> bool {
-        self.header().flags & FIXED == 0 && !matches!(self.memory_root().header().memory.as_deref(), Some(Memory::Foreign(_)))
+        self.header().flags & FIXED == 0
+            && !matches!(
+                self.memory_root().header().memory.as_deref(),
+                Some(Memory::Foreign(_))
+            )
     }
 
     /// Whether both use the same memory, at any place in it.
@@ -334,7 +384,9 @@ impl Tensor {
 
     /// Whether no other handle, view or storage sees these elements, so they may be overwritten.
     pub fn is_unique(&self) -> bool {
-        ThinArc::strong_count(&self.0) == 1 && self.header().root.is_none() && self.header().family.is_none()
+        ThinArc::strong_count(&self.0) == 1
+            && self.header().root.is_none()
+            && self.header().family.is_none()
     }
 
     /// The in-place counter of the family: base, views and detached twins share it.
@@ -380,7 +432,9 @@ impl Tensor {
     /// `RuntimeError` when the memory belongs to somebody else, `MemoryError` without room.
     pub fn grow(&self, op: &str, elements: usize) -> Result<()> {
         let bytes = elements.checked_mul(self.dtype().bytes()).ok_or_else(|| {
-            Error::Memory(format!("{op}: {elements} elements are more than memory can hold"))
+            Error::Memory(format!(
+                "{op}: {elements} elements are more than memory can hold"
+            ))
         })?;
         let root = self.memory_root().header();
         let old = root.bytes.load(Relaxed);
@@ -393,7 +447,7 @@ impl Tensor {
                 "{op}: the storage is not resizable: its {old} bytes belong to NumPy or are shared; clone() the tensor first"
             );
         }
-        let Ok(mut block) = alloc::take_zeroed(bytes) else {
+        let Ok(block) = alloc::take_zeroed(bytes) else {
             fail!(Memory, "{op}: no memory for {bytes} bytes");
         };
         let to = block.as_mut_ptr();
@@ -407,21 +461,33 @@ impl Tensor {
                 blocks.push(block);
                 Ok(())
             }
-            _ => fail!(Runtime, "{op}: this storage cannot grow in place; it holds {old} bytes"),
+            _ => fail!(
+                Runtime,
+                "{op}: this storage cannot grow in place; it holds {old} bytes"
+            ),
         }
     }
 
     /// Whether [`Tensor::grow`] can work in place; small tensors and device memory are replaced.
     pub fn grows_in_place(&self) -> bool {
-        matches!(self.memory_root().header().memory.as_deref(), Some(Memory::Blocks(_)))
+        matches!(
+            self.memory_root().header().memory.as_deref(),
+            Some(Memory::Blocks(_))
+        )
     }
 
     /// A one-dimensional tensor with these elements.
     pub fn from_slice<T: Element>(values: &[T]) -> Result<Tensor> {
-        let sizes = if values.is_empty() { Dims::new() } else { Dims::from_slice(&[values.len() as i64]) };
+        let sizes = if values.is_empty() {
+            Dims::new()
+        } else {
+            Dims::from_slice(&[values.len() as i64])
+        };
         let tensor = Tensor::empty("tensor", T::DTYPE, &sizes)?;
         // SAFETY: a fresh contiguous tensor of exactly `values.len()` elements of type `T`.
-        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), tensor.ptr().cast(), values.len()) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(values.as_ptr(), tensor.ptr().cast(), values.len())
+        };
         Ok(tensor)
     }
 
@@ -446,7 +512,10 @@ impl Tensor {
     fn place<T: Element>(&self, at: i64) -> *mut T {
         let place = self.offset() as i64 + at;
         assert!(
-            T::DTYPE == self.dtype() && self.device() == Device::Cpu && place >= 0 && (place as usize) < self.storage_len(),
+            T::DTYPE == self.dtype()
+                && self.device() == Device::Cpu
+                && place >= 0
+                && (place as usize) < self.storage_len(),
             "element {at} of a {:?} tensor",
             self.dtype()
         );

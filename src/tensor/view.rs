@@ -16,7 +16,8 @@ impl Tensor {
 
     /// The same tensor as a new object.
     pub fn alias(&self) -> Tensor {
-        self.with_layout(self.layout()).expect("the geometry was checked before")
+        self.with_layout(self.layout())
+            .expect("the geometry was checked before")
     }
 
     /// Any geometry on the same memory, counted in elements from the start of the storage.
@@ -41,7 +42,10 @@ impl Tensor {
 
     /// Swaps two dimensions.
     pub fn transpose(&self, a: i64, b: i64) -> Result<Tensor> {
-        let (a, b) = (wrap_dim("transpose", a, self.ndim())?, wrap_dim("transpose", b, self.ndim())?);
+        let (a, b) = (
+            wrap_dim("transpose", a, self.ndim())?,
+            wrap_dim("transpose", b, self.ndim())?,
+        );
         let mut layout = self.layout();
         layout.sizes.swap(a, b);
         layout.strides.swap(a, b);
@@ -76,7 +80,10 @@ impl Tensor {
         for (i, &d) in order.iter().enumerate() {
             let d = wrap_dim("permute", d, self.ndim())?;
             if std::mem::replace(&mut seen[d], true) {
-                fail!(Runtime, "permute: dimension {d} is named twice in {order:?}");
+                fail!(
+                    Runtime,
+                    "permute: dimension {d} is named twice in {order:?}"
+                );
             }
             layout.sizes[i] = self.sizes()[d];
             layout.strides[i] = self.strides()[d];
@@ -109,8 +116,15 @@ impl Tensor {
     pub fn stepped(&self, dim: usize, start: i64, length: i64, step: i64) -> Result<Tensor> {
         let mut layout = self.layout();
         let size = layout.sizes[dim];
-        if length < 0 || step < 1 || start < 0 || (length > 0 && start + (length - 1) * step >= size) {
-            fail!(Runtime, "slice: {length} elements from {start} by {step} do not fit a dimension of size {size}");
+        if length < 0
+            || step < 1
+            || start < 0
+            || (length > 0 && start + (length - 1) * step >= size)
+        {
+            fail!(
+                Runtime,
+                "slice: {length} elements from {start} by {step} do not fit a dimension of size {size}"
+            );
         }
         layout.sizes[dim] = length;
         layout.offset += (start * layout.strides[dim]) as usize;
@@ -148,7 +162,10 @@ impl Tensor {
     /// Inserts a dimension of size one.
     pub fn unsqueeze(&self, dim: i64) -> Result<Tensor> {
         if self.ndim() == 0 {
-            fail!(Runtime, "unsqueeze: an empty tensor has no dimensions to put one beside");
+            fail!(
+                Runtime,
+                "unsqueeze: an empty tensor has no dimensions to put one beside"
+            );
         }
         let n = self.ndim() as i64;
         if dim < -(n + 1) || dim > n {
@@ -160,7 +177,11 @@ impl Tensor {
         }
         let d = (if dim < 0 { dim + n + 1 } else { dim }) as usize;
         let mut layout = self.layout();
-        let stride = if d < self.ndim() { self.sizes()[d] * self.strides()[d] } else { 1 };
+        let stride = if d < self.ndim() {
+            self.sizes()[d] * self.strides()[d]
+        } else {
+            1
+        };
         layout.sizes.insert(d, 1);
         layout.strides.insert(d, stride);
         self.with_layout(layout)
@@ -197,7 +218,11 @@ impl Tensor {
     pub fn expand(&self, to: &[i64]) -> Result<Tensor> {
         let (have, n) = (self.sizes(), self.ndim());
         if n == 0 {
-            fail!(Runtime, "expand: can't expand an empty tensor; wanted {}", sizes_text(to));
+            fail!(
+                Runtime,
+                "expand: can't expand an empty tensor; wanted {}",
+                sizes_text(to)
+            );
         }
         if to.len() < n {
             fail!(
@@ -209,9 +234,17 @@ impl Tensor {
             );
         }
         let lead = to.len() - n;
-        let mut layout = Layout { sizes: Dims::new(), strides: Dims::new(), offset: self.offset() };
+        let mut layout = Layout {
+            sizes: Dims::new(),
+            strides: Dims::new(),
+            offset: self.offset(),
+        };
         for (i, &want) in to.iter().enumerate() {
-            let (size, stride) = if i < lead { (1, 0) } else { (have[i - lead], self.strides()[i - lead]) };
+            let (size, stride) = if i < lead {
+                (1, 0)
+            } else {
+                (have[i - lead], self.strides()[i - lead])
+            };
             let (new_size, new_stride) = match want {
                 -1 if i >= lead => (size, stride),
                 w if w == size => (size, stride),
@@ -244,7 +277,10 @@ impl Tensor {
                 self.strides()
             );
         }
-        self.with_layout(Layout { offset: self.offset(), ..Layout::row_major(&sizes) })
+        self.with_layout(Layout {
+            offset: self.offset(),
+            ..Layout::row_major(&sizes)
+        })
     }
 }
 
@@ -253,7 +289,11 @@ pub fn infer(count: usize, sizes: &[i64]) -> Result<Dims> {
     let mut out = Dims::from_slice(sizes);
     let unknown: Vec<usize> = (0..sizes.len()).filter(|&i| sizes[i] == -1).collect();
     if unknown.len() > 1 {
-        fail!(Runtime, "view: only one size can be inferred; got -1 {} times in {sizes:?}", unknown.len());
+        fail!(
+            Runtime,
+            "view: only one size can be inferred; got -1 {} times in {sizes:?}",
+            unknown.len()
+        );
     }
     if let Some(&i) = unknown.first() {
         out[i] = 1;
@@ -264,7 +304,11 @@ pub fn infer(count: usize, sizes: &[i64]) -> Result<Dims> {
         out[i] = (count / rest) as i64;
     }
     if dims::count("view", &out)? != count {
-        fail!(Runtime, "view: size {} does not hold exactly {count} elements", sizes_text(sizes));
+        fail!(
+            Runtime,
+            "view: size {} does not hold exactly {count} elements",
+            sizes_text(sizes)
+        );
     }
     Ok(out)
 }

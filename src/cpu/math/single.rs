@@ -1,0 +1,191 @@
+//! The functions for `f32`. Coefficients are our own minimax fits; errors are stated per function.
+
+use super::{Math, composed, poly, turn};
+use std::f32::consts::LOG2_E;
+
+/// 1.5 * 2^23: added and taken off again it rounds to a whole number, which sits in the low bits.
+const ROUND: f32 = 12582912.0;
+/// ln 2 in two parts; the first has 15 bits, so that its product with an exponent is exact.
+const LN2_HIGH: f32 = 0.693_145_75;
+const LN2_LOW: f32 = 1.428_606_8e-6;
+
+/// `x = n ln 2 + r` with `|r|` at most half of ln 2, and `(exp(r) - 1 - r) / r^2`.
+#[inline(always)]
+fn reduce(x: f32) -> (i32, f32, f32) {
+    let t = x * LOG2_E + ROUND;
+    let n = t - ROUND;
+    let r = (x - n * LN2_HIGH) - n * LN2_LOW;
+    let p = poly!(
+        r,
+        0.5,
+        0.166_665_76,
+        0.041_666_554,
+        0.008_363_293,
+        0.001_392_632_6
+    );
+    (
+        (t.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32),
+        r,
+        p,
+    )
+}
+
+/// 2^n for n from -126 to 127.
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n.wrapping_add(127) << 23) as u32)
+}
+
+/// `x` within `low` and `high`; NaN stays.
+#[inline(always)]
+fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
+}
+
+impl Math for f32 {
+    composed!(f32, 10.0);
+
+    #[inline(always)]
+    fn exp(self) -> f32 {
+        let (n, r, p) = reduce(clamp(self, -104.0, 89.0));
+        let y = 1.0 + (r + r * r * p);
+        // Two steps reach denormals and infinity with one rounding.
+        let half = n >> 1;
+        y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    }
+
+    #[inline(always)]
+    fn expm1(self) -> f32 {
+        let (n, r, p) = reduce(clamp(self, -30.0, 89.0));
+        let q = r + r * r * p;
+        // Half of 2^n, because 2^128 is no float.
+        let s = power_of_two(n.wrapping_sub(1));
+        let y = 2.0 * (s * q + (s - 0.5));
+        if self.abs() < 1e-8 { self } else { y }
+    }
+
+    #[inline(always)]
+    fn ln(self) -> f32 {
+        let tiny = self < f32::MIN_POSITIVE;
+        let x = if tiny { self * 8388608.0 } else { self };
+        // The mantissa from sqrt(1/2) up to sqrt(2), and the exponent that goes with it.
+        let bits = x.to_bits() as i32;
+        let k = bits.wrapping_sub(0x3f35_04f3) >> 23;
+        let f = f32::from_bits(bits.wrapping_sub(k << 23) as u32) - 1.0;
+        let k = k as f32 - if tiny { 23.0 } else { 0.0 };
+        let p = poly!(
+            f,
+            0.333_333_31,
+            -0.249_999_97,
+            0.200_007_16,
+            -0.166_678_02,
+            0.142_490_57,
+            -0.124_256_86,
+            0.116_854_24,
+            -0.114_797_49,
+            0.069_716_21
+        );
+        let z = f * f;
+        let y = k * LN2_HIGH + (f + ((k * LN2_LOW - 0.5 * z) + f * z * p));
+        let y = if self == f32::INFINITY { self } else { y };
+        let y = if self == 0.0 { f32::NEG_INFINITY } else { y };
+        // Below zero, and NaN itself.
+        if self >= 0.0 { y } else { f32::NAN }
+    }
+
+    #[inline(always)]
+    fn sin(self) -> f32 {
+        turn::sin(self)
+    }
+
+    #[inline(always)]
+    fn cos(self) -> f32 {
+        turn::cos(self)
+    }
+
+    #[inline(always)]
+    fn tan(self) -> f32 {
+        turn::tan(self)
+    }
+
+    #[inline(always)]
+    fn erf(self) -> f32 {
+        let a = clamp(self.abs(), 0.0, 4.0);
+        let z = self * self;
+        let near = self
+            * poly!(
+                z,
+                1.128_379_2,
+                -0.376_126_32,
+                0.112_836_69,
+                -0.026_857_96,
+                0.005_197_487_2,
+                -0.000_810_291_56,
+                0.000_082_041_7
+            );
+        // The logarithm of 1 - erf, which is less than a fifth from here on.
+        let tail = poly!(
+            a,
+            0.000_318_539_66,
+            -1.130_231_1,
+            -0.631_823_9,
+            -0.110_087_17,
+            0.026_427_638,
+            -0.004_762_625_8,
+            0.000_597_585_77,
+            -0.000_046_163_86,
+            1.643_063_7e-6
+        );
+        let far = (1.0 - Math::exp(tail)).copysign(self);
+        if a < 0.92 { near } else { far }
+    }
+
+    /// In doubles: the error of the logarithm, grown a hundredfold, still rounds away.
+    #[inline(always)]
+    fn pow(self, y: f32) -> f32 {
+        let (x, y) = (f64::from(self), f64::from(y));
+        let size = x.abs();
+        let z = Math::exp(y * Math::ln(size)) as f32;
+        let is_whole = y == y.trunc();
+        let is_odd = is_whole && y.abs() < 16777216.0 && y * 0.5 != (y * 0.5).trunc();
+        let z = if is_odd { z.copysign(self) } else { z };
+        let z = if self < 0.0 && self > f32::NEG_INFINITY && !is_whole {
+            f32::NAN
+        } else {
+            z
+        };
+        let is_one = x == 1.0 || y == 0.0 || (x == -1.0 && y.abs() == f64::INFINITY);
+        if is_one { 1.0 } else { z }
+    }
+
+    #[inline]
+    fn asin(self) -> f32 {
+        libm::asin(f64::from(self)) as f32
+    }
+
+    #[inline]
+    fn acos(self) -> f32 {
+        libm::acos(f64::from(self)) as f32
+    }
+
+    #[inline]
+    fn atan(self) -> f32 {
+        libm::atan(f64::from(self)) as f32
+    }
+
+    #[inline]
+    fn sinh(self) -> f32 {
+        libm::sinh(f64::from(self)) as f32
+    }
+
+    #[inline]
+    fn cosh(self) -> f32 {
+        libm::cosh(f64::from(self)) as f32
+    }
+
+    #[inline]
+    fn lgamma(self) -> f32 {
+        libm::lgamma(f64::from(self)) as f32
+    }
+}

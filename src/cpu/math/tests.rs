@@ -1,0 +1,322 @@
+//! Errors in units in the last place, against doubles for `f32` and against `libm` for `f64`.
+
+use super::*;
+use crate::cpu::pool;
+use std::hint::black_box;
+
+/// The bound that all functions of one number keep.
+const BOUND: f64 = 4.0;
+
+struct Case {
+    name: &'static str,
+    ours: fn(&[f32], &mut [f32]),
+    double: fn(&[f64], &mut [f64]),
+    reference: fn(f64) -> f64,
+}
+
+macro_rules! case {
+    ($name:ident, $reference:expr) => {
+        Case {
+            name: stringify!($name),
+            ours: |x, y| wide(|| x.iter().zip(y).for_each(|(x, y)| *y = $name(*x))),
+            double: |x, y| wide(|| x.iter().zip(y).for_each(|(x, y)| *y = $name(*x))),
+            reference: $reference,
+        }
+    };
+}
+
+fn sigmoid_reference(x: f64) -> f64 {
+    if x < 0.0 {
+        x.exp() / (1.0 + x.exp())
+    } else {
+        1.0 / (1.0 + (-x).exp())
+    }
+}
+
+const CASES: [Case; 19] = [
+    case!(exp, f64::exp),
+    case!(expm1, f64::exp_m1),
+    case!(ln, f64::ln),
+    case!(log1p, f64::ln_1p),
+    case!(tanh, f64::tanh),
+    case!(sigmoid, sigmoid_reference),
+    case!(softplus, |x| x.max(0.0)
+        + (-x.abs()).exp().ln_1p()
+        + 0.0 * x),
+    case!(sin, f64::sin),
+    case!(cos, f64::cos),
+    case!(tan, f64::tan),
+    case!(erf, libm::erf),
+    case!(asin, f64::asin),
+    case!(acos, f64::acos),
+    case!(atan, f64::atan),
+    case!(sinh, f64::sinh),
+    case!(cosh, f64::cosh),
+    case!(sqrt, f64::sqrt),
+    case!(rsqrt, |x| 1.0 / x.sqrt()),
+    case!(recip, |x| 1.0 / x),
+];
+
+/// The error of `got` in units of the last place of a float near `wanted`.
+fn error_f32(got: f32, wanted: f64) -> f64 {
+    let rounded = wanted as f32;
+    if got.is_nan() || wanted.is_nan() {
+        return if got.is_nan() && wanted.is_nan() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
+    }
+    if got == rounded {
+        let same_zero = got != 0.0 || got.is_sign_negative() == wanted.is_sign_negative();
+        return if same_zero {
+            (f64::from(got) - wanted).abs().min(0.5)
+        } else {
+            f64::INFINITY
+        };
+    }
+    // Past the largest float, infinity is one step away.
+    let clip = |v: f64| v.clamp(-2f64.powi(128), 2f64.powi(128));
+    let exponent = (rounded.abs().to_bits() >> 23).clamp(1, 254) as i32;
+    (clip(f64::from(got)) - clip(wanted)).abs() / 2f64.powi(exponent - 150)
+}
+
+fn error_f64(got: f64, wanted: f64) -> f64 {
+    if got.is_nan() || wanted.is_nan() {
+        return if got.is_nan() && wanted.is_nan() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
+    }
+    if got == wanted {
+        return if got.is_sign_negative() == wanted.is_sign_negative() {
+            0.0
+        } else {
+            f64::INFINITY
+        };
+    }
+    if got.is_sign_negative() != wanted.is_sign_negative() {
+        return f64::INFINITY;
+    }
+    got.abs().to_bits().abs_diff(wanted.abs().to_bits()) as f64
+}
+
+/// The worst error over every `step`-th float, and where.
+fn worst(case: &Case, step: usize) -> (f64, f32) {
+    let count = (1usize << 32).div_ceil(step);
+    let parts = pool::map_chunks(count, 1 << 16, |range| {
+        let x: Vec<f32> = range.map(|i| f32::from_bits((i * step) as u32)).collect();
+        let mut y = vec![0.0; x.len()];
+        (case.ours)(&x, &mut y);
+        let errors = x
+            .iter()
+            .zip(&y)
+            .map(|(x, y)| (error_f32(*y, (case.reference)(f64::from(*x))), *x));
+        errors.fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
+    });
+    parts
+        .into_iter()
+        .fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
+}
+
+#[test]
+fn floats_keep_the_bound_in_a_sample() {
+    for case in &CASES {
+        let (error, at) = worst(case, 20_011);
+        assert!(error <= BOUND, "{}({at:e}) is off by {error:.2}", case.name);
+    }
+}
+
+#[test]
+#[ignore = "all floats: minutes"]
+fn floats_keep_the_bound_everywhere() {
+    for case in &CASES {
+        let (error, at) = worst(case, 1);
+        println!("{:10} {error:.3} at {at:e}", case.name);
+        assert!(error <= BOUND, "{}({at:e}) is off by {error:.2}", case.name);
+    }
+}
+
+/// Values where formulas break, of both signs.
+fn special() -> Vec<f64> {
+    let f = |v: f32| f64::from(v);
+    let mut all = vec![
+        0.0,
+        f64::INFINITY,
+        f64::NAN,
+        1.0,
+        0.5,
+        2.0,
+        1e-3,
+        10.0,
+        22.0,
+        30.0,
+        37.0,
+        f(f32::MIN_POSITIVE),
+        f(f32::from_bits(1)),
+        f(f32::MAX),
+        5e-324,
+        f64::MIN_POSITIVE,
+        f64::MAX,
+        1e-300,
+        1e300,
+        88.72283,
+        88.7229,
+        103.97,
+        104.1,
+        709.78,
+        709.79,
+        745.1,
+        745.2,
+        0.346_573_59,
+        0.707_106_78,
+        1.414_213_56,
+        1.0 - f64::EPSILON,
+        1.0 + f64::EPSILON,
+        f(1.0 - f32::EPSILON),
+        f(1.0 + f32::EPSILON),
+        1.570_796_326_794_896_6,
+        3.141_592_65,
+        1e5,
+        16777217.0,
+        1e22,
+    ];
+    all.extend((1..200).map(|i| f64::from(i) * 0.0537));
+    all.extend(all.clone().iter().map(|x| -x));
+    all
+}
+
+#[test]
+fn special_values() {
+    let doubles = special();
+    let singles: Vec<f32> = doubles.iter().map(|x| *x as f32).collect();
+    for case in &CASES {
+        let mut y = vec![0.0; doubles.len()];
+        (case.double)(&doubles, &mut y);
+        for (x, y) in doubles.iter().zip(&y) {
+            let error = error_f64(*y, (case.reference)(*x));
+            assert!(
+                error <= BOUND + 1.0,
+                "f64 {}({x:e}) = {y:e} is off by {error}",
+                case.name
+            );
+        }
+        let mut y = vec![0.0; singles.len()];
+        (case.ours)(&singles, &mut y);
+        for (x, y) in singles.iter().zip(&y) {
+            let error = error_f32(*y, (case.reference)(f64::from(*x)));
+            assert!(
+                error <= BOUND,
+                "f32 {}({x:e}) = {y:e} is off by {error}",
+                case.name
+            );
+        }
+    }
+}
+
+/// Doubles spread over all magnitudes.
+fn spread(n: usize) -> impl Iterator<Item = f64> {
+    (0..n as u64).map(|i| f64::from_bits(i.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+}
+
+#[test]
+fn doubles_keep_the_bound_in_a_sample() {
+    for case in &CASES {
+        let near = spread(400_000).map(|x| x.to_bits() as f64 / 2f64.powi(64) * 40.0 - 20.0);
+        let x: Vec<f64> = spread(200_000).chain(near).collect();
+        let mut y = vec![0.0; x.len()];
+        (case.double)(&x, &mut y);
+        let errors = x
+            .iter()
+            .zip(&y)
+            .map(|(x, y)| (error_f64(*y, (case.reference)(*x)), *x));
+        let (error, at) = errors.fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a });
+        println!("f64 {:10} {error} at {at:e}", case.name);
+        // One more for the reference itself.
+        assert!(
+            error <= BOUND + 1.0,
+            "{}({at:e}) is off by {error}",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn powers() {
+    let values = special();
+    for &x in &values {
+        for &y in &values {
+            let (x, y) = (x as f32, y as f32);
+            let wanted = f64::from(x).powf(f64::from(y));
+            let error = error_f32(pow(x, y), wanted);
+            assert!(
+                error <= 1.0,
+                "pow({x:e}, {y:e}) = {:e}, not {wanted:e}",
+                pow(x, y)
+            );
+        }
+    }
+    for (x, y) in spread(300_000).zip(spread(300_007).skip(7)) {
+        let (x, y) = (
+            f32::from_bits(x.to_bits() as u32),
+            f32::from_bits((y.to_bits() >> 32) as u32),
+        );
+        let error = error_f32(pow(x, y), f64::from(x).powf(f64::from(y)));
+        assert!(error <= 1.0, "pow({x:e}, {y:e}) is off by {error}");
+    }
+}
+
+#[test]
+fn wide_loops_give_the_bits_of_plain_ones() {
+    let x: Vec<f32> = (0..100_000u32)
+        .map(|i| f32::from_bits(i.wrapping_mul(0x9e37_79b9)))
+        .collect();
+    let plain: [fn(f32) -> f32; 11] = [
+        exp, expm1, ln, log1p, tanh, sigmoid, softplus, sin, cos, tan, erf,
+    ];
+    for (case, plain) in CASES.iter().zip(plain) {
+        let mut y = vec![0.0; x.len()];
+        (case.ours)(&x, &mut y);
+        for (x, y) in x.iter().zip(y) {
+            let one = plain(black_box(*x));
+            assert!(
+                one.to_bits() == y.to_bits() || one.is_nan() && y.is_nan(),
+                "{}({x:e})",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let n = 10_000_000;
+    let x: Vec<f32> = (0..n).map(|i| (i % 1000) as f32 * 0.02 - 9.9).collect();
+    let mut y = vec![0.0f32; n];
+    let copy = Case {
+        name: "copy",
+        ours: |x, y| y.copy_from_slice(x),
+        double: |_, _| {},
+        reference: |x| x,
+    };
+    for case in std::iter::once(&copy).chain(&CASES) {
+        let mut times: Vec<f64> = (0..9)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                pool::for_slices(&mut y, 1 << 15, |at, part| {
+                    (case.ours)(&x[at..at + part.len()], part);
+                });
+                start.elapsed().as_secs_f64() * 1e3
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        println!(
+            "{:10} {:.2} ms on {} threads",
+            case.name,
+            times[4],
+            pool::threads()
+        );
+    }
+}
