@@ -2,5 +2,6 @@
 //!
 //! Reading goes forward: `tensor`, `cpu` and `gpu`, `graph`, `ops`, `engine`, `draw`, `python`.
 
+pub mod draw;
 pub mod error;
 pub mod tensor;

@@ -28,16 +28,28 @@ pub fn count(op: &str, sizes: &[i64]) -> Result<usize> {
         return Ok(0);
     }
     if sizes.len() > MAX_DIMS {
-        fail!(Runtime, "{op}: {} dimensions were asked for, {MAX_DIMS} is the most", sizes.len());
+        fail!(
+            Runtime,
+            "{op}: {} dimensions were asked for, {MAX_DIMS} is the most",
+            sizes.len()
+        );
     }
     let mut product: i64 = 1;
     for &size in sizes {
         if size < 0 {
-            fail!(Runtime, "{op}: a size cannot be negative; got {}", sizes_text(sizes));
+            fail!(
+                Runtime,
+                "{op}: a size cannot be negative; got {}",
+                sizes_text(sizes)
+            );
         }
         product = match product.checked_mul(size) {
             Some(p) if p <= isize::MAX as i64 / 8 => p,
-            _ => fail!(Runtime, "{op}: {} has more elements than memory can hold", sizes_text(sizes)),
+            _ => fail!(
+                Runtime,
+                "{op}: {} has more elements than memory can hold",
+                sizes_text(sizes)
+            ),
         };
     }
     Ok(product as usize)
@@ -85,7 +97,13 @@ pub fn broadcast(op: &str, a: &[i64], b: &[i64]) -> Result<Dims> {
     let ndim = a.len().max(b.len());
     let mut out: Dims = SmallVec::from_elem(1, ndim);
     for i in 0..ndim {
-        let at = |s: &[i64]| if i < ndim - s.len() { 1 } else { s[i - (ndim - s.len())] };
+        let at = |s: &[i64]| {
+            if i < ndim - s.len() {
+                1
+            } else {
+                s[i - (ndim - s.len())]
+            }
+        };
         let (p, q) = (at(a), at(b));
         out[i] = match (p, q) {
             _ if p == q => p,
@@ -109,10 +127,18 @@ pub fn broadcast(op: &str, a: &[i64], b: &[i64]) -> Result<Dims> {
 pub fn wrap_dim(op: &str, dim: i64, ndim: usize) -> Result<usize> {
     let n = ndim as i64;
     if ndim == 0 {
-        fail!(Runtime, "{op}: dimension {dim} was asked of an empty tensor, which has no dimensions");
+        fail!(
+            Runtime,
+            "{op}: dimension {dim} was asked of an empty tensor, which has no dimensions"
+        );
     }
     if dim < -n || dim >= n {
-        fail!(Runtime, "{op}: dimension out of range (expected to be in [{}, {}], but got {dim})", -n, n - 1);
+        fail!(
+            Runtime,
+            "{op}: dimension out of range (expected to be in [{}, {}], but got {dim})",
+            -n,
+            n - 1
+        );
     }
     Ok(if dim < 0 { dim + n } else { dim } as usize)
 }

@@ -18,8 +18,15 @@ pub enum DType {
 
 impl DType {
     /// Every element type, smallest first.
-    pub const ALL: [DType; 7] =
-        [DType::U8, DType::I8, DType::I16, DType::I32, DType::I64, DType::F32, DType::F64];
+    pub const ALL: [DType; 7] = [
+        DType::U8,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::F32,
+        DType::F64,
+    ];
 
     /// Bytes of one element.
     pub const fn bytes(self) -> usize {
@@ -130,20 +137,47 @@ float!(f32 F32, f64 F64);
 macro_rules! dispatch {
     (float $dtype:expr, $op:expr, $t:ident => $body:expr) => {
         match $dtype {
-            $crate::tensor::DType::F32 => { type $t = f32; $body }
-            $crate::tensor::DType::F64 => { type $t = f64; $body }
+            $crate::tensor::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::tensor::DType::F64 => {
+                type $t = f64;
+                $body
+            }
             other => return Err($crate::tensor::dtype::not_float($op, other)),
         }
     };
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
-            $crate::tensor::DType::U8 => { type $t = u8; $body }
-            $crate::tensor::DType::I8 => { type $t = i8; $body }
-            $crate::tensor::DType::I16 => { type $t = i16; $body }
-            $crate::tensor::DType::I32 => { type $t = i32; $body }
-            $crate::tensor::DType::I64 => { type $t = i64; $body }
-            $crate::tensor::DType::F32 => { type $t = f32; $body }
-            $crate::tensor::DType::F64 => { type $t = f64; $body }
+            $crate::tensor::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::tensor::DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::tensor::DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::tensor::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::tensor::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::tensor::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::tensor::DType::F64 => {
+                type $t = f64;
+                $body
+            }
         }
     };
 }
