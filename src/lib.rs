@@ -2,6 +2,7 @@
 //!
 //! Reading goes forward: `tensor`, `cpu` and `gpu`, `graph`, `ops`, `engine`, `draw`, `python`.
 
+pub mod draw;
 pub mod error;
 pub mod tensor;
 
