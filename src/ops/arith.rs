@@ -131,7 +131,7 @@ pointwise! {
         wgsl = "max_(a, b)";
         grad x = |g, x, other| keep(g, gt(&x.detach(), &other.detach())?.tensor)?;
         grad other = |g, x, other| keep(g, le(&x.detach(), &other.detach())?.tensor)?;
-        try [(sample(&[2, 3]), sample(&[2, 3]))];
+        try [(sample(&[2, 3]), sample_in(-1.5, 1.7, &[2, 3]))];
     }
     /// The smaller of two, element by element; NaN wins.
     method function out broadcasts: min_of(x, other) -> y: Number named "min" as "MinBackward2" {
@@ -139,7 +139,7 @@ pointwise! {
         wgsl = "min_(a, b)";
         grad x = |g, x, other| keep(g, lt(&x.detach(), &other.detach())?.tensor)?;
         grad other = |g, x, other| keep(g, ge(&x.detach(), &other.detach())?.tensor)?;
-        try [(sample(&[2, 3]), sample(&[2, 3]))];
+        try [(sample(&[2, 3]), sample_in(-1.5, 1.7, &[2, 3]))];
     }
 }
 

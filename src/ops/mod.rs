@@ -179,5 +179,8 @@ pub static ROOMS: &[&[&Op]] = &[
 
 /// Every op.
 pub fn all() -> impl Iterator<Item = &'static Op> {
-    ROOMS.iter().flat_map(|rows| rows.iter().copied())
+    ROOMS
+        .iter()
+        .flat_map(|rows| rows.iter().copied())
+        .chain([&shape::CAT])
 }

@@ -1,0 +1,71 @@
+//! Reading goes forward: a layer uses only what stands before it.
+
+use std::fs;
+use std::path::Path;
+
+const ORDER: [&str; 8] = [
+    "error", "tensor", "machine", "graph", "ops", "engine", "draw", "python",
+];
+
+fn layer(name: &str) -> Option<usize> {
+    let name = if matches!(name, "cpu" | "gpu") {
+        "machine"
+    } else {
+        name
+    };
+    ORDER.iter().position(|&l| l == name)
+}
+
+fn files(dir: &Path, out: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_layer_looks_up() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    let mut seen = 0;
+    for path in all {
+        let inside = path.strip_prefix(&src).unwrap();
+        let first = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs");
+        let Some(own) = layer(first) else { continue };
+        for (i, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            for part in line.split("crate::").skip(1) {
+                let name: String = part
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                let Some(other) = layer(&name) else { continue };
+                seen += 1;
+                assert!(
+                    other <= own,
+                    "{}:{}: {first} uses {name}",
+                    inside.display(),
+                    i + 1
+                );
+                let machines = matches!((first, name.as_str()), ("cpu", "gpu") | ("gpu", "cpu"));
+                assert!(
+                    !machines,
+                    "{}:{}: {first} uses {name}",
+                    inside.display(),
+                    i + 1
+                );
+            }
+        }
+    }
+    assert!(seen > 50, "the test reads the sources");
+}

@@ -1,0 +1,5 @@
+//! Everything that needs no Python.
+
+mod chain;
+mod layers;
+mod table;

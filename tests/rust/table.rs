@@ -1,0 +1,487 @@
+//! Walks the table: every row, every try, against finite differences and its own other forms.
+
+use rgrad::graph::{Input, Var, Variable};
+use rgrad::ops::apply::{Values, apply, run_into};
+use rgrad::ops::{self, Class, Op, Sample};
+use rgrad::tensor::{DType, Dims, FromValue, Tensor, Value};
+use rgrad::{dispatch, engine};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const STEP: f64 = 1e-6;
+const ABSOLUTE: f64 = 1e-5;
+const RELATIVE: f64 = 1e-3;
+
+/// Runs `check` for every try of every row and reports all that fail.
+fn every_row(check: impl Fn(&'static Op, &Sample)) {
+    let mut failed = Vec::new();
+    for op in ops::all() {
+        for (i, sample) in (op.tries)().iter().enumerate() {
+            let ran = catch_unwind(AssertUnwindSafe(|| check(op, sample)));
+            if let Err(panic) = ran {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .cloned()
+                    .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
+                    .unwrap_or_else(|| "?".into());
+                failed.push(format!("{} {} try {i}: {text}", op.name, op.rule.node));
+            }
+        }
+        assert!(!(op.tries)().is_empty(), "{} has nothing to try", op.name);
+    }
+    assert!(
+        failed.is_empty(),
+        "{} failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+}
+
+fn values(sample: &Sample) -> Values {
+    sample.values.iter().cloned().collect()
+}
+
+/// Elements in row-major order, in double.
+fn numbers(t: &Tensor) -> Vec<f64> {
+    let flat = ops::copy::as_contiguous(t).unwrap();
+    (0..flat.numel() as i64)
+        .map(|i| dispatch!(flat.dtype(), T => rgrad::tensor::Element::to_f64(flat.read::<T>(i))))
+        .collect()
+}
+
+fn bits(t: &Tensor) -> Vec<u64> {
+    numbers(t).iter().map(|v| v.to_bits()).collect()
+}
+
+fn plain(tensors: &[Tensor]) -> Vec<Input<'static>> {
+    tensors.iter().cloned().map(Input::plain).collect()
+}
+
+fn forward(op: &'static Op, tensors: &[Tensor], sample: &Sample) -> Vec<Tensor> {
+    let results = apply(op, &plain(tensors), values(sample)).unwrap();
+    results.into_iter().map(|v| v.tensor).collect()
+}
+
+fn as_dtype(t: &Tensor, dtype: DType) -> Tensor {
+    let y = Tensor::empty("test", dtype, t.sizes()).unwrap();
+    ops::copy::copy_into(&y, t).unwrap();
+    y
+}
+
+/// Numbers in (0.5, 1.5) to weight outputs with, so that no sum is constant by chance.
+fn weights(sizes: &[i64], shift: f64) -> Tensor {
+    let n = sizes.iter().product::<i64>();
+    let v: Vec<f64> = (0..n)
+        .map(|i| 0.5 + ((i as f64 + shift) * 0.754_877_666).fract())
+        .collect();
+    Tensor::from_slice(&v).unwrap().view(sizes).unwrap()
+}
+
+/// The first result weighted and summed, as a function of the inputs.
+fn weighted(op: &'static Op, inputs: &[Var], sample: &Sample) -> Var {
+    let given: Vec<Input> = inputs.iter().map(Var::input).collect();
+    let y = apply(op, &given, values(sample)).unwrap().swap_remove(0);
+    let w = Var::from(weights(y.sizes(), 0.3));
+    ops::reduce::sum(&ops::arith::mul(&y, &w).unwrap()).unwrap()
+}
+
+fn leaves(tensors: &[Tensor]) -> Vec<Variable> {
+    tensors
+        .iter()
+        .map(|t| Variable::leaf(ops::copy::contiguous_copy(t).unwrap(), true, false))
+        .collect()
+}
+
+fn gradients(y: &Var, leaves: &[Variable], create_graph: bool) -> Vec<Option<Var>> {
+    let Some((node, nr)) = y.history.clone() else {
+        return vec![None; leaves.len()];
+    };
+    let ones = Var::from(Tensor::from_slice(&[1.0f64]).unwrap());
+    let inputs: Vec<_> = leaves
+        .iter()
+        .map(|l| l.var().unwrap().history.unwrap())
+        .collect();
+    let options = engine::Options {
+        retain_graph: create_graph,
+        create_graph,
+    };
+    engine::gradients(
+        vec![engine::Root {
+            node,
+            nr,
+            gradient: ones,
+        }],
+        &inputs,
+        options,
+        &|| Ok(()),
+    )
+    .unwrap()
+}
+
+/// d f / d x by central differences; `f` reads the tensor anew at each call.
+fn differences(x: &Tensor, f: impl Fn() -> f64) -> Vec<f64> {
+    (0..x.numel() as i64)
+        .map(|i| {
+            let old = x.read::<f64>(i);
+            x.write(i, old + STEP);
+            let up = f();
+            x.write(i, old - STEP);
+            let down = f();
+            x.write(i, old);
+            (up - down) / (2.0 * STEP)
+        })
+        .collect()
+}
+
+fn close(analytic: &[f64], numeric: &[f64], what: &str) {
+    assert_eq!(
+        analytic.len(),
+        numeric.len(),
+        "{what}: size of the gradient"
+    );
+    for (a, n) in analytic.iter().zip(numeric) {
+        assert!(
+            (a - n).abs() <= ABSOLUTE + RELATIVE * n.abs(),
+            "{what}: {analytic:?} but differences give {numeric:?}"
+        );
+    }
+}
+
+/// Whether the row promises a derivative for floats at all.
+fn differentiable(op: &Op) -> bool {
+    op.rule.back.is_some() && !ops::compare::is_comparison(op) && !matches!(op.name, "sign")
+}
+
+fn all_zero(g: &Option<Var>) -> bool {
+    g.as_ref()
+        .is_none_or(|g| numbers(&g.tensor).iter().all(|&v| v == 0.0))
+}
+
+#[test]
+fn first_gradients_are_those_of_finite_differences() {
+    every_row(|op, sample| {
+        if !differentiable(op) || takes_other_class(sample) {
+            return;
+        }
+        let leaves = leaves(&sample.inputs);
+        let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+        let y = weighted(op, &vars, sample);
+        let found = gradients(&y, &leaves, true);
+        let again = gradients(&y, &leaves, true);
+        let data: Vec<Var> = leaves.iter().map(|l| Var::from(l.tensor())).collect();
+        for (i, leaf) in leaves.iter().enumerate() {
+            let x = leaf.tensor();
+            let numeric = differences(&x, || numbers(&weighted(op, &data, sample).tensor)[0]);
+            let Some(g) = &found[i] else {
+                assert!(
+                    numeric.iter().all(|n| n.abs() < ABSOLUTE),
+                    "operand {i} got no gradient, but has {numeric:?}"
+                );
+                continue;
+            };
+            assert_eq!(g.sizes(), x.sizes(), "operand {i}");
+            close(&numbers(&g.tensor), &numeric, &format!("operand {i}"));
+            assert_eq!(
+                bits(&g.tensor),
+                bits(&again[i].as_ref().unwrap().tensor),
+                "run twice"
+            );
+        }
+    });
+}
+
+/// Samples that convert to an element type without fractions have no derivative to compare.
+fn takes_other_class(sample: &Sample) -> bool {
+    sample.inputs.iter().any(|t| t.dtype() != DType::F64)
+}
+
+#[test]
+fn second_gradients_are_those_of_finite_differences() {
+    every_row(|op, sample| {
+        if !differentiable(op) || takes_other_class(sample) {
+            return;
+        }
+        let leaves = leaves(&sample.inputs);
+        // What the first gradient comes to, weighted, as a function of the operands.
+        let inner = |create: bool| -> Option<Var> {
+            let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+            let y = weighted(op, &vars, sample);
+            let mut total: Option<Var> = None;
+            for (i, g) in gradients(&y, &leaves, create).into_iter().enumerate() {
+                let Some(g) = g else { continue };
+                let w = Var::from(weights(g.sizes(), 0.7 + i as f64));
+                let part = ops::reduce::sum(&ops::arith::mul(&g, &w).unwrap()).unwrap();
+                total = Some(match total {
+                    None => part,
+                    Some(t) => t + part,
+                });
+            }
+            total
+        };
+        let Some(total) = inner(true) else { return };
+        let found = gradients(&total, &leaves, false);
+        for (i, leaf) in leaves.iter().enumerate() {
+            let x = leaf.tensor();
+            let numeric = differences(&x, || numbers(&inner(true).unwrap().tensor)[0]);
+            match &found[i] {
+                None => assert!(
+                    numeric.iter().all(|n| n.abs() < ABSOLUTE),
+                    "operand {i} got none, but has {numeric:?}"
+                ),
+                Some(g) => close(
+                    &numbers(&g.tensor),
+                    &numeric,
+                    &format!("operand {i}, second order"),
+                ),
+            }
+        }
+    });
+}
+
+#[test]
+fn comparisons_and_steps_give_zero_gradients() {
+    every_row(|op, sample| {
+        if differentiable(op) || op.rule.back.is_none() {
+            return;
+        }
+        let leaves = leaves(&sample.inputs);
+        let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+        let given: Vec<Input> = vars.iter().map(Var::input).collect();
+        let y = apply(op, &given, values(sample)).unwrap().swap_remove(0);
+        let (node, nr) = y
+            .history
+            .clone()
+            .expect("recorded although the gradient is zero");
+        let ones =
+            ops::device::zeros("test", y.tensor.dtype(), y.tensor.device(), y.sizes()).unwrap();
+        ops::copy::fill_with(&ones, 1i64.into()).unwrap();
+        let root = engine::Root {
+            node,
+            nr,
+            gradient: Var::from(ones),
+        };
+        let inputs: Vec<_> = vars.iter().map(|v| v.history.clone().unwrap()).collect();
+        let found =
+            engine::gradients(vec![root], &inputs, engine::Options::default(), &|| Ok(())).unwrap();
+        for (g, v) in found.iter().zip(&vars) {
+            assert!(all_zero(g));
+            assert_eq!(g.as_ref().unwrap().tensor.dtype(), v.tensor.dtype());
+        }
+    });
+}
+
+/// The same elements as `t` in seven layouts.
+fn layouts(t: &Tensor) -> Vec<(&'static str, Tensor)> {
+    let n = t.ndim() as i64;
+    let put = |view: Tensor| {
+        ops::copy::copy_into(&view, t).unwrap();
+        view
+    };
+    let fresh = |sizes: &[i64]| Tensor::zeros("test", t.dtype(), sizes).unwrap();
+    let sizes = t.sizes();
+    let mut out = vec![("row-major", put(fresh(sizes)))];
+    let turned: Dims = sizes.iter().rev().copied().collect();
+    let back: Vec<i64> = (0..n).rev().collect();
+    out.push(("transposed", put(fresh(&turned).permute(&back).unwrap())));
+    let mut wide = Dims::from_slice(sizes);
+    wide[n as usize - 1] *= 2;
+    out.push((
+        "stepped",
+        put(fresh(&wide)
+            .stepped(n as usize - 1, 0, sizes[n as usize - 1], 2)
+            .unwrap()),
+    ));
+    let mut tall = Dims::from_slice(sizes);
+    tall[0] += 2;
+    out.push(("offset", put(fresh(&tall).narrow(0, 1, sizes[0]).unwrap())));
+    let mut wide = Dims::from_slice(sizes);
+    wide[n as usize - 1] += 3;
+    out.push((
+        "inner part",
+        put(fresh(&wide)
+            .narrow(n - 1, 2, sizes[n as usize - 1])
+            .unwrap()),
+    ));
+    out.push((
+        "size-one dimension",
+        put(fresh(sizes).unsqueeze(0).unwrap().select(0, 0).unwrap()),
+    ));
+    let mut outer = Dims::from_slice(sizes);
+    outer[0] *= 3;
+    out.push((
+        "outer steps",
+        put(fresh(&outer).stepped(0, 1, sizes[0], 3).unwrap()),
+    ));
+    out
+}
+
+#[test]
+fn every_layout_gives_the_same_result() {
+    every_row(|op, sample| {
+        if op.name == "as_strided" || op.rule.node == "ViewBackward" {
+            return; // Defined by the layout itself.
+        }
+        let wanted: Vec<_> = forward(op, &sample.inputs, sample)
+            .iter()
+            .map(numbers)
+            .collect();
+        for k in 0..sample.inputs.len() {
+            for (name, other) in layouts(&sample.inputs[k]) {
+                let mut inputs = sample.inputs.clone();
+                inputs[k] = other;
+                let got: Vec<_> = forward(op, &inputs, sample).iter().map(numbers).collect();
+                for (g, w) in got.iter().flatten().zip(wanted.iter().flatten()) {
+                    // Sums may be taken in another order.
+                    assert!(
+                        (g - w).abs() <= 1e-12 * w.abs().max(1.0),
+                        "operand {k} {name}: {got:?}, not {wanted:?}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn every_class_of_the_row_is_taken_and_others_are_refused() {
+    every_row(|op, sample| {
+        for dtype in DType::ALL {
+            let inputs: Vec<Tensor> = sample.inputs.iter().map(|t| as_dtype(t, dtype)).collect();
+            let whole = |v: &Value| match v {
+                Value::Float(f) if !dtype.is_float() => Value::Int(*f as i64),
+                other => other.clone(),
+            };
+            let arguments: Values = sample.values.iter().map(whole).collect();
+            let result = catch_unwind(AssertUnwindSafe(|| apply(op, &plain(&inputs), arguments)));
+            let result = result.unwrap_or_else(|_| panic!("{dtype:?} panics"));
+            match result {
+                Ok(made) if op.class.has(dtype) => {
+                    let y = &made[0].tensor;
+                    let free = ops::compare::is_comparison(op) || matches!(op.name, "type");
+                    assert!(
+                        free || y.dtype() == dtype,
+                        "{dtype:?} gives {:?}",
+                        y.dtype()
+                    );
+                    if dtype == DType::F32 {
+                        let exact = numbers(&forward(op, &sample.inputs, sample)[0]);
+                        for (a, b) in numbers(y).iter().zip(&exact) {
+                            assert!(
+                                (a - b).abs() <= 1e-5 * b.abs().max(1.0),
+                                "f32: {a} but in double {b}"
+                            );
+                        }
+                    }
+                }
+                Ok(_) => panic!("{dtype:?} is taken although the class is {:?}", op.class),
+                Err(rgrad::error::Error::Type(_)) if !op.class.has(dtype) => {}
+                Err(rgrad::error::Error::ZeroDivision(_)) if !dtype.is_float() => {}
+                Err(e) => panic!("{dtype:?} is refused: {e}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn writing_into_a_given_tensor_gives_what_a_fresh_one_gets() {
+    every_row(|op, sample| {
+        let made = forward(op, &sample.inputs, sample);
+        let fresh = &made[0];
+        if op.forms.view || fresh.ndim() == 0 {
+            return;
+        }
+        for (name, out) in layouts(fresh) {
+            run_into(op, &plain(&sample.inputs), &sample.values, &out).unwrap();
+            assert_eq!(bits(&out), bits(fresh), "out= {name}");
+        }
+        if op.forms.in_place && sample.inputs[0].sizes() == fresh.sizes() {
+            for (name, me) in layouts(&sample.inputs[0]) {
+                let mut inputs = sample.inputs.clone();
+                inputs[0] = me.clone();
+                run_into(op, &plain(&inputs), &sample.values, &me).unwrap();
+                let wanted = as_dtype(fresh, DType::F64);
+                for (a, b) in numbers(&me).iter().zip(numbers(&wanted)) {
+                    assert!((a - b).abs() <= 1e-12 * b.abs().max(1.0), "in place {name}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn element_wise_rows_take_empty_and_single_elements() {
+    for op in ops::all().filter(|op| op.forms.direct && op.class != Class::Any) {
+        if matches!(op.name, "mm" | "bmm") {
+            continue; // Strict in their dimensions.
+        }
+        for sample in (op.tries)() {
+            let empty: Vec<Tensor> = sample
+                .inputs
+                .iter()
+                .map(|_| Tensor::zeros("test", DType::F32, &[]).unwrap())
+                .collect();
+            assert_eq!(forward(op, &empty, &sample)[0].numel(), 0, "{}", op.name);
+            let one: Vec<Tensor> = sample
+                .inputs
+                .iter()
+                .map(|t| {
+                    t.view_or_copy(&[t.numel() as i64])
+                        .unwrap()
+                        .narrow(0, 0, 1)
+                        .unwrap()
+                })
+                .collect();
+            let whole = forward(op, &sample.inputs, &sample);
+            assert_eq!(
+                bits(&forward(op, &one, &sample)[0])[0],
+                bits(&whole[0])[0],
+                "{}",
+                op.name
+            );
+        }
+    }
+}
+
+#[test]
+fn one_operand_used_twice_gets_both_gradients() {
+    every_row(|op, sample| {
+        let two = sample.inputs.len() == 2 && sample.inputs[0].sizes() == sample.inputs[1].sizes();
+        if !two || !differentiable(op) || op.forms.list || op.name == "pow" {
+            return;
+        }
+        let mut sample = Sample::new(sample.inputs.clone(), sample.values.clone());
+        sample.inputs[1] = sample.inputs[0].clone();
+        let leaf = leaves(&sample.inputs[..1]);
+        let x = leaf[0].var().unwrap();
+        let y = weighted(op, &[x.clone(), x], &sample);
+        let found = gradients(&y, &leaf, false);
+        let apart = leaves(&sample.inputs);
+        let vars: Vec<Var> = apart.iter().map(|l| l.var().unwrap()).collect();
+        let each = gradients(&weighted(op, &vars, &sample), &apart, false);
+        let sum: Vec<f64> = (0..sample.inputs[0].numel())
+            .map(|i| each.iter().flatten().map(|g| numbers(&g.tensor)[i]).sum())
+            .collect();
+        match &found[0] {
+            Some(g) => close(&numbers(&g.tensor), &sum, "used twice"),
+            None => assert!(sum.iter().all(|&v| v == 0.0)),
+        }
+    });
+}
+
+#[test]
+fn the_table_names_every_argument_and_documents_every_row() {
+    for op in ops::all() {
+        assert!(op.doc.trim_start().len() > 5, "{} has no doc", op.name);
+        for sample in (op.tries)() {
+            assert_eq!(
+                sample.values.len(),
+                op.params.len(),
+                "{}: arguments of its tries",
+                op.name
+            );
+        }
+        if op.forms.direct && op.forms.broadcasts {
+            assert!(op.inputs.len() > 1, "{} broadcasts alone", op.name);
+        }
+        let _ = i64::from_value(&Value::Int(1));
+    }
+}
