@@ -10,9 +10,8 @@ os.environ.setdefault("RGRAD_GPU", "software")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
-from hypothesis import HealthCheck, settings
-
 import rgrad as torch
+from hypothesis import HealthCheck, settings
 
 # No unseeded randomness: the same examples on every run.
 settings.register_profile(

@@ -6,7 +6,6 @@ import sys
 import textwrap
 
 import numpy as np
-
 import rgrad as torch
 from rgrad.autograd import Variable
 

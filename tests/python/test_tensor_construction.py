@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from support import CLASSES, FLOATS, INTEGERS, array, same, tensor
-
 import rgrad as torch
 from rgrad.autograd import Variable
+
+from support import CLASSES, FLOATS, INTEGERS, array, same, tensor
 
 every_class = pytest.mark.parametrize("name", CLASSES)
 
