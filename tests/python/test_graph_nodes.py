@@ -1,4 +1,4 @@
-"""Names of nodes and the order of their inputs, as the drawings and old code see them (A-50 to A-56)."""
+"""Names of nodes and the order of their inputs, as old code sees them (A-50 to A-56)."""
 
 import gc
 import re
@@ -29,7 +29,7 @@ def long(values):
     return Variable(torch.LongTensor(values))
 
 
-# a and b are 3 x 3, r is 3, c is 3 x 1, g needs no gradient.
+# a and b are 3 x 3, q is 1 x 3 x 3, r is 3, c is 3 x 1, g needs no gradient.
 ROWS = [
     ("a + b", "AddBackward1(a, b)"),
     ("a + 1", "AddBackward0(a)"),
@@ -91,10 +91,7 @@ ROWS = [
     ("a.mv(r)", "MvBackward(a, r)"),
     ("r.dot(r)", "DotBackward(r, r)"),
     ("torch.addmm(a, b, a)", "AddmmBackward(a, b, a)"),
-    (
-        "torch.bmm(a.unsqueeze(0), b.unsqueeze(0))",
-        "BmmBackward(UnsqueezeBackward(a), UnsqueezeBackward(b))",
-    ),
+    ("q.bmm(q)", "BmmBackward(q, q)"),
     ("a.t()", "TBackward(a)"),
     ("a.transpose(0, 1)", "TransposeBackward(a)"),
     ("a.view(9)", "ViewBackward(a)"),
@@ -135,6 +132,7 @@ def names():
         "a": leaf(positive),
         "b": leaf(numbers(3, 3, seed=1, low=0.2, high=3)),
         "c": leaf(numbers(3, 1, seed=2)),
+        "q": leaf(numbers(1, 3, 3)),
         "r": leaf(numbers(3, seed=3)),
         "g": Variable(double(numbers(3, 3, seed=4))),
     }
