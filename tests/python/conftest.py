@@ -10,8 +10,10 @@ os.environ.setdefault("RGRAD_GPU", "software")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
-import rgrad as torch
 from hypothesis import HealthCheck, settings
+
+import rgrad as torch
+from support import GOLDEN
 
 # No unseeded randomness: the same examples on every run.
 settings.register_profile(
@@ -23,8 +25,6 @@ settings.register_profile(
 )
 settings.load_profile("rgrad")
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -34,6 +34,13 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "error")
+    config.addinivalue_line("markers", "gpu: needs an adapter; skips by name where there is none")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "gpu" in item.fixturenames:
+            item.add_marker("gpu")
 
 
 @pytest.fixture(autouse=True)

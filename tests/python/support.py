@@ -4,10 +4,14 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
+
 import rgrad as torch
 from rgrad.autograd import Variable
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 # Class name to NumPy element type, the seven of 0.3 that compute (T-1).
 CLASSES = {

@@ -5,10 +5,10 @@ import re
 import weakref
 
 import pytest
+
 import rgrad as torch
 import rgrad.nn.functional as F
 from rgrad.autograd import Variable
-
 from support import double, leaf, name_of, numbers, same
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+
 import rgrad as torch
 import rgrad.nn.functional as F
 from rgrad.autograd import Variable
-
 from support import array, double, leaf, name_of, numbers, same, snapshot
 
 IN_PLACE = {

@@ -6,9 +6,9 @@ import weakref
 
 import numpy as np
 import pytest
+
 import rgrad as torch
 from rgrad.autograd import Variable
-
 from support import CLASSES, same, tensor
 
 SHARED = {

@@ -5,11 +5,10 @@ import re
 
 import numpy as np
 import pytest
+
 import rgrad as torch
 from rgrad.autograd import Variable
-
-from conftest import GOLDEN
-from support import CLASSES, leaf, tensor
+from support import CLASSES, GOLDEN, leaf, tensor
 
 CASES = json.loads((GOLDEN / "print_golden.json").read_text())["cases"]
 FORMULA = re.compile(r"arange\((\d+)\)(?:([*/])([\d.]+))?$")

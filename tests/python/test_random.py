@@ -4,10 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import rgrad as torch
 
-from conftest import GOLDEN
-from support import array, same
+import rgrad as torch
+from support import GOLDEN, array, same
 
 SEEDS = json.loads((GOLDEN / "rng_golden.json").read_text())["seeds"]
 WEIGHTS = [1.0, 2.0, 3.0, 4.0]

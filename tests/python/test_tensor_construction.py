@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 import rgrad as torch
 from rgrad.autograd import Variable
-
 from support import CLASSES, FLOATS, INTEGERS, array, same, tensor
 
 every_class = pytest.mark.parametrize("name", CLASSES)

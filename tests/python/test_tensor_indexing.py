@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import rgrad as torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from rgrad.autograd import Variable
 
+import rgrad as torch
+from rgrad.autograd import Variable
 from support import CLASSES, array, leaf, same, tensor
 
 shapes = st.lists(st.integers(1, 4), min_size=1, max_size=4)

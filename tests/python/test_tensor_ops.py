@@ -4,10 +4,10 @@ import operator
 
 import numpy as np
 import pytest
-import rgrad as torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rgrad as torch
 from support import CLASSES, FLOATS, INTEGERS, SIGNED, array, close, numbers, same, tensor
 
 every_class = pytest.mark.parametrize("name", CLASSES)

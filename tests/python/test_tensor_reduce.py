@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import rgrad as torch
-import rgrad.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from rgrad.autograd import Variable
 
+import rgrad as torch
+import rgrad.nn.functional as F
+from rgrad.autograd import Variable
 from support import CLASSES, FLOATS, INTEGERS, array, close, double, leaf, numbers, same, tensor
 
 every_class = pytest.mark.parametrize("name", CLASSES)

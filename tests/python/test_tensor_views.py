@@ -5,10 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
-import rgrad as torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rgrad as torch
 from support import CLASSES, array, same, tensor
 
 

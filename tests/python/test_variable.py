@@ -5,9 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+
 import rgrad as torch
 from rgrad.autograd import Variable
-
 from support import CLASSES, FLOATS, array, leaf, name_of, same, snapshot, tensor
 
 
@@ -284,9 +284,8 @@ def test_no_grad():
 
 def test_no_grad_ends_with_an_exception():
     v = leaf([1])
-    with pytest.raises(ZeroDivisionError):
-        with torch.no_grad():
-            raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), torch.no_grad():
+        raise ZeroDivisionError
     assert (v * 2).requires_grad
 
 
