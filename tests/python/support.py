@@ -119,7 +119,10 @@ def weighted(y):
 def _gradients(f, arrays):
     inputs = leaves(*arrays)
     weighted(f(*inputs)).backward()
-    return [np.zeros_like(a) if v.grad is None else array(v.grad) for v, a in zip(inputs, arrays)]
+    return [
+        np.zeros_like(a) if v.grad is None else array(v.grad)
+        for v, a in zip(inputs, arrays, strict=True)
+    ]
 
 
 def _pulls(arrays):
@@ -132,7 +135,7 @@ def _second(f, arrays):
     inputs = leaves(*arrays)
     weighted(f(*inputs)).backward(create_graph=True)
     total = None
-    for v, u in zip(inputs, _pulls(arrays)):
+    for v, u in zip(inputs, _pulls(arrays), strict=True):
         if v.grad is not None:
             part = (v.grad * Variable(double(u))).sum()
             total = part if total is None else total + part
@@ -140,7 +143,10 @@ def _second(f, arrays):
         v.grad = None
     assert total is not None and total.requires_grad
     total.backward()
-    return [np.zeros_like(a) if v.grad is None else array(v.grad) for v, a in zip(inputs, arrays)]
+    return [
+        np.zeros_like(a) if v.grad is None else array(v.grad)
+        for v, a in zip(inputs, arrays, strict=True)
+    ]
 
 
 def differences(g, arrays, step=1e-6):
@@ -167,7 +173,7 @@ def check_first(f, *arrays):
     def value(at):
         return float(array(weighted(f(*[Variable(double(a)) for a in at])))[0])
 
-    for got, wanted in zip(_gradients(f, arrays), differences(value, arrays)):
+    for got, wanted in zip(_gradients(f, arrays), differences(value, arrays), strict=True):
         # 1e-5 and 1e-3: truncation and cancellation of a step of 1e-6 in double.
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-5)
 
@@ -178,9 +184,9 @@ def check_second(f, *arrays):
     pulls = _pulls(arrays)
 
     def value(at):
-        return sum(float((g * u).sum()) for g, u in zip(_gradients(f, at), pulls))
+        return sum(float((g * u).sum()) for g, u in zip(_gradients(f, at), pulls, strict=True))
 
-    for got, wanted in zip(_second(f, arrays), differences(value, arrays)):
+    for got, wanted in zip(_second(f, arrays), differences(value, arrays), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-5)
 
 

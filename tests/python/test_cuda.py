@@ -216,7 +216,8 @@ def forward_and_gradients(name, device):
 @pytest.mark.parametrize("name", ROWS)
 def test_against_the_processor(gpu, name):
     # 1e-5: float32 sums in another order, and shader functions of a few units in the last place.
-    for here, there in zip(forward_and_gradients(name, "cpu"), forward_and_gradients(name, "gpu")):
+    both = forward_and_gradients(name, "cpu"), forward_and_gradients(name, "gpu")
+    for here, there in zip(*both, strict=True):
         np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-5)
 
 

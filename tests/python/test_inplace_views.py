@@ -191,7 +191,7 @@ def test_saved_values_are_checked(name, which):  # A-117 to A-119, E-28
     else:
         y.add_(2)
     if reads_input if which == "input" else reads_output:
-        with pytest.raises(RuntimeError, match="in-?place") as e:
+        with pytest.raises(RuntimeError, match=r"in-?place") as e:
             total.backward()
         assert "modified" in str(e.value)
     else:
@@ -204,7 +204,7 @@ def test_the_whole_family_is_checked():  # A-117: granularity
     y = x * 1
     z = (y[2] * y[2]).sum()
     y[0] = 1
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         z.backward()
 
 

@@ -46,10 +46,7 @@ def test_golden_text(case):
 @pytest.mark.parametrize("case", CASES[:12], ids=[c["name"] for c in CASES[:12]])
 def test_layout_does_not_change_the_text(case):
     t = build(case)
-    if t.dim() == 2:
-        t = t.t().contiguous().t()
-    else:
-        t = t.unsqueeze(1).expand(t.numel(), 2)[:, 1]
+    t = t.t().contiguous().t() if t.dim() == 2 else t.unsqueeze(1).expand(t.numel(), 2)[:, 1]
     assert str(t) == case["expect"]
 
 

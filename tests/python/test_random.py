@@ -36,7 +36,7 @@ def raw(seed, count):
 
 def wide(draws):
     """64-bit draws: the first of each pair is the high half (T-101)."""
-    return [high << 32 | low for high, low in zip(draws[::2], draws[1::2])]
+    return [high << 32 | low for high, low in zip(draws[::2], draws[1::2], strict=True)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -73,7 +73,7 @@ def test_long_normal_stream():  # T-103
     torch.manual_seed(3)
     u = [(r & (2**53 - 1)) * 2.0**-53 for r in wide(raw(3, 2800))]
     wanted = []
-    for x, y in zip(u[::2], u[1::2]):
+    for x, y in zip(u[::2], u[1::2], strict=True):
         rho = np.sqrt(-2 * np.log(1 - y))
         wanted += [rho * np.cos(2 * np.pi * x), rho * np.sin(2 * np.pi * x)]
     got = array(torch.DoubleTensor(1400).normal_())

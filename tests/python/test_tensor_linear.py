@@ -75,7 +75,7 @@ def test_addmm_broadcasts_its_first_matrix_only_out_of_place():  # T-54
 
 def test_bmm():
     a, b = numbers(5, 2, 3), numbers(5, 3, 4, seed=1)
-    for t, u in zip(both(a), both(b)):
+    for t, u in zip(both(a), both(b), strict=True):
         close(t.bmm(u), a @ b)
         close(torch.bmm(t, u), a @ b)
 
@@ -103,7 +103,7 @@ MATMUL = [
 @pytest.mark.parametrize("left, right", MATMUL)
 def test_matmul(left, right):  # O-11
     a, b = numbers(*left), numbers(*right, seed=1)
-    for t, u in zip(both(a), both(b)):
+    for t, u in zip(both(a), both(b), strict=True):
         close(t.matmul(u), a @ b)
         close(torch.matmul(t, u), a @ b)
         close(t @ u, a @ b)

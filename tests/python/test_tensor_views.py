@@ -23,7 +23,7 @@ def test_size_is_a_tuple_of_its_own():  # T-35
     assert isinstance(s, tuple) and type(s) is torch.Size
     assert repr(s) == "torch.Size([2, 3])"
     assert repr(torch.Size([])) == "torch.Size([])"
-    for t in (s[:1], s + (4,), s * 2):
+    for t in (s[:1], s + tuple([4]), s * 2):
         assert type(t) is torch.Size
     assert s + torch.Size([4]) == (2, 3, 4)
     with pytest.raises(TypeError):
@@ -104,7 +104,7 @@ class TestViews:
         v, w = view(t), expected(a)
         strides = tuple(s // 8 for s in w.strides)
         # The stride of a size-one dimension has no meaning.
-        assert all(x == y for x, y, n in zip(v.stride(), strides, w.shape) if n != 1)
+        assert all(x == y for x, y, n in zip(v.stride(), strides, w.shape, strict=True) if n != 1)
 
 
 def test_squeeze_stays_one_dimensional():  # T-39
@@ -190,7 +190,7 @@ def test_expand_copies_nothing(shape, to, expected):  # T-40
     assert not e.is_contiguous()
     same(t.expand(to), np.broadcast_to(a, expected))
     same(t.expand_as(torch.zeros(*expected)), np.broadcast_to(a, expected))
-    assert all(s == 0 for s, n in zip(e.stride()[::-1], shape[::-1]) if n == 1)
+    assert all(s == 0 for s, n in zip(e.stride()[::-1], shape[::-1], strict=False) if n == 1)
 
 
 @pytest.mark.parametrize("shape, to", [((2, 3), (2, 4)), ((2, 3), (3,)), ((2, 3), (-1, 2, 3))])

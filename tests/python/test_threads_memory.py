@@ -269,7 +269,7 @@ def test_threads_share_nothing_by_accident():
         t.start()
     for t in threads:
         t.join()
-    for got, expected in zip(results, wanted):
+    for got, expected in zip(results, wanted, strict=True):
         np.testing.assert_array_equal(got, expected)
 
 

@@ -157,7 +157,7 @@ def test_flags_are_bools(flag, value):  # E-7
 @pytest.mark.parametrize("flag", ["requires_grad", "volatile"])
 def test_flags_of_computed_variables(flag, value):  # E-5, E-6
     y = leaf([1]) * 2
-    with pytest.raises(RuntimeError, match="leaf|leaves") as e:
+    with pytest.raises(RuntimeError, match=r"leaf|leaves") as e:
         setattr(y, flag, value)
     if flag == "requires_grad" and not value:
         assert "detach()" in str(e.value)
