@@ -116,6 +116,11 @@ def weighted(y):
     return ((y * y + y) * Variable(double(w))).sum()
 
 
+def gradient(v, a):
+    """The gradient of leaf `v`; zeros where none arrived."""
+    return np.zeros_like(a) if v.grad is None else array(v.grad)
+
+
 def _gradients(f, arrays):
     inputs = leaves(*arrays)
     weighted(f(*inputs)).backward()

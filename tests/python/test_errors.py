@@ -156,7 +156,7 @@ ROWS = [
      lambda v, w: v.mul_(w)),
     ("E-64", "mm", RE, ["mm", "2 ?x ?3|2, 3", "4 ?x ?5|4, 5"], lambda: [zeros(2, 3), zeros(4, 5)],
      lambda t, u: t.mm(u)),
-    ("E-64", "mm of vectors", RE, ["mm", "1"], lambda: [var(2), var(2)], lambda v, w: v.mm(w)),
+    ("E-64", "mm of vectors", RE, ["mm"], lambda: [var(2), var(2)], lambda v, w: v.mm(w)),
     ("E-64", "mv", RE, ["mv", "3", "4"], lambda: [zeros(2, 3), zeros(4)], lambda t, u: t.mv(u)),
     ("E-64", "bmm", RE, ["bmm", "3", "4"], lambda: [zeros(2, 2, 3), zeros(2, 4, 2)],
      lambda t, u: t.bmm(u)),

@@ -117,11 +117,6 @@ def test_thread_counts_are_checked(bad):
     assert torch.get_num_threads() == n
 
 
-def test_absent_names_stay_absent():  # section 13
-    for name in ("sub", "tensor", "einsum", "device", "dtype"):
-        assert not hasattr(torch, name), name
-
-
 def test_methods_have_documentation():
     for thing in (torch.add, torch.mm, torch.FloatTensor.add, torch.autograd.Variable.backward):
         assert thing.__doc__ and len(thing.__doc__) > 20
