@@ -243,6 +243,7 @@ pub mod prelude {
         broadcasts: false,
         direct: false,
         list: false,
+        number: false,
     };
 
     /// The place of `name` among `names`.

@@ -33,7 +33,7 @@ ops! {
         try [(sample(&[2, 3]), sample(&[3]))];
     }
     /// Inner product of two vectors of equal length.
-    method function: fn dot(a, b) -> (y): Number named "dot" as "DotBackward" {
+    number method function: fn dot(a, b) -> (y): Number named "dot" as "DotBackward" {
         forward(out) = {
             if a.ndim() != 1 || b.ndim() != 1 || a.sizes() != b.sizes() {
                 return Err(mismatch("dot", "two vectors of equal length", a, b));

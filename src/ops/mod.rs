@@ -116,6 +116,8 @@ pub struct Forms {
     pub direct: bool,
     /// Any number of operands, given as one sequence.
     pub list: bool,
+    /// On raw tensors the result is a Python number.
+    pub number: bool,
 }
 
 /// Where a kernel writes.

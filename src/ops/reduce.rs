@@ -23,7 +23,7 @@ ops! {
         try [(sample(&[3]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[2, 3, 2]); -2i64, true)];
     }
     /// Sum of all elements. Floats add up in double; an empty tensor gives 0.
-    method function: fn sum(x) -> (y): Number named "sum" as "SumBackward0" {
+    number method function: fn sum(x) -> (y): Number named "sum" as "SumBackward0" {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = whole(x, Reduction::Sum)?;
         grad x = |g| expand(g, sizes.clone())?;
@@ -40,7 +40,7 @@ ops! {
     /// Mean of all elements.
     ///
     /// Raises RuntimeError for an empty tensor.
-    method function: fn mean(x) -> (y): Float named "mean" as "MeanBackward1" {
+    number method function: fn mean(x) -> (y): Float named "mean" as "MeanBackward1" {
         forward(out) = whole(x, Reduction::Mean)?;
         grad x = |g, x| div_number(&expand(g, Dims::from_slice(x.sizes()))?, Scalar::Int(x.tensor.numel() as i64))?;
         try [(sample(&[5])), (sample(&[2, 3]))];
@@ -54,7 +54,7 @@ ops! {
         try [(sample(&[5]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[3, 2]); 0i64, true)];
     }
     /// Largest element; every element equal to it gets the gradient.
-    method function: fn max(x) -> (y): Number named "max" as "MaxBackward1" {
+    number method function: fn max(x) -> (y): Number named "max" as "MaxBackward1" {
         forward(out) = whole(x, Reduction::Max)?;
         grad x = |g, x, y| all_ties(g, x, y)?;
         try [(sample(&[5])), (sample(&[2, 3]))];
@@ -68,7 +68,7 @@ ops! {
         try [(sample(&[5]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[3, 2]); 0i64, true)];
     }
     /// Smallest element; every element equal to it gets the gradient.
-    method function: fn min(x) -> (y): Number named "min" as "MinBackward1" {
+    number method function: fn min(x) -> (y): Number named "min" as "MinBackward1" {
         forward(out) = whole(x, Reduction::Min)?;
         grad x = |g, x, y| all_ties(g, x, y)?;
         try [(sample(&[5])), (sample(&[2, 3]))];

@@ -254,6 +254,7 @@ pub static CAT: Op = Op {
         view: false,
         broadcasts: false,
         direct: false,
+        number: false,
     },
     rule: Rule {
         node: "CatBackward",

@@ -1,0 +1,508 @@
+//! Calling a row from Python: which overload, which argument is what, and what comes back.
+
+use super::classes;
+use super::construct::{number, sizes_of};
+use super::errors::run;
+use super::tensor::PyTensor;
+use super::variable::PyVariable;
+use crate::error::{Error, Result};
+use crate::graph::{Input, Variable};
+use crate::ops::apply::{Values, apply, apply_in_place, run_into};
+use crate::ops::device::Reduction;
+use crate::ops::{self, Kind, Op, shape};
+use crate::tensor::{DType, Dims, Scalar, Tensor, Value, class_name, sizes_text};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
+use smallvec::SmallVec;
+
+/// How an op is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Method,
+    Function,
+    InPlace,
+}
+
+impl From<u8> for Form {
+    fn from(code: u8) -> Form {
+        [Form::Method, Form::Function, Form::InPlace][code as usize]
+    }
+}
+
+/// The rows that share a Python name: its overloads.
+pub struct Group {
+    pub name: &'static str,
+    pub rows: Vec<&'static Op>,
+}
+
+/// The table by Python name.
+pub fn groups() -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for op in ops::all().filter(|op| !op.name.starts_with('_') && !op.forms.list) {
+        if !(op.forms.method || op.forms.function || op.forms.in_place) {
+            continue;
+        }
+        match groups.iter_mut().find(|g| g.name == op.name) {
+            Some(group) => group.rows.push(op),
+            None => groups.push(Group { name: op.name, rows: vec![op] }),
+        }
+    }
+    groups
+}
+
+impl Group {
+    /// Whether some row has the form.
+    pub fn has(&self, form: Form) -> bool {
+        self.rows.iter().any(|op| has(op, form))
+    }
+
+    /// The text of Python's help.
+    pub fn doc(&self, form: Form) -> String {
+        let rows = self.rows.iter().filter(|op| has(op, form));
+        let parts: Vec<String> = rows.map(|op| format!("{}\n\n{}", signature(op, form), op.doc.trim())).collect();
+        parts.join("\n\n")
+    }
+}
+
+fn has(op: &Op, form: Form) -> bool {
+    match form {
+        Form::Method => op.forms.method,
+        Form::Function => op.forms.function,
+        Form::InPlace => op.forms.in_place,
+    }
+}
+
+/// `name(int dim, bool keepdim=False)`.
+pub fn signature(op: &Op, form: Form) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if form == Form::Function {
+        parts.push("Tensor input".into());
+    }
+    for p in op.params {
+        let kind = match p.kind {
+            Kind::Bool => "bool",
+            Kind::Int => "int",
+            Kind::Number | Kind::OptionalNumber | Kind::Float => "number",
+            Kind::Dims => "sizes",
+            Kind::Tensor | Kind::OptionalTensor => "LongTensor or ByteTensor",
+        };
+        let default = p.default.map_or(String::new(), |d| match d() {
+            Value::Bool(b) => format!("={}", if b { "True" } else { "False" }),
+            Value::Int(i) => format!("={i}"),
+            Value::Float(f) => format!("={f}"),
+            _ => "=None".into(),
+        });
+        parts.push(format!("{kind} {}{default}", p.name));
+    }
+    parts.extend(op.inputs.iter().skip(1).map(|name| format!("Tensor {name}")));
+    let suffix = if form == Form::InPlace { "_" } else { "" };
+    format!("{}{suffix}({})", op.name, parts.join(", "))
+}
+
+/// A tensor in an argument: raw, or a Variable.
+pub enum Operand<'py> {
+    Raw(Tensor),
+    Var(PyRef<'py, PyVariable>),
+}
+
+impl<'py> Operand<'py> {
+    /// What `object` is, if it is either.
+    pub fn of(object: &Bound<'py, PyAny>) -> Option<Operand<'py>> {
+        if let Ok(v) = object.cast::<PyVariable>() {
+            return Some(Operand::Var(v.borrow()));
+        }
+        object.cast::<PyTensor>().ok().map(|t| Operand::Raw(t.get().tensor()))
+    }
+
+    /// Its elements.
+    pub fn tensor(&self) -> Tensor {
+        match self {
+            Operand::Raw(t) => t.clone(),
+            Operand::Var(v) => v.var.tensor(),
+        }
+    }
+}
+
+/// One overload with its arguments in place.
+struct Matched<'py> {
+    op: &'static Op,
+    inputs: SmallVec<[Operand<'py>; 3]>,
+    values: Values,
+}
+
+/// Names under which 0.3 also takes the second operand or the number (T-83).
+const ALIASES: [&str; 9] = ["other", "value", "tensor", "mat2", "vec", "tensor2", "exponent", "source", "src"];
+
+/// Calls the overload of `group` that fits.
+pub fn call<'py>(
+    py: Python<'py>,
+    group: &Group,
+    form: Form,
+    own: Option<&Bound<'py, PyAny>>,
+    given: &[Bound<'py, PyAny>],
+    keywords: &[(Bound<'py, PyAny>, Bound<'py, PyAny>)],
+) -> PyResult<Py<PyAny>> {
+    let mut rest: SmallVec<[Bound<'py, PyAny>; 4]> = given.iter().cloned().collect();
+    let mut named: SmallVec<[(String, Bound<'py, PyAny>); 2]> = SmallVec::new();
+    let mut out = None;
+    let mut first = own.cloned();
+    let mut base_first = false;
+    for (name, value) in keywords {
+        let name = name.extract::<String>()?;
+        match name.as_str() {
+            "out" => out = (!value.is_none()).then(|| value.clone()),
+            "input" | "self" if first.is_none() => first = Some(value.clone()),
+            _ => named.push((name, value.clone())),
+        }
+    }
+    if first.is_none() {
+        // Old orders put numbers before the first tensor: torch.addmm(beta, M, alpha, A, B).
+        let Some(at) = rest.iter().position(|a| Operand::of(a).is_some()) else {
+            return Err(refused(group, form, given, keywords, None));
+        };
+        base_first = at > 0 && group.name == "pow";
+        first = Some(rest.remove(at));
+    }
+    let Some(own) = first.as_ref().and_then(Operand::of) else {
+        return Err(refused(group, form, given, keywords, None));
+    };
+    let is_var = matches!(own, Operand::Var(_));
+    for op in &group.rows {
+        let fits = has(op, form) || (base_first && op.rule.node == "PowConstantBackward");
+        if !fits || base_first != (op.rule.node == "PowConstantBackward") {
+            continue;
+        }
+        let Some(own) = first.as_ref().and_then(Operand::of) else { break };
+        let Some(matched) = fit(op, own, &rest, &named)? else { continue };
+        if matched.inputs.iter().any(|i| matches!(i, Operand::Var(_)) != is_var) {
+            break;
+        }
+        return match (form, out) {
+            (Form::InPlace, _) => in_place(py, matched, first.as_ref()),
+            (_, Some(out)) => into_out(py, matched, &out),
+            (_, None) => fresh(py, matched, first.as_ref()),
+        };
+    }
+    Err(refused(group, form, given, keywords, first.as_ref()))
+}
+
+/// Puts arguments in their places, by kind (O-8); none when they do not fit.
+fn fit<'py>(
+    op: &'static Op,
+    own: Operand<'py>,
+    rest: &[Bound<'py, PyAny>],
+    named: &[(String, Bound<'py, PyAny>)],
+) -> PyResult<Option<Matched<'py>>> {
+    let params = op.params;
+    let mut values: SmallVec<[Option<Value>; 4]> = SmallVec::from_elem(None, params.len());
+    let mut operands: SmallVec<[Option<Operand<'py>>; 3]> = SmallVec::new();
+    operands.resize_with(op.inputs.len(), || None);
+    let dtype = own.tensor().dtype();
+    let lenient = matches!(own, Operand::Var(_));
+    operands[0] = Some(own);
+    let mut i = 0;
+    while i < rest.len() {
+        let argument = &rest[i];
+        let operand = Operand::of(argument);
+        let next = values.iter().position(Option::is_none);
+        if let Some(operand) = operand {
+            // A tensor is the next index argument, or else the next operand.
+            let wanted = next.filter(|&p| matches!(params[p].kind, Kind::Tensor | Kind::OptionalTensor));
+            if let Some(p) = wanted {
+                values[p] = Some(Value::Tensor(operand.tensor()));
+            } else if let Some(slot) = operands.iter_mut().find(|o| o.is_none()) {
+                *slot = Some(operand);
+            } else {
+                return Ok(None);
+            }
+            i += 1;
+            continue;
+        }
+        let Some(p) = next else { return Ok(None) };
+        if params[p].kind == Kind::Dims && argument.cast::<PyInt>().is_ok() {
+            let mut sizes = Dims::new();
+            while let Some(v) = rest.get(i).and_then(|a| integer(a)) {
+                sizes.push(v);
+                i += 1;
+            }
+            values[p] = Some(Value::Dims(Box::new(sizes)));
+            continue;
+        }
+        let Some(value) = value_of(params[p].kind, argument, dtype, lenient)? else { return Ok(None) };
+        values[p] = Some(value);
+        i += 1;
+    }
+    for (name, argument) in named {
+        let param = params.iter().position(|p| p.name == name);
+        let input = op.inputs.iter().position(|x| x == name);
+        let alias = ALIASES.contains(&name.as_str());
+        let number = params.iter().position(|p| p.kind == Kind::Number);
+        let param = param.or(if alias && Operand::of(argument).is_none() || name == "alpha" || name == "value" { number } else { None });
+        if let Some(p) = param
+            && values[p].is_none()
+        {
+            let Some(value) = value_of(params[p].kind, argument, dtype, lenient)? else { return Ok(None) };
+            values[p] = Some(value);
+            continue;
+        }
+        let Some(operand) = Operand::of(argument) else { return Ok(None) };
+        let place = input.or(if alias && op.inputs.len() == 2 { Some(1) } else { None });
+        match place {
+            Some(x) if operands[x].is_none() => operands[x] = Some(operand),
+            _ => return Ok(None),
+        }
+    }
+    let Some(inputs) = operands.into_iter().collect::<Option<SmallVec<_>>>() else { return Ok(None) };
+    let mut full = Values::new();
+    for (value, param) in values.into_iter().zip(params) {
+        match value.or_else(|| param.default.map(|d| d())) {
+            Some(value) => full.push(value),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(Matched { op, inputs, values: full }))
+}
+
+fn integer(argument: &Bound<'_, PyAny>) -> Option<i64> {
+    if argument.cast::<PyFloat>().is_ok() {
+        return None;
+    }
+    argument.extract::<i64>().ok()
+}
+
+/// `argument` as a value of `kind`; none when it is of another kind.
+fn value_of(kind: Kind, argument: &Bound<'_, PyAny>, dtype: DType, lenient: bool) -> PyResult<Option<Value>> {
+    Ok(match kind {
+        Kind::Bool => match argument.cast::<PyBool>() {
+            Ok(b) => Some(Value::Bool(b.is_true())),
+            Err(_) => integer(argument).filter(|v| matches!(v, 0 | 1)).map(|v| Value::Bool(v == 1)),
+        },
+        Kind::Int => integer(argument).map(Value::Int),
+        Kind::Number | Kind::Float => number(argument)?.map(|n| match n {
+            // A fraction beside an integer Variable is cut; tensors refuse it.
+            Scalar::Float(f) if lenient && !dtype.is_float() => Value::Int(f as i64),
+            Scalar::Int(i) => Value::Int(i),
+            Scalar::Float(f) => Value::Float(f),
+        }),
+        Kind::OptionalNumber if argument.is_none() => Some(Value::None),
+        Kind::OptionalNumber => return value_of(Kind::Number, argument, dtype, lenient),
+        Kind::Dims => {
+            let sequence = argument.cast::<PyTuple>().is_ok() || argument.cast::<PyList>().is_ok();
+            if sequence { sizes_of(argument)?.map(|d| Value::Dims(Box::new(d))) } else { None }
+        }
+        Kind::Tensor => Operand::of(argument).map(|o| Value::Tensor(o.tensor())),
+        Kind::OptionalTensor if argument.is_none() => Some(Value::None),
+        Kind::OptionalTensor => Operand::of(argument).map(|o| Value::Tensor(o.tensor())),
+    })
+}
+
+/// What an argument is, in the words of an error.
+fn kind_name(argument: &Bound<'_, PyAny>) -> String {
+    match Operand::of(argument) {
+        Some(Operand::Raw(t)) => class_name(t.dtype(), t.device()),
+        Some(Operand::Var(v)) => {
+            let t = v.var.tensor();
+            format!("Variable[{}]", class_name(t.dtype(), t.device()))
+        }
+        None => argument.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string()),
+    }
+}
+
+/// The error when no overload fits (E-60, E-13).
+fn refused<'py>(
+    group: &Group,
+    form: Form,
+    given: &[Bound<'py, PyAny>],
+    keywords: &[(Bound<'py, PyAny>, Bound<'py, PyAny>)],
+    own: Option<&Bound<'py, PyAny>>,
+) -> PyErr {
+    let mut parts: Vec<String> = given.iter().map(kind_name).collect();
+    parts.extend(keywords.iter().map(|(name, value)| format!("{name}={}", kind_name(value))));
+    let rows = group.rows.iter().filter(|op| has(op, form));
+    let accepted: Vec<String> = rows.map(|op| signature(op, form)).collect();
+    let on = own.filter(|_| form != Form::Function).map_or(String::new(), |o| format!(" on a {}", kind_name(o)));
+    let mixed = own.into_iter().chain(given).filter_map(Operand::of).map(|o| matches!(o, Operand::Var(_)));
+    let kinds: Vec<bool> = mixed.collect();
+    let advice = if kinds.contains(&true) && kinds.contains(&false) {
+        "; a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data"
+    } else {
+        ""
+    };
+    let name = group.name;
+    PyTypeError::new_err(format!(
+        "{name} received an invalid combination of arguments - got ({}){on}, but expected one of: {}{advice}",
+        parts.join(", "),
+        accepted.join(" or ")
+    ))
+}
+
+/// Operands large enough that other Python threads may run meanwhile.
+fn is_long(op: &Op, inputs: &[Input]) -> bool {
+    let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
+    most >= 1 << 16 || (most >= 1 << 12 && matches!(op.name, "mm" | "addmm" | "bmm"))
+}
+
+/// Runs the op, with the interpreter released when it takes long.
+pub fn apply_op(py: Python<'_>, op: &'static Op, inputs: &[Input], values: Values) -> PyResult<ops::apply::Results> {
+    if is_long(op, inputs) {
+        return py.detach(|| run(|| apply(op, inputs, values)));
+    }
+    apply(op, inputs, values).map_err(PyErr::from)
+}
+
+fn fresh<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+    let Some(Operand::Var(me)) = m.inputs.first() else { return raw(py, m, own) };
+    let base = me.var.clone();
+    let inputs: SmallVec<[Input; 3]> = inputs_of(&m)?;
+    let results = apply_op(py, m.op, &inputs, m.values)?;
+    let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
+    for var in results {
+        let variable =
+            if m.op.forms.view { Variable::view_of(var, &base, shape::remake_view) } else { Variable::new(var) };
+        made.push(PyVariable::wrap(py, variable)?.into_any());
+    }
+    several(py, made)
+}
+
+fn several(py: Python<'_>, mut made: SmallVec<[Py<PyAny>; 2]>) -> PyResult<Py<PyAny>> {
+    if made.len() == 1 {
+        return Ok(made.remove(0));
+    }
+    Ok(PyTuple::new(py, made)?.into_any().unbind())
+}
+
+/// What the op needs of Variables.
+fn inputs_of<'a>(m: &'a Matched<'_>) -> Result<SmallVec<[Input<'a>; 3]>> {
+    m.inputs
+        .iter()
+        .map(|operand| match operand {
+            Operand::Var(v) => v.var.input(),
+            Operand::Raw(t) => Ok(Input::plain(t.clone())),
+        })
+        .collect()
+}
+
+/// Raw tensors: full reductions give numbers, and equal element counts are enough (T-52).
+fn raw<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+    let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m)?;
+    if m.op.forms.number {
+        return number_of(py, m.op, &inputs);
+    }
+    fall_back(m.op, &mut inputs)?;
+    let results = apply_op(py, m.op, &inputs, m.values)?;
+    let _ = own;
+    let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results.into_iter().map(|v| classes::wrap(py, v.tensor)).collect();
+    several(py, made?)
+}
+
+fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<PyAny>> {
+    let what = match op.name {
+        "sum" => Some(Reduction::Sum),
+        "mean" => Some(Reduction::Mean),
+        "max" => Some(Reduction::Max),
+        "min" => Some(Reduction::Min),
+        _ => None,
+    };
+    let value = match what {
+        Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
+        None => {
+            let made = apply_op(py, op, inputs, Values::new())?;
+            super::construct::scalar_at(&made[0].tensor, 0)?
+        }
+    };
+    super::construct::number_object(py, value)
+}
+
+/// Operands that cannot broadcast but have as many elements take the first one's sizes (T-52).
+pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
+    if !op.forms.broadcasts {
+        return Ok(());
+    }
+    let Some((first, others)) = inputs.split_first_mut() else { return Ok(()) };
+    let sizes = Dims::from_slice(first.tensor.sizes());
+    for other in others {
+        let refused = crate::tensor::dims::broadcast(op.name, &sizes, other.tensor.sizes()).is_err();
+        if refused && other.tensor.numel() == first.tensor.numel() {
+            other.tensor = other.tensor.view_or_copy(&sizes)?;
+        }
+    }
+    Ok(())
+}
+
+fn in_place<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+    let own = own.map(|o| o.clone().unbind()).unwrap_or_else(|| py.None());
+    let mut inputs = inputs_of(&m)?;
+    if let Some(Operand::Var(me)) = m.inputs.first() {
+        run(|| apply_in_place(m.op, &me.var, &inputs[1..], m.values))?;
+        return Ok(own);
+    }
+    fall_back(m.op, &mut inputs)?;
+    raw_in_place(m.op, &mut inputs, &m.values)?;
+    Ok(own)
+}
+
+/// Runs on a raw tensor in place; other operands expand to its sizes.
+pub fn raw_in_place(op: &'static Op, inputs: &mut [Input], values: &[Value]) -> PyResult<()> {
+    run(|| {
+        let target = inputs[0].tensor.clone();
+        if op.forms.broadcasts {
+            for other in &mut inputs[1..] {
+                crate::tensor::dtype::same(op.name, target.kind(), other.tensor.kind())?;
+                if other.tensor.sizes() != target.sizes() {
+                    other.tensor = other.tensor.expand(target.sizes()).map_err(|_| {
+                        Error::Runtime(format!(
+                            "{}_: an operand of size {} does not expand to the tensor's {}, and in place the tensor's size stays",
+                            op.name,
+                            sizes_text(other.tensor.sizes()),
+                            sizes_text(target.sizes())
+                        ))
+                    })?;
+                }
+            }
+        }
+        run_into(op, inputs, values, &target).map(|_| ())
+    })
+}
+
+/// `out=`: computed as ever, then written where the caller wants it, which takes its size (O-7).
+fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
+    if m.inputs.iter().any(|i| matches!(i, Operand::Var(_))) {
+        return Err(PyTypeError::new_err(format!("{}: out= takes tensors only, and Variables have no out=", m.op.name)));
+    }
+    let mut inputs = inputs_of(&m)?;
+    fall_back(m.op, &mut inputs)?;
+    let made = apply_op(py, m.op, &inputs, m.values)?;
+    let targets: Vec<Bound<'py, PyAny>> = match out.cast::<PyTuple>() {
+        Ok(tuple) => tuple.iter().collect(),
+        Err(_) => vec![out.clone()],
+    };
+    if targets.len() != made.len() {
+        return Err(PyTypeError::new_err(format!(
+            "{}: gives {} results, but out= has {}",
+            m.op.name,
+            made.len(),
+            targets.len()
+        )));
+    }
+    let mut places = Vec::new();
+    for (target, result) in targets.iter().zip(&made) {
+        let Ok(place) = target.cast::<PyTensor>() else {
+            return Err(PyTypeError::new_err(format!("{}: out= must be a tensor; got {}", m.op.name, kind_name(target))));
+        };
+        let (have, want) = (place.get().tensor().kind(), result.tensor.kind());
+        if have != want {
+            return Err(PyTypeError::new_err(format!(
+                "{}: out= must be a {}, the class of the result; got {}",
+                m.op.name,
+                class_name(want.0, want.1),
+                class_name(have.0, have.1)
+            )));
+        }
+        places.push(place.clone());
+    }
+    for (place, result) in places.iter().zip(made) {
+        place.get().take_result(m.op.name, &result.tensor)?;
+    }
+    Ok(out.clone().unbind())
+}

@@ -1,0 +1,80 @@
+//! Errors and panics of the core as Python exceptions.
+
+use crate::error::{Error, Result};
+use pyo3::exceptions::{
+    PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError, PyZeroDivisionError,
+};
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+pyo3::create_exception!(torch, InternalError, PyRuntimeError, "A bug in rgrad itself; please report it.");
+
+/// `ZeroDivisionError` that old code can also catch as `RuntimeError` (E-79).
+static ZERO_DIVISION: OnceLock<Py<PyAny>> = OnceLock::new();
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> PyErr {
+        match error {
+            Error::Type(text) => PyTypeError::new_err(text),
+            Error::Value(text) => PyValueError::new_err(text),
+            Error::Index(text) => PyIndexError::new_err(text),
+            Error::Runtime(text) => PyRuntimeError::new_err(text),
+            Error::Memory(text) => PyMemoryError::new_err(text),
+            Error::ZeroDivision(text) => Python::attach(|py| match ZERO_DIVISION.get() {
+                Some(class) => match class.bind(py).cast::<PyType>() {
+                    Ok(class) => PyErr::from_type(class.clone(), text),
+                    Err(_) => PyZeroDivisionError::new_err(text),
+                },
+                None => PyZeroDivisionError::new_err(text),
+            }),
+        }
+    }
+}
+
+/// Adds the exception classes to the module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    m.add("InternalError", py.get_type::<InternalError>())?;
+    let both = (py.get_type::<PyZeroDivisionError>(), py.get_type::<PyRuntimeError>());
+    let space = pyo3::types::PyDict::new(py);
+    space.set_item("__module__", "torch")?;
+    let class = py.get_type::<PyType>().call1(("IntegerDivisionByZero", both, space))?;
+    m.add("IntegerDivisionByZero", &class)?;
+    let _ = ZERO_DIVISION.set(class.unbind());
+    Ok(())
+}
+
+/// Keeps panics that become exceptions off standard error.
+pub fn quiet_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let ours = info.location().is_some_and(|l| l.file().contains("src"));
+        if !ours || std::env::var_os("RGRAD_PANICS").is_some() {
+            before(info);
+        }
+    }));
+}
+
+/// Runs `body`; a panic inside becomes the error it carries, or `InternalError`.
+#[inline]
+pub fn guard<R>(body: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => result,
+        Err(panic) => Err(match panic.downcast::<Error>() {
+            Ok(error) => PyErr::from(*error),
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
+                InternalError::new_err(format!("a bug in rgrad: {}", text.unwrap_or_default()))
+            }
+        }),
+    }
+}
+
+/// [`guard`] for results of the core.
+#[inline]
+pub fn run<R>(body: impl FnOnce() -> Result<R>) -> PyResult<R> {
+    guard(|| body().map_err(PyErr::from))
+}

@@ -1,0 +1,37 @@
+//! The edge to Python, and the only place that names PyO3.
+
+pub mod autograd;
+pub mod call;
+pub mod classes;
+pub mod construct;
+pub mod creation;
+pub mod errors;
+pub mod functional;
+pub mod indexing;
+pub mod interop;
+pub mod node;
+pub mod operators;
+pub mod picture;
+pub mod random;
+pub mod table;
+pub mod tensor;
+pub mod variable;
+
+use pyo3::prelude::*;
+
+/// The extension module `rgrad._C`.
+#[pymodule]
+fn _C(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    errors::quiet_panics();
+    errors::register(m)?;
+    classes::register(m)?;
+    m.add_class::<variable::PyVariable>()?;
+    m.add_class::<node::PyNode>()?;
+    table::install(m)?;
+    autograd::register(m)?;
+    creation::register(m)?;
+    functional::register(m)?;
+    random::register(m)?;
+    picture::register(m)?;
+    m.add("__version__", env!("CARGO_PKG_VERSION"))
+}

@@ -1,0 +1,146 @@
+//! Methods and functions made from the op table, and the identity of wrapper objects.
+
+use super::call::{self, Form, Group};
+use super::errors::guard;
+use super::tensor::PyTensor;
+use super::variable::PyVariable;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
+
+static GROUPS: OnceLock<Vec<Group>> = OnceLock::new();
+
+/// The most op names that can have methods.
+const ROOM: usize = 128;
+
+type Entry = unsafe extern "C" fn(*mut ffi::PyObject, *const *mut ffi::PyObject, ffi::Py_ssize_t, *mut ffi::PyObject) -> *mut ffi::PyObject;
+
+/// What Python calls for group `I` in form `F`; one function each, because a method descriptor
+/// carries no data.
+unsafe extern "C" fn entry<const I: usize, const F: u8>(
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: Python calls with the interpreter attached.
+    let py = unsafe { Python::assume_attached() };
+    let form = Form::from(F);
+    let result = guard(|| {
+        let groups = GROUPS.get().map(Vec::as_slice).unwrap_or_default();
+        // SAFETY: the vectorcall convention: `count` positional arguments, then one for each name.
+        let (given, names) = unsafe {
+            let names = Bound::from_borrowed_ptr_or_opt(py, names);
+            let names = match &names {
+                Some(names) => names.cast::<PyTuple>()?.iter().collect(),
+                None => Vec::new(),
+            };
+            let all = count as usize + names.len();
+            let given: Vec<Bound<'_, PyAny>> = (0..all).map(|i| Bound::from_borrowed_ptr(py, *args.add(i))).collect();
+            (given, names)
+        };
+        let (positional, keyword) = given.split_at(count as usize);
+        let keywords: Vec<_> = names.into_iter().zip(keyword.iter().cloned()).collect();
+        let own = if form == Form::Function {
+            None
+        } else {
+            // SAFETY: a method's first argument is its object.
+            Some(unsafe { Bound::from_borrowed_ptr(py, slf) })
+        };
+        call::call(py, &groups[I], form, own.as_ref(), positional, &keywords)
+    });
+    match result {
+        Ok(object) => object.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
+        }
+    }
+}
+
+macro_rules! entries {
+    ($form:literal; $($i:literal)*) => { [$(entry::<$i, $form>),*] };
+}
+
+macro_rules! in_each_form {
+    ($($i:literal)*) => {
+        [entries!(0; $($i)*), entries!(1; $($i)*), entries!(2; $($i)*)]
+    };
+}
+
+#[rustfmt::skip]
+static ENTRIES: [[Entry; ROOM]; 3] = in_each_form!(
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
+    64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95
+    96 97 98 99 100 101 102 103 104 105 106 107 108 109 110 111 112 113 114 115 116 117 118 119 120 121 122 123 124 125 126 127
+);
+
+/// Gives the classes their methods and the module its functions.
+pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    let groups = GROUPS.get_or_init(call::groups);
+    let classes = [py.get_type::<PyTensor>(), py.get_type::<PyVariable>()];
+    for (i, group) in groups.iter().enumerate() {
+        for (form, entries) in ENTRIES.iter().enumerate() {
+            let form = Form::from(form as u8);
+            if !group.has(form) {
+                continue;
+            }
+            let name = if form == Form::InPlace { format!("{}_", group.name) } else { group.name.into() };
+            let Some(entry) = entries.get(i) else {
+                return Err(pyo3::exceptions::PyImportError::new_err("the op table outgrew its entries"));
+            };
+            let def = definition(&name, *entry, &group.doc(form));
+            if form == Form::Function {
+                // SAFETY: `def` lives as long as the process.
+                let function = unsafe {
+                    Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(def, std::ptr::null_mut(), std::ptr::null_mut()))?
+                };
+                m.add(&*name, function)?;
+                continue;
+            }
+            for class in &classes {
+                // SAFETY: as above, and `class` is a live type object.
+                let method = unsafe {
+                    Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))?
+                };
+                class.setattr(&*name, method)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A method definition that lives as long as the process, as Python requires.
+fn definition(name: &str, entry: Entry, doc: &str) -> *mut ffi::PyMethodDef {
+    let text = |s: &str| -> *const c_char { CString::new(s.replace('\0', "")).unwrap_or_default().into_raw() };
+    Box::into_raw(Box::new(ffi::PyMethodDef {
+        ml_name: text(name),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: text(doc),
+    }))
+}
+
+/// The object that wraps the Variable whose note this is, if it lives.
+///
+/// The note is written by [`PyVariable`] when it is made and cleared when it is dropped.
+pub fn noted<'py>(py: Python<'py>, note: usize) -> Option<Bound<'py, PyAny>> {
+    let object = note as *mut ffi::PyObject;
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: the note is cleared before the object's memory is given back; an object on its way
+    // out has no references left and is not handed out again.
+    unsafe { (ffi::Py_REFCNT(object) > 0).then(|| Bound::from_borrowed_ptr(py, object)) }
+}
+
+/// Whether `object` is exactly of `class`, or of a class made from it.
+#[inline(always)]
+pub fn is_exact(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
+    // SAFETY: both are live objects.
+    unsafe { std::ptr::eq(ffi::Py_TYPE(object.as_ptr()), class.as_type_ptr()) }
+}
