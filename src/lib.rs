@@ -3,4 +3,5 @@
 //! Reading goes forward: `tensor`, `cpu` and `gpu`, `graph`, `ops`, `engine`, `draw`, `python`.
 
 pub mod error;
+pub mod gpu;
 pub mod tensor;
