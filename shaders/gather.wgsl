@@ -9,7 +9,7 @@ fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     let here = walk(i);
     let k = get_b(here.y);
     if k < 0 || u32(k) >= at.extra.x {
-        complain(k);
+        complain(long_of_int_(k));
         return;
     }
     put_y(here.w, get_a(here.x + u32(k) * at.steps.x));

@@ -14,7 +14,7 @@ fn scatter_add_scan(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_w
     for (var k = at.extra.y; k < at.extra.z; k++) {
         let j = get_b(here.y + k * at.steps.y);
         if j < 0 || u32(j) >= at.extra.x {
-            complain(j);
+            complain(long_of_int_(j));
         } else if u32(j) == mine {
             sum += get_a(here.x + k * at.steps.x);
         }

@@ -12,7 +12,7 @@ fn scatter_mark(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     let here = walk(i);
     let k = get_a(here.x);
     if k < 0 || u32(k) >= at.extra.x {
-        complain(k);
+        complain(long_of_int_(k));
         return;
     }
     atomicMax(&winner[here.w + u32(k) * at.steps.w], i + 1u);

@@ -168,10 +168,11 @@ pub(super) fn accessors(slots: &[Slot], flat: bool) -> String {
 /// Lets a kernel report a bad index; the first one of a batch of work is kept.
 pub(super) const COMPLAIN: &str = "\
 @group(1) @binding(1) var<storage, read_write> trouble: array<atomic<u32>, 4>;
-fn complain(index: i32) {
-    if atomicMax(&trouble[2], 1u) == 0u {
-        atomicStore(&trouble[1], bitcast<u32>(index));
+fn complain(value: vec2<u32>) {
+    if atomicMax(&trouble[3], 1u) == 0u {
         atomicStore(&trouble[0], at.tag);
+        atomicStore(&trouble[1], value.x);
+        atomicStore(&trouble[2], value.y);
     }
 }
 ";
@@ -181,7 +182,7 @@ fn getter(slot: &Slot, from: char, flat: bool) -> String {
     let ty = kind.text();
     let b = format!("{from}_");
     // A long that is no 32-bit number would be taken for another one.
-    let check = "if v.y != bitcast<u32>(bitcast<i32>(v.x) >> 31u) { complain(bitcast<i32>(v.x)); }";
+    let check = "if v.y != bitcast<u32>(bitcast<i32>(v.x) >> 31u) { complain(v); return -1; }";
     if !flat {
         let body = match kind {
             Kind::U8 if from == 'y' || slot.how == Use::Both => {

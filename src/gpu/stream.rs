@@ -86,7 +86,7 @@ pub(super) struct Stream {
     pub batch: u64,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     pub groups: Groups,
-    /// The error words: tag of the op, the index it met.
+    /// The error words: tag of the op, the long it met, whether they are taken.
     pub trouble: wgpu::Buffer,
     /// Whether a kernel that may complain ran since the words were last read.
     pub may_complain: bool,
@@ -227,16 +227,19 @@ impl Stream {
         place as u32 + 1
     }
 
-    /// The error that the words `tag, index` stand for.
-    pub fn complaint(&self, words: [u32; 2]) -> Result<()> {
+    /// The error that the words stand for: tag of the op, and the long it met.
+    pub fn complaint(&self, words: [u32; 3]) -> Result<()> {
         if words[0] == 0 {
             return Ok(());
         }
         let op = self.tags.get(words[0] as usize - 1).map_or("gpu", |t| t);
+        let value = (u64::from(words[2]) << 32 | u64::from(words[1])) as i64;
+        if i32::try_from(value).is_ok() {
+            fail!(Runtime, "{op}: index {value} is out of range (noticed when the GPU's work was waited for)");
+        }
         fail!(
             Runtime,
-            "{op}: index {} was out of range on the GPU (noticed when the result was waited for); nothing was read or written there",
-            words[1] as i32
+            "{op}: {value} is out of range (the GPU computes with longs of 32 bits; noticed when its work was waited for)"
         );
     }
 }

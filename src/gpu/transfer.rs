@@ -150,7 +150,7 @@ fn fetch(gpu: &Gpu, from: Option<(&Buffer, u64)>, out: &mut [u8]) -> Result<()> 
     if receiver.recv() != Ok(true) {
         fail!(Runtime, "gpu: {} did not hand back the memory that was read", gpu.name);
     }
-    let mut words = [0; 2];
+    let mut words = [0; 3];
     {
         let view = match staging.get_mapped_range(0..used) {
             Ok(view) => view,

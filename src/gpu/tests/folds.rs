@@ -75,7 +75,8 @@ fn long_folds_take_several_passes() {
     let y = T::zeros(DType::F32, &[100], Layout::Plain);
     fold("sum", Reduce::Sum, &across.view(), Some(0), &y.view()).unwrap();
     let wanted: Vec<f64> = rows(&p, &[3000, 100], 0).iter().map(|r| r.iter().sum()).collect();
-    close(&y.values(), &wanted, 1e-5, "across");
+    // Rounding grows with the sum of the sizes, here 3000, of which little is left over.
+    close(&y.values(), &wanted, 1e-4, "across");
 }
 
 #[test]

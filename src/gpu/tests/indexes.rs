@@ -93,7 +93,7 @@ fn a_bad_index_is_raised_and_touches_nothing() {
         let y = T::zeros(DType::F32, &[2], Layout::Plain);
         gather("gather", &x.view(), 0, &index.view(), &y.view()).unwrap();
         let e = synchronize().unwrap_err().to_string();
-        assert!(e.starts_with("gather: index ") && e.contains("out of range"), "{e}");
+        assert!(e.starts_with("gather: ") && e.contains("out of range"), "{e}");
         assert_eq!(y.values(), [p[1], 0.0], "the rest is done, and the error is told once");
         let s = T::new(DType::F32, &[2], Layout::Plain, &[5.0, 5.0]);
         let z = T::zeros(DType::F32, &[6], Layout::Plain);
@@ -102,9 +102,9 @@ fn a_bad_index_is_raised_and_touches_nothing() {
             call("scatter", 0, &index.view(), &s.view(), &z.view()).unwrap();
             let mut one = [0; 4];
             let e = download(&z.buffer, 0, &mut one).unwrap_err().to_string();
-            assert!(e.starts_with("scatter: index "), "{e}");
+            assert!(e.starts_with("scatter: "), "{e}");
         }
-        assert_eq!(z.values(), [0.0, 10.0, 0.0, 0.0, 0.0, 0.0].map(|v: f64| v.min(10.0)));
+        assert_eq!(z.values(), [0.0, 10.0, 0.0, 0.0, 0.0, 0.0]);
     }
     let index = T::new(DType::I64, &[2], Layout::Plain, &[0.0, 0.0]);
     let e = gather("gather", &x.view(), 0, &index.view(), &x.view()).unwrap_err().to_string();
@@ -123,6 +123,6 @@ fn longs_beyond_32_bits_are_no_numbers_for_arithmetic() {
         p[n as usize - 1] = 5e9;
         let x = T::new(DType::I64, &[n], Layout::Plain, &p);
         map(&Formula::new("neg", "-a"), &[&x.view()], &[], &y.view()).unwrap();
-        assert!(synchronize().unwrap_err().to_string().starts_with("neg: index "));
+        assert!(synchronize().unwrap_err().to_string().starts_with("neg: 5000000000 is out of range"));
     }
 }
