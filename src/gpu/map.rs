@@ -24,23 +24,52 @@ pub fn map(formula: &Formula, inputs: &[&Operand], params: &[Scalar], out: &Oper
     run(formula, &operands, params, (*out, Kind::of(out.dtype)))
 }
 
+/// How `from` becomes `to`: a formula over `a`, and how both are seen. Floats lose their fraction,
+/// integers wrap, equal types are moved bit for bit.
+fn conversion(from: DType, to: DType) -> (&'static str, Kind, Kind) {
+    use DType::{F32, I64};
+    match (from, to) {
+        _ if from == to => ("a", Kind::raw(from), Kind::raw(to)),
+        (F32, I64) => ("long_of_float_(a)", Kind::F32, Kind::Raw64),
+        (F32, _) => ("bitcast<i32>(long_of_float_(a).x)", Kind::F32, Kind::of(to)),
+        (I64, F32) => ("float_of_long_(a)", Kind::Raw64, Kind::F32),
+        (I64, _) => ("bitcast<i32>(a.x)", Kind::Raw64, Kind::of(to)),
+        _ => ("a", Kind::of(from), Kind::of(to)),
+    }
+}
+
+/// Every conversion there is, for the list of shaders.
+pub(super) fn conversions() -> Vec<(&'static str, Kind, Kind)> {
+    let all = [DType::U8, DType::I32, DType::I64, DType::F32];
+    let mut list = Vec::new();
+    for from in all {
+        for to in all {
+            let entry = conversion(from, to);
+            if !list.contains(&entry) {
+                list.push(entry);
+            }
+        }
+    }
+    list
+}
+
 /// Copies `from` into `to`, converting as 0.3 does: floats lose their fraction, integers wrap.
 ///
 /// # Errors
 /// Sizes that differ, or an element type without kernels.
 pub fn copy(op: &str, from: &Operand, to: &Operand) -> Result<()> {
-    use DType::{F32, I32, I64, U8};
-    let (a, y) = (from.dtype, to.dtype);
-    let (expr, read, write) = match (a, y) {
-        _ if a == y => ("a", Kind::raw(a), Kind::raw(y)),
-        (F32, I64) => ("long_of_float_(a)", Kind::F32, Kind::Raw64),
-        (F32, _) => ("bitcast<i32>(long_of_float_(a).x)", Kind::F32, Kind::of(y)),
-        (I64, F32) => ("float_of_long_(a)", Kind::Raw64, Kind::F32),
-        (I64, _) => ("bitcast<i32>(a.x)", Kind::Raw64, Kind::of(y)),
-        (I32 | U8, I64) => ("a", Kind::of(a), Kind::I64),
-        _ => ("a", Kind::of(a), Kind::of(y)),
-    };
+    from.check(op, "the source")?;
+    let (expr, read, write) = conversion(from.dtype, to.dtype);
     run(&Formula::new(op, expr), &[(*from, read)], &[], (*to, write))
+}
+
+/// The formula that fills elements of a kind: the value's bits are its numbers.
+pub(super) fn fill_expr(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Raw64 => "vec2<u32>(bitcast<u32>(p0), bitcast<u32>(p1))",
+        Kind::Raw32 => "bitcast<u32>(p0)",
+        _ => "p0",
+    }
 }
 
 /// Sets every element to `value`, converted as 0.3 does.
@@ -49,22 +78,15 @@ pub fn copy(op: &str, from: &Operand, to: &Operand) -> Result<()> {
 /// An element type without kernels.
 pub fn fill(op: &str, to: &Operand, value: f64) -> Result<()> {
     let word = |w: u32| Scalar::I32(w as i32);
-    match to.dtype {
-        DType::I64 => {
-            let v = value as i64 as u64;
-            let params = [word(v as u32), word((v >> 32) as u32)];
-            let expr = "vec2<u32>(bitcast<u32>(p0), bitcast<u32>(p1))";
-            run(&Formula::new(op, expr), &[], &params, (*to, Kind::Raw64))
-        }
-        DType::F32 => {
-            let bits = word((value as f32).to_bits());
-            run(&Formula::new(op, "bitcast<u32>(p0)"), &[], &[bits], (*to, Kind::Raw32))
-        }
-        other => {
-            let v = word(value as i64 as u32);
-            run(&Formula::new(op, "p0"), &[], &[v], (*to, Kind::of(other)))
-        }
-    }
+    let long = value as i64 as u64;
+    let (kind, first) = match to.dtype {
+        DType::I64 => (Kind::Raw64, long as u32),
+        DType::F32 => (Kind::Raw32, (value as f32).to_bits()),
+        other => (Kind::of(other), long as u32),
+    };
+    let params = [word(first), word((long >> 32) as u32)];
+    let used = if kind == Kind::Raw64 { 2 } else { 1 };
+    run(&Formula::new(op, fill_expr(kind)), &[], &params[..used], (*to, kind))
 }
 
 /// A copy of `from` in row-major order, and its strides.
@@ -166,7 +188,7 @@ fn dispatch(formula: &Formula, inputs: &[Typed], params: &[Scalar], out: Typed) 
         && step[3] == 1
         && (0..4).all(|i| match step[i] {
             0 => true,
-            1 => walk.offsets[i] % 4 == 0,
+            1 => walk.offsets[i].is_multiple_of(4),
             _ => false,
         });
     if flat {

@@ -40,7 +40,7 @@ mod off;
 #[cfg(not(feature = "gpu"))]
 pub use off::*;
 
-pub use operand::{AdapterInfo, Counters, Formula, Operand, Pick, Reduce, Scalar};
+pub use operand::{AdapterInfo, Counters, Formula, Operand, Pick, Reduce, Sample, Scalar};
 
 #[cfg(feature = "gpu")]
 pub use {
@@ -49,9 +49,10 @@ pub use {
     device::{device_count, device_name, is_available, why_not},
     fold::{fold, fold_arg},
     index::{gather, index_add, index_select, scatter, scatter_add},
+    listing::manifest,
     map::{copy, fill, map},
     matmul::matmul,
-    shader::{manifest, sent},
+    shader::sent,
     softmax::{softmax, softmax_grad},
     stream::{counters, flush, synchronize},
     transfer::{download, upload},

@@ -1,6 +1,6 @@
 //! The machine's functions in a build without the feature `gpu`: there is no adapter, and they say so.
 
-use super::operand::{AdapterInfo, Counters, Formula, Operand, Pick, Reduce, Scalar};
+use super::operand::{AdapterInfo, Counters, Formula, Operand, Pick, Reduce, Sample, Scalar};
 use crate::error::{Error, Result};
 
 /// A buffer that cannot be made.
@@ -40,6 +40,16 @@ pub fn counters() -> Counters {
 
 /// Nothing to give back.
 pub fn empty_cache() {}
+
+/// An empty list: this build sends nothing.
+pub fn manifest(_: &[Sample]) -> String {
+    "{\"prelude\": \"\", \"files\": {}, \"shaders\": []}\n".into()
+}
+
+/// Always empty.
+pub fn sent() -> Vec<(String, String)> {
+    Vec::new()
+}
 
 /// The reason why there is no adapter.
 pub fn why_not() -> Option<Error> {

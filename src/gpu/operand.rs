@@ -43,6 +43,16 @@ pub enum Scalar {
     I32(i32),
 }
 
+/// A row of the op table, as the list of shaders wants it.
+#[derive(Clone, Copy)]
+pub struct Sample<'a> {
+    pub formula: Formula<'a>,
+    pub inputs: &'a [DType],
+    /// Of each number, whether it is a float.
+    pub floats: &'a [bool],
+    pub out: DType,
+}
+
 /// How a fold joins two elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -124,6 +134,7 @@ impl Operand<'_> {
     }
 
     /// Fails unless every element lies inside the buffer: kernels run without checks of their own.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only kernels ask"))]
     pub(super) fn check(&self, op: &str, name: &str) -> Result<()> {
         if !matches!(self.dtype, DType::U8 | DType::I32 | DType::I64 | DType::F32) {
             fail!(
@@ -168,6 +179,7 @@ impl Operand<'_> {
 }
 
 /// Dimensions that a kernel walks, innermost first; the strides are of up to four operands.
+#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only kernels ask"))]
 pub(super) type Loops = SmallVec<[(i64, [i64; 4]); 8]>;
 
 /// The dimensions of `sizes` with size one left out and neighbours merged.
@@ -175,6 +187,7 @@ pub(super) type Loops = SmallVec<[(i64, [i64; 4]); 8]>;
 /// `strides` gives each operand's strides (`None` walks nowhere). With `order` dimensions are first
 /// sorted so that the last operand moves through memory in order; the numbering of elements changes
 /// with that.
+#[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only kernels ask"))]
 pub(super) fn collapse(sizes: &[i64], strides: [Option<&[i64]>; 4], order: bool) -> Loops {
     let at = |d: usize| {
         let mut row = [0; 4];

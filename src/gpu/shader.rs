@@ -1,6 +1,6 @@
 //! The texts: which shaders there are, what is put in front of each, and the pipelines made of them.
 //!
-//! Every file of `shaders/` is in `FILES`, or it is not shipped; `manifest` lists what tests must run.
+//! Every file of `shaders/` is in `FILES`, or it is not shipped.
 
 use super::device::Gpu;
 use super::groups::Map;
@@ -49,7 +49,7 @@ files!(
 );
 
 /// What goes in front of every shader.
-const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
+pub(super) const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
 
 /// How a kernel sees the elements of an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,9 +373,4 @@ impl Shaders {
 /// File and definitions of every shader compiled so far, for the tests that compare with the manifest.
 pub fn sent() -> Vec<(String, String)> {
     super::device::opened().map_or(Vec::new(), |gpu| gpu.shaders.sent.read().clone())
-}
-
-/// Every shader that tests must run, as JSON: file, variant, definitions.
-pub fn manifest() -> String {
-    super::listing::text()
 }

@@ -27,7 +27,7 @@ pub fn upload(buffer: &Buffer, offset: usize, bytes: &[u8]) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
-    if offset % 4 == 0 && bytes.len() % 4 == 0 {
+    if offset.is_multiple_of(4) && bytes.len().is_multiple_of(4) {
         write(gpu, buffer, offset, bytes);
         return Ok(());
     }
@@ -79,7 +79,7 @@ pub fn download(buffer: &Buffer, offset: usize, out: &mut [u8]) -> Result<()> {
     if out.is_empty() {
         return wait(gpu);
     }
-    if offset % 4 == 0 && out.len() % 4 == 0 {
+    if offset.is_multiple_of(4) && out.len().is_multiple_of(4) {
         return read(gpu, buffer, offset as u64, out);
     }
     let first = offset & !3;
