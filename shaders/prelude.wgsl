@@ -171,7 +171,7 @@ fn sigmoid_(x: f32) -> f32 {
     return select(t, 1.0, x >= 0.0) / (1.0 + t);
 }
 
-// log(1 + e^x): 3 ulp.
+// log(1 + e^x): 4 ulp.
 fn softplus_(x: f32) -> f32 {
     if is_nan_(x) { return x; }
     return max(x, 0.0) + log1p_(exp_(-abs(x)));
