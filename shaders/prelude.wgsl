@@ -326,13 +326,16 @@ fn pow_positive_(x: f32, y: f32) -> f32 {
     let s_high = select(round(s * 16384.0) / 16384.0, upper_(s), p.e == 0.0);
     let f_high = upper_(f);
     let s_low = (((f - 2.0 * s_high) - s_high * f_high) - s_high * (f - f_high)) / d;
-    let z = s * s;
+    // s^3 from its exact part, for its error is multiplied by y.
+    let z_high = s_high * s_high;
+    let z = z_high + 2.0 * s_high * s_low;
+    let cube = s_high * z_high + 3.0 * s_low * (z_high + s_high * s_low);
     var q = 0.2358252598;
     q = q * z + 0.2853728994;
     q = q * z + 0.4000033547;
     q = q * z + 0.6666666564;
     let high = p.e * 0.693359375 + 2.0 * s_high;
-    let low = (2.0 * s_low + q * z * s) - p.e * 2.12194440e-4;
+    let low = (2.0 * s_low + q * cube) - p.e * 2.12194440e-4;
     let y_high = upper_(y);
     let h_high = upper_(high);
     let main = y_high * h_high;
@@ -341,7 +344,10 @@ fn pow_positive_(x: f32, y: f32) -> f32 {
     if sum > 89.0 { return inf_(); }
     if sum < -104.5 { return 0.0; }
     let n = round(sum * 1.44269504);
-    let r = (main - n * 0.693359375) + (rest + n * 2.12194440e-4);
+    // main - n * 0.693359375 in units of 2^-24: optimisers put `sum` into the same difference of
+    // floats, which costs 6 bits.
+    let left = i32(main * 16777216.0) - i32(n) * 11632640;
+    let r = f32(left) * 5.96046448e-8 + (rest + n * 2.12194440e-4);
     return scale_((exp_tail_(r) * r * r + r) + 1.0, i32(n));
 }
 

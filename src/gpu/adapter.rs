@@ -14,13 +14,18 @@ static FOUND: OnceLock<Option<Found>> = OnceLock::new();
 
 /// What `RGRAD_GPU` says; `auto` when it says nothing.
 pub(super) fn setting() -> String {
-    std::env::var("RGRAD_GPU").unwrap_or_default().trim().to_string()
+    std::env::var("RGRAD_GPU")
+        .unwrap_or_default()
+        .trim()
+        .to_string()
 }
 
 /// Every adapter there is; none when drivers are missing or fail to load.
 pub(super) fn found() -> Option<&'static Found> {
     // Drivers are foreign code: what they do wrong while being probed must not end the process.
-    FOUND.get_or_init(|| std::panic::catch_unwind(probe).ok()).as_ref()
+    FOUND
+        .get_or_init(|| std::panic::catch_unwind(probe).ok())
+        .as_ref()
 }
 
 fn probe() -> Found {
@@ -33,14 +38,19 @@ fn probe() -> Found {
         let info = describe(&a.get_info());
         (a, info)
     });
-    Found { list: list.collect(), _instance: instance }
+    Found {
+        list: list.collect(),
+        _instance: instance,
+    }
 }
 
 fn describe(info: &wgpu::AdapterInfo) -> AdapterInfo {
     AdapterInfo {
         name: info.name.clone(),
         backend: info.backend.to_str().into(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().into(),
+        driver: format!("{} {}", info.driver, info.driver_info)
+            .trim()
+            .into(),
         is_software: info.device_type == wgpu::DeviceType::Cpu,
     }
 }
@@ -50,7 +60,9 @@ pub fn adapters() -> Vec<AdapterInfo> {
     if setting().eq_ignore_ascii_case("off") {
         return Vec::new();
     }
-    found().map_or(Vec::new(), |f| f.list.iter().map(|(_, info)| info.clone()).collect())
+    found().map_or(Vec::new(), |f| {
+        f.list.iter().map(|(_, info)| info.clone()).collect()
+    })
 }
 
 /// Which of `infos` the setting means.
@@ -61,16 +73,20 @@ pub(super) fn choose(setting: &str, infos: &[AdapterInfo]) -> Result<usize> {
     let real = || infos.iter().position(|a| !a.is_software);
     let names = || {
         let list: Vec<&str> = infos.iter().map(|a| a.name.as_str()).collect();
-        if list.is_empty() { "none".to_string() } else { list.join(", ") }
+        if list.is_empty() {
+            "none".to_string()
+        } else {
+            list.join(", ")
+        }
     };
     let none = |text: String| Err(Error::Runtime(text));
     match setting.to_ascii_lowercase().as_str() {
         "off" => none("gpu: RGRAD_GPU=off switches the GPU off; unset it to use an adapter".into()),
         "" | "auto" => match real() {
             Some(i) => Ok(i),
-            None if infos.is_empty() => none(
-                "gpu: no adapter was found (a Vulkan, Metal or DX12 driver is needed)".into(),
-            ),
+            None if infos.is_empty() => {
+                none("gpu: no adapter was found (a Vulkan, Metal or DX12 driver is needed)".into())
+            }
             None => none(format!(
                 "gpu: only software adapters were found ({}); set RGRAD_GPU=software to use one",
                 names()
@@ -85,7 +101,11 @@ pub(super) fn choose(setting: &str, infos: &[AdapterInfo]) -> Result<usize> {
         },
         other => {
             let index = other.parse::<usize>().ok().filter(|&i| i < infos.len());
-            let named = || infos.iter().position(|a| a.name.to_ascii_lowercase().contains(other));
+            let named = || {
+                infos
+                    .iter()
+                    .position(|a| a.name.to_ascii_lowercase().contains(other))
+            };
             match index.or_else(named) {
                 Some(i) => Ok(i),
                 None => none(format!(

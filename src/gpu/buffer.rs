@@ -59,7 +59,10 @@ impl Buffer {
     }
 
     pub(super) fn raw(&self) -> &Raw {
-        self.0.raw.as_ref().expect("a lease holds its buffer until it is dropped")
+        self.0
+            .raw
+            .as_ref()
+            .expect("a lease holds its buffer until it is dropped")
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -132,7 +135,10 @@ pub fn alloc(bytes: usize) -> Result<Buffer> {
         }),
     };
     match raw {
-        Ok(raw) => Ok(Buffer(Arc::new(Lease { raw: Some(raw), bytes }))),
+        Ok(raw) => Ok(Buffer(Arc::new(Lease {
+            raw: Some(raw),
+            bytes,
+        }))),
         Err(e) => {
             let mut pool = gpu.pool.lock();
             pool.live -= 1;
@@ -155,11 +161,19 @@ fn create(gpu: &Gpu, class: u64) -> Result<Raw> {
     });
     let wrong = pollster::block_on(misuse.pop()).or(pollster::block_on(memory.pop()));
     if let Some(e) = wrong {
-        return Err(Error::Memory(format!("gpu: {} has no room for {class} bytes more: {e}", gpu.name)));
+        return Err(Error::Memory(format!(
+            "gpu: {} has no room for {class} bytes more: {e}",
+            gpu.name
+        )));
     }
     let mut pool = gpu.pool.lock();
     pool.next += 1;
-    Ok(Raw { buffer, id: pool.next, class, batch: AtomicU64::new(0) })
+    Ok(Raw {
+        buffer,
+        id: pool.next,
+        class,
+        batch: AtomicU64::new(0),
+    })
 }
 
 /// Gives the memory of unused buffers back to the driver.
@@ -169,7 +183,10 @@ pub fn empty_cache() {
         let mut pool = gpu.pool.lock();
         pool.waiting = 0;
         pool.waiting_bytes = 0;
-        std::mem::take(&mut pool.free).into_values().flatten().collect()
+        std::mem::take(&mut pool.free)
+            .into_values()
+            .flatten()
+            .collect()
     };
     let ids: Vec<u32> = gone.iter().map(|r| r.id).collect();
     gpu.stream.lock().groups.forget(&ids);

@@ -59,7 +59,10 @@ fn open() -> Result<Gpu> {
         choose(&setting, &[])?;
     }
     let Some(found) = adapter::found() else {
-        fail!(Runtime, "gpu: the graphics drivers of this machine failed while being asked for adapters");
+        fail!(
+            Runtime,
+            "gpu: the graphics drivers of this machine failed while being asked for adapters"
+        );
     };
     let infos: Vec<_> = found.list.iter().map(|(_, info)| info.clone()).collect();
     let index = choose(&setting, &infos)?;
@@ -67,7 +70,11 @@ fn open() -> Result<Gpu> {
     // What a panic leaves behind is never looked at again.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)) {
         Ok(result) => result,
-        Err(_) => fail!(Runtime, "gpu: the driver of {} failed while it was opened", infos[index].name),
+        Err(_) => fail!(
+            Runtime,
+            "gpu: the driver of {} failed while it was opened",
+            infos[index].name
+        ),
     }
 }
 
@@ -103,7 +110,9 @@ fn connect(adapter: &wgpu::Adapter, name: &str) -> Result<Gpu> {
     let stream = Stream::new(&device, &layouts);
     Ok(Gpu {
         name: name.to_string(),
-        max_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        max_bytes: limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size),
         shaders: Shaders::default(),
         stream: Mutex::new(stream),
         pool: Mutex::new(Pool::default()),
@@ -120,7 +129,11 @@ impl Gpu {
     /// The error that every call gives once the device is lost.
     pub fn lost_error(&self) -> Error {
         let why = self.message.lock().clone().unwrap_or_default();
-        let why = if why.is_empty() { String::new() } else { format!(" ({})", why.trim()) };
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", why.trim())
+        };
         Error::Runtime(format!(
             "gpu: {} was lost{why}; tensors on it are gone, those on the CPU live on",
             self.name
@@ -134,7 +147,12 @@ impl Gpu {
         }
         match self.message.lock().take() {
             None => Ok(()),
-            Some(text) => fail!(Runtime, "gpu: {} reported an error: {}", self.name, text.trim()),
+            Some(text) => fail!(
+                Runtime,
+                "gpu: {} reported an error: {}",
+                self.name,
+                text.trim()
+            ),
         }
     }
 }

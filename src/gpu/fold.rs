@@ -26,35 +26,76 @@ const EACH: u32 = 64;
 ///
 /// # Errors
 /// Wrong sizes of `out`, a maximum of nothing, or an element type without kernels.
-pub fn fold(op: &str, reduce: Reduce, x: &Operand, dim: Option<usize>, out: &Operand) -> Result<()> {
+pub fn fold(
+    op: &str,
+    reduce: Reduce,
+    x: &Operand,
+    dim: Option<usize>,
+    out: &Operand,
+) -> Result<()> {
     x.check(op, "the input")?;
     out.check(op, "the result")?;
     let (a, y) = (x.dtype, out.dtype);
     if (a == DType::F32) != (y == DType::F32) {
-        fail!(Type, "{op}: torch.cuda.{}Tensor cannot be folded into torch.cuda.{}Tensor", a.name(), y.name());
+        fail!(
+            Type,
+            "{op}: torch.cuda.{}Tensor cannot be folded into torch.cuda.{}Tensor",
+            a.name(),
+            y.name()
+        );
     }
     if x.count() == 0 && !matches!(reduce, Reduce::Sum | Reduce::Prod) {
-        fail!(Runtime, "{op}: an empty tensor has no largest or smallest element");
+        fail!(
+            Runtime,
+            "{op}: an empty tensor has no largest or smallest element"
+        );
     }
     apart(op, x, &[out], |x| {
-        let kind = |d| if d == DType::I64 { Kind::Raw64 } else { Kind::of(d) };
+        let kind = |d| {
+            if d == DType::I64 {
+                Kind::Raw64
+            } else {
+                Kind::of(d)
+            }
+        };
         let ends = (kind(a), kind(y));
         if let Some(d) = dim {
             let (kept, row) = kept(op, x, out, d)?;
             return rows(op, reduce, &kept, row, ends);
         }
         if out.count() != 1 {
-            fail!(Runtime, "{op}: everything folds into one element; got a result of {}", sizes_text(out.sizes));
+            fail!(
+                Runtime,
+                "{op}: everything folds into one element; got a result of {}",
+                sizes_text(out.sizes)
+            );
         }
         let loops = collapse(x.sizes, [Some(x.strides), None, None, None], false);
-        let whole = Kept { x: *x, y: *out, sizes: Dims::new(), xs: Dims::new(), ys: Dims::new() };
+        let whole = Kept {
+            x: *x,
+            y: *out,
+            sizes: Dims::new(),
+            xs: Dims::new(),
+            ys: Dims::new(),
+        };
         if loops.len() <= 1 {
             let step = loops.first().map_or(1, |l| l.1[0]);
             return rows(op, reduce, &whole, (x.count() as i64, step), ends);
         }
         let (buffer, strides) = contiguous(op, x)?;
-        let x = Operand { buffer: &buffer, strides: &strides, offset: 0, ..*x };
-        rows(op, reduce, &Kept { x, ..whole }, (x.count() as i64, 1), ends)
+        let x = Operand {
+            buffer: &buffer,
+            strides: &strides,
+            offset: 0,
+            ..*x
+        };
+        rows(
+            op,
+            reduce,
+            &Kept { x, ..whole },
+            (x.count() as i64, 1),
+            ends,
+        )
     })
 }
 
@@ -75,17 +116,31 @@ pub(super) fn kept<'a>(
     dim: usize,
 ) -> Result<(Kept<'a>, (i64, i64))> {
     if dim >= x.sizes.len() {
-        fail!(Runtime, "{op}: dimension {dim} is not one of the {} dimensions", x.sizes.len());
+        fail!(
+            Runtime,
+            "{op}: dimension {dim} is not one of the {} dimensions",
+            x.sizes.len()
+        );
     }
     let without = |s: &[i64]| -> Dims {
-        s.iter().enumerate().filter(|(d, _)| *d != dim).map(|(_, &v)| v).collect()
+        s.iter()
+            .enumerate()
+            .filter(|(d, _)| *d != dim)
+            .map(|(_, &v)| v)
+            .collect()
     };
     let sizes = without(x.sizes);
     let ys = if y.sizes.len() == x.sizes.len() && y.sizes[dim] == 1 {
         (without(y.sizes) == sizes).then(|| without(y.strides))
     } else {
         let same = y.sizes == &sizes[..] || (sizes.is_empty() && y.count() == 1);
-        same.then(|| if sizes.is_empty() { Dims::new() } else { Dims::from_slice(y.strides) })
+        same.then(|| {
+            if sizes.is_empty() {
+                Dims::new()
+            } else {
+                Dims::from_slice(y.strides)
+            }
+        })
     };
     let Some(ys) = ys else {
         fail!(
@@ -96,7 +151,16 @@ pub(super) fn kept<'a>(
         );
     };
     let row = (x.sizes[dim], x.strides[dim]);
-    Ok((Kept { x: *x, y: *y, xs: without(x.strides), ys, sizes }, row))
+    Ok((
+        Kept {
+            x: *x,
+            y: *y,
+            xs: without(x.strides),
+            ys,
+            sizes,
+        },
+        row,
+    ))
 }
 
 impl Kept<'_> {
@@ -106,11 +170,22 @@ impl Kept<'_> {
 
     /// Geometry with `x` as a and `y` as y.
     fn walk(&self, op: &str) -> Result<Walk> {
-        let loops = collapse(&self.sizes, [Some(&self.xs), None, None, Some(&self.ys)], false);
+        let loops = collapse(
+            &self.sizes,
+            [Some(&self.xs), None, None, Some(&self.ys)],
+            false,
+        );
         if loops.len() > MOST_LOOPS {
-            fail!(Runtime, "{op}: {} has too many dimensions for a kernel", sizes_text(self.x.sizes));
+            fail!(
+                Runtime,
+                "{op}: {} has too many dimensions for a kernel",
+                sizes_text(self.x.sizes)
+            );
         }
-        let mut walk = Walk { count: self.count() as u32, ..Walk::default() };
+        let mut walk = Walk {
+            count: self.count() as u32,
+            ..Walk::default()
+        };
         walk.offsets = [self.x.offset as u32, 0, 0, self.y.offset as u32];
         walk.set_loops(&loops);
         Ok(walk)
@@ -139,12 +214,26 @@ fn rows(
     let parts = (length.max(1) as u64).div_ceil(stretch.into());
     if parts > 1 {
         // Stretches go side by side into a buffer, which is then folded along them.
-        let kind = if read == Kind::F32 { Kind::F32 } else { Kind::Raw64 };
-        let dtype = if read == Kind::F32 { DType::F32 } else { DType::I64 };
+        let kind = if read == Kind::F32 {
+            Kind::F32
+        } else {
+            Kind::Raw64
+        };
+        let dtype = if read == Kind::F32 {
+            DType::F32
+        } else {
+            DType::I64
+        };
         let buffer = alloc((count * parts) as usize * dtype.bytes())?;
         let sizes: Dims = kept.sizes.iter().copied().chain([parts as i64]).collect();
         let strides = crate::tensor::dims::row_major(&sizes);
-        let part = Operand { buffer: &buffer, dtype, sizes: &sizes, strides: &strides, offset: 0 };
+        let part = Operand {
+            buffer: &buffer,
+            dtype,
+            sizes: &sizes,
+            strides: &strides,
+            offset: 0,
+        };
         let n = strides.len() - 1;
         let first = Kept {
             x: kept.x,
@@ -153,11 +242,33 @@ fn rows(
             xs: kept.xs.clone(),
             ys: Dims::from_slice(&strides[..n]),
         };
-        pass(op, reduce, &first, (length, step), (stretch, parts as u32), (read, kind), thin)?;
-        let second = Kept { x: part, y: kept.y, sizes: kept.sizes.clone(), xs: first.ys, ys: kept.ys.clone() };
+        pass(
+            op,
+            reduce,
+            &first,
+            (length, step),
+            (stretch, parts as u32),
+            (read, kind),
+            thin,
+        )?;
+        let second = Kept {
+            x: part,
+            y: kept.y,
+            sizes: kept.sizes.clone(),
+            xs: first.ys,
+            ys: kept.ys.clone(),
+        };
         return rows(op, reduce, &second, (parts as i64, 1), (kind, write));
     }
-    pass(op, reduce, kept, (length, step), (stretch, 1), (read, write), thin)
+    pass(
+        op,
+        reduce,
+        kept,
+        (length, step),
+        (stretch, 1),
+        (read, write),
+        thin,
+    )
 }
 
 fn pass(
@@ -181,18 +292,42 @@ fn pass(
     };
     let gpu = gpu()?;
     let key = [file as u8, reduce as u8, read as u8, write as u8];
-    let wanted = Wanted { file, key: &key, reads: 1, writes: 1 };
-    let pipeline = gpu.shaders.get(gpu, op, &wanted, || fold_definitions(reduce, read, write))?;
+    let wanted = Wanted {
+        file,
+        key: &key,
+        reads: 1,
+        writes: 1,
+    };
+    let pipeline = gpu
+        .shaders
+        .get(gpu, op, &wanted, || fold_definitions(reduce, read, write))?;
     let buffers = [kept.x.buffer, kept.y.buffer];
-    push(gpu, Job { op, pipeline: &pipeline, buffers: &buffers, walk, grid: grid_of(groups) });
+    push(
+        gpu,
+        Job {
+            op,
+            pipeline: &pipeline,
+            buffers: &buffers,
+            walk,
+            grid: grid_of(groups),
+        },
+    );
     Ok(())
 }
 
 /// The definitions for both forms of a fold.
 pub(super) fn fold_definitions(reduce: Reduce, read: Kind, write: Kind) -> String {
     let slots = [
-        Slot { name: 'a', kind: read, how: Use::Read },
-        Slot { name: 'y', kind: write, how: Use::Write },
+        Slot {
+            name: 'a',
+            kind: read,
+            how: Use::Read,
+        },
+        Slot {
+            name: 'y',
+            kind: write,
+            how: Use::Write,
+        },
     ];
     let float = read == Kind::F32;
     let (start, join) = match (reduce, float) {
@@ -204,10 +339,14 @@ pub(super) fn fold_definitions(reduce: Reduce, read: Kind, write: Kind) -> Strin
         (Reduce::Min, true) => ("Extreme(0.0, false)", "smaller(p, q)"),
         (Reduce::Sum, false) => ("vec2<u32>(0u, 0u)", "add_long_(p, q)"),
         (Reduce::Prod, false) => ("vec2<u32>(1u, 0u)", "mul_long_(p, q)"),
-        (Reduce::Max, false) => ("vec2<u32>(0u, 0x80000000u)", "select(p, q, less_long_(p, q))"),
-        (Reduce::Min, false) => {
-            ("vec2<u32>(0xffffffffu, 0x7fffffffu)", "select(p, q, less_long_(q, p))")
-        }
+        (Reduce::Max, false) => (
+            "vec2<u32>(0u, 0x80000000u)",
+            "select(p, q, less_long_(p, q))",
+        ),
+        (Reduce::Min, false) => (
+            "vec2<u32>(0xffffffffu, 0x7fffffffu)",
+            "select(p, q, less_long_(q, p))",
+        ),
     };
     let extreme = start.starts_with("Extreme");
     let acc = match (float, extreme) {
@@ -279,7 +418,10 @@ pub fn fold_arg(
         fail!(Runtime, "{op}: values and indices cannot share memory");
     }
     if x.count() == 0 {
-        fail!(Runtime, "{op}: an empty tensor has no largest or smallest element");
+        fail!(
+            Runtime,
+            "{op}: an empty tensor has no largest or smallest element"
+        );
     }
     apart(op, x, &[values, places], |x| {
         let (kept, (length, step)) = kept(op, x, values, dim)?;
@@ -290,10 +432,22 @@ pub fn fold_arg(
             false,
         );
         if loops.len() > MOST_LOOPS {
-            fail!(Runtime, "{op}: {} has too many dimensions for a kernel", sizes_text(x.sizes));
+            fail!(
+                Runtime,
+                "{op}: {} has too many dimensions for a kernel",
+                sizes_text(x.sizes)
+            );
         }
-        let mut walk = Walk { count: kept.count() as u32, ..Walk::default() };
-        walk.offsets = [x.offset as u32, 0, places.offset as u32, values.offset as u32];
+        let mut walk = Walk {
+            count: kept.count() as u32,
+            ..Walk::default()
+        };
+        walk.offsets = [
+            x.offset as u32,
+            0,
+            places.offset as u32,
+            values.offset as u32,
+        ];
         walk.set_loops(&loops);
         walk.steps[0] = step as u32;
         walk.extra[0] = length as u32;
@@ -303,13 +457,34 @@ pub fn fold_arg(
         } else {
             (File::ArgRow, kept.count())
         };
-        let kind = if x.dtype == DType::I64 { Kind::Raw64 } else { Kind::of(x.dtype) };
+        let kind = if x.dtype == DType::I64 {
+            Kind::Raw64
+        } else {
+            Kind::of(x.dtype)
+        };
         let gpu = gpu()?;
         let key = [file as u8, pick as u8, kind as u8];
-        let wanted = Wanted { file, key: &key, reads: 1, writes: 2 };
-        let pipeline = gpu.shaders.get(gpu, op, &wanted, || arg_definitions(pick, kind))?;
-        let buffers: SmallVec<[_; 3]> = SmallVec::from_slice(&[x.buffer, values.buffer, places.buffer]);
-        push(gpu, Job { op, pipeline: &pipeline, buffers: &buffers, walk, grid: grid_of(groups) });
+        let wanted = Wanted {
+            file,
+            key: &key,
+            reads: 1,
+            writes: 2,
+        };
+        let pipeline = gpu
+            .shaders
+            .get(gpu, op, &wanted, || arg_definitions(pick, kind))?;
+        let buffers: SmallVec<[_; 3]> =
+            SmallVec::from_slice(&[x.buffer, values.buffer, places.buffer]);
+        push(
+            gpu,
+            Job {
+                op,
+                pipeline: &pipeline,
+                buffers: &buffers,
+                walk,
+                grid: grid_of(groups),
+            },
+        );
         Ok(())
     })
 }
@@ -317,9 +492,21 @@ pub fn fold_arg(
 /// The definitions for both forms of an extreme with its place.
 pub(super) fn arg_definitions(pick: Pick, kind: Kind) -> String {
     let slots = [
-        Slot { name: 'a', kind, how: Use::Read },
-        Slot { name: 'y', kind, how: Use::Write },
-        Slot { name: 'c', kind: Kind::I64, how: Use::Write },
+        Slot {
+            name: 'a',
+            kind,
+            how: Use::Read,
+        },
+        Slot {
+            name: 'y',
+            kind,
+            how: Use::Write,
+        },
+        Slot {
+            name: 'c',
+            kind: Kind::I64,
+            how: Use::Write,
+        },
     ];
     let beats = match (pick, kind) {
         (Pick::Max, Kind::F32) => "q > p || (is_nan_(q) && !is_nan_(p))",

@@ -67,7 +67,11 @@ impl Layouts {
                 })
             })
         });
-        Layouts { operands, call, pipelines }
+        Layouts {
+            operands,
+            call,
+            pipelines,
+        }
     }
 }
 
@@ -162,6 +166,7 @@ impl Groups {
 
     /// Drops the bind groups that hold any of `ids`, so that those buffers can go.
     pub fn forget(&mut self, ids: &[u32]) {
-        self.known.retain(|k, _| !k[2..].iter().any(|id| ids.contains(id)));
+        self.known
+            .retain(|k, _| !k[2..].iter().any(|id| ids.contains(id)));
     }
 }

@@ -22,7 +22,11 @@ const MANY_LINES: u64 = 1024;
 fn check(op: &str, dim: usize, index: &Operand, operands: &[&Operand]) -> Result<()> {
     index.check(op, "the index")?;
     if index.dtype != DType::I64 {
-        fail!(Type, "{op}: the index must be a torch.cuda.LongTensor; got torch.cuda.{}Tensor", index.dtype.name());
+        fail!(
+            Type,
+            "{op}: the index must be a torch.cuda.LongTensor; got torch.cuda.{}Tensor",
+            index.dtype.name()
+        );
     }
     for x in operands {
         x.check(op, "an operand")?;
@@ -71,7 +75,11 @@ fn still(strides: &[i64], dim: usize) -> Dims {
 fn geometry(op: &str, sizes: &[i64], strides: [Option<&[i64]>; 4], order: bool) -> Result<Walk> {
     let loops = collapse(sizes, strides, order);
     if loops.len() > MOST_LOOPS {
-        fail!(Runtime, "{op}: {} has too many dimensions for a kernel", sizes_text(sizes));
+        fail!(
+            Runtime,
+            "{op}: {} has too many dimensions for a kernel",
+            sizes_text(sizes)
+        );
     }
     let mut walk = Walk::default();
     walk.set_loops(&loops);
@@ -90,10 +98,26 @@ fn send(
 ) -> Result<()> {
     let gpu = gpu()?;
     let key = [file as u8, kind as u8];
-    let wanted = Wanted { file, key: &key, reads, writes: buffers.len() - reads };
-    let pipeline = gpu.shaders.get(gpu, op, &wanted, || definitions(file, kind))?;
+    let wanted = Wanted {
+        file,
+        key: &key,
+        reads,
+        writes: buffers.len() - reads,
+    };
+    let pipeline = gpu
+        .shaders
+        .get(gpu, op, &wanted, || definitions(file, kind))?;
     let grid = grid_of(u64::from(walk.invocations).div_ceil(WG));
-    push(gpu, Job { op, pipeline: &pipeline, buffers, walk, grid });
+    push(
+        gpu,
+        Job {
+            op,
+            pipeline: &pipeline,
+            buffers,
+            walk,
+            grid,
+        },
+    );
     Ok(())
 }
 
@@ -144,7 +168,12 @@ pub fn gather(op: &str, x: &Operand, dim: usize, index: &Operand, out: &Operand)
     apart(op, x, &[out], |x| {
         apart(op, index, &[out], |index| {
             let still = still(x.strides, dim);
-            let strides = [Some(&still[..]), Some(index.strides), None, Some(out.strides)];
+            let strides = [
+                Some(&still[..]),
+                Some(index.strides),
+                None,
+                Some(out.strides),
+            ];
             let mut walk = geometry(op, out.sizes, strides, true)?;
             walk.offsets = [x.offset as u32, index.offset as u32, 0, out.offset as u32];
             walk.steps[0] = x.strides[dim] as u32;
@@ -160,7 +189,13 @@ pub fn gather(op: &str, x: &Operand, dim: usize, index: &Operand, out: &Operand)
 ///
 /// # Errors
 /// Sizes or types that do not fit; an index outside is raised at the next wait.
-pub fn scatter(op: &str, dim: usize, index: &Operand, source: &Operand, out: &Operand) -> Result<()> {
+pub fn scatter(
+    op: &str,
+    dim: usize,
+    index: &Operand,
+    source: &Operand,
+    out: &Operand,
+) -> Result<()> {
     check(op, dim, index, &[source, out])?;
     if index.count() == 0 {
         return Ok(());
@@ -171,7 +206,13 @@ pub fn scatter(op: &str, dim: usize, index: &Operand, source: &Operand, out: &Op
     apart(op, index, &[out], |index| {
         let marks = alloc(out.count() * 4)?;
         let strides = row_major(out.sizes);
-        let winners = Operand { buffer: &marks, dtype: DType::I32, strides: &strides, offset: 0, ..*out };
+        let winners = Operand {
+            buffer: &marks,
+            dtype: DType::I32,
+            strides: &strides,
+            offset: 0,
+            ..*out
+        };
         fill(op, &winners, 0.0)?;
         let still = still(&strides, dim);
         let both = [Some(index.strides), None, None, Some(&still[..])];
@@ -179,12 +220,26 @@ pub fn scatter(op: &str, dim: usize, index: &Operand, source: &Operand, out: &Op
         walk.offsets[0] = index.offset as u32;
         walk.steps[3] = strides[dim] as u32;
         walk.extra[0] = out.sizes[dim] as u32;
-        send(op, File::ScatterMark, Kind::I64, &[index.buffer, &marks], 1, walk)?;
+        send(
+            op,
+            File::ScatterMark,
+            Kind::I64,
+            &[index.buffer, &marks],
+            1,
+            walk,
+        )?;
         let both = [None, Some(&strides[..]), None, Some(out.strides)];
         let mut walk = geometry(op, out.sizes, both, true)?;
         walk.offsets[3] = out.offset as u32;
         let buffers = [&row_major_source, &marks, out.buffer];
-        send(op, File::ScatterMove, Kind::raw(out.dtype), &buffers, 2, walk)
+        send(
+            op,
+            File::ScatterMove,
+            Kind::raw(out.dtype),
+            &buffers,
+            2,
+            walk,
+        )
     })
 }
 
@@ -198,7 +253,10 @@ fn part_of<'a>(op: &str, source: &Operand<'a>, index: &Operand<'a>) -> Result<Op
             sizes_text(source.sizes)
         );
     }
-    Ok(Operand { sizes: index.sizes, ..*source })
+    Ok(Operand {
+        sizes: index.sizes,
+        ..*source
+    })
 }
 
 /// `out[.., index[.., i, ..], ..] += source[.., i, ..]` along `dim`, adding in the order of `i`.
@@ -214,7 +272,11 @@ pub fn scatter_add(
 ) -> Result<()> {
     check(op, dim, index, &[source, out])?;
     if !matches!(out.dtype, DType::F32 | DType::I32) {
-        fail!(Type, "{op}: torch.cuda.{}Tensor cannot be added to on the GPU (Float and Int can)", out.dtype.name());
+        fail!(
+            Type,
+            "{op}: torch.cuda.{}Tensor cannot be added to on the GPU (Float and Int can)",
+            out.dtype.name()
+        );
     }
     if index.count() == 0 {
         return Ok(());
@@ -225,9 +287,19 @@ pub fn scatter_add(
         apart(op, index, &[out], |index| {
             let mut sizes = Dims::from_slice(index.sizes);
             let length = std::mem::replace(&mut sizes[dim], 1);
-            let strides = [Some(source.strides), Some(index.strides), None, Some(out.strides)];
+            let strides = [
+                Some(source.strides),
+                Some(index.strides),
+                None,
+                Some(out.strides),
+            ];
             let mut walk = geometry(op, &sizes, strides, false)?;
-            walk.offsets = [source.offset as u32, index.offset as u32, 0, out.offset as u32];
+            walk.offsets = [
+                source.offset as u32,
+                index.offset as u32,
+                0,
+                out.offset as u32,
+            ];
             let step = |x: &Operand| x.strides[dim] as u32;
             walk.steps = [step(source), step(index), 0, step(out)];
             // A scan looks at every index for every element; beyond 2^32 looks even a few lines alone
@@ -256,10 +328,18 @@ pub fn scatter_add(
 /// A one-dimensional index as one for every slice along `dim`.
 fn spread(op: &str, dim: usize, index: &Operand, like: &Operand) -> Result<(Dims, Dims)> {
     if index.sizes.len() > 1 {
-        fail!(Runtime, "{op}: the index must have one dimension; got {}", sizes_text(index.sizes));
+        fail!(
+            Runtime,
+            "{op}: the index must have one dimension; got {}",
+            sizes_text(index.sizes)
+        );
     }
     if dim >= like.sizes.len() {
-        fail!(Runtime, "{op}: dimension {dim} is not one of the {} dimensions", like.sizes.len());
+        fail!(
+            Runtime,
+            "{op}: dimension {dim} is not one of the {} dimensions",
+            like.sizes.len()
+        );
     }
     let mut sizes = Dims::from_slice(like.sizes);
     let mut strides: Dims = smallvec::SmallVec::from_elem(0, sizes.len());
@@ -272,16 +352,48 @@ fn spread(op: &str, dim: usize, index: &Operand, like: &Operand) -> Result<(Dims
 ///
 /// # Errors
 /// Sizes or types that do not fit; an index outside is raised at the next wait.
-pub fn index_select(op: &str, x: &Operand, dim: usize, index: &Operand, out: &Operand) -> Result<()> {
+pub fn index_select(
+    op: &str,
+    x: &Operand,
+    dim: usize,
+    index: &Operand,
+    out: &Operand,
+) -> Result<()> {
     let (sizes, strides) = spread(op, dim, index, x)?;
-    gather(op, x, dim, &Operand { sizes: &sizes, strides: &strides, ..*index }, out)
+    gather(
+        op,
+        x,
+        dim,
+        &Operand {
+            sizes: &sizes,
+            strides: &strides,
+            ..*index
+        },
+        out,
+    )
 }
 
 /// Adds the slices of `source` along `dim` to those of `out` that a one-dimensional `index` names.
 ///
 /// # Errors
 /// Sizes or types that do not fit; an index outside is raised at the next wait.
-pub fn index_add(op: &str, dim: usize, index: &Operand, source: &Operand, out: &Operand) -> Result<()> {
+pub fn index_add(
+    op: &str,
+    dim: usize,
+    index: &Operand,
+    source: &Operand,
+    out: &Operand,
+) -> Result<()> {
     let (sizes, strides) = spread(op, dim, index, source)?;
-    scatter_add(op, dim, &Operand { sizes: &sizes, strides: &strides, ..*index }, source, out)
+    scatter_add(
+        op,
+        dim,
+        &Operand {
+            sizes: &sizes,
+            strides: &strides,
+            ..*index
+        },
+        source,
+        out,
+    )
 }

@@ -65,18 +65,41 @@ fn map_entry(
     let facts = vec![
         ("op", formula.op.to_string()),
         ("expr", formula.expr.to_string()),
-        ("inputs", list(inputs.iter().map(|i| kind_text(i.0)).collect())),
-        ("shared", list(inputs.iter().map(|i| u8::from(i.1).to_string()).collect())),
-        ("params", list(floats.iter().map(|f| if *f { "f32" } else { "i32" }.into()).collect())),
+        (
+            "inputs",
+            list(inputs.iter().map(|i| kind_text(i.0)).collect()),
+        ),
+        (
+            "shared",
+            list(inputs.iter().map(|i| u8::from(i.1).to_string()).collect()),
+        ),
+        (
+            "params",
+            list(
+                floats
+                    .iter()
+                    .map(|f| if *f { "f32" } else { "i32" }.into())
+                    .collect(),
+            ),
+        ),
         ("out", kind_text(out)),
         ("flat", flat.to_string()),
     ];
-    (file, facts, map::definitions(formula, inputs, floats, out, flat))
+    (
+        file,
+        facts,
+        map::definitions(formula, inputs, floats, out, flat),
+    )
 }
 
 fn maps(out: &mut Vec<Entry>) {
     for flat in [true, false] {
-        for (kind, count) in [(Kind::Raw32, 1), (Kind::I32, 1), (Kind::U8, 1), (Kind::Raw64, 2)] {
+        for (kind, count) in [
+            (Kind::Raw32, 1),
+            (Kind::I32, 1),
+            (Kind::U8, 1),
+            (Kind::Raw64, 2),
+        ] {
             let formula = Formula::new("fill", map::fill_expr(kind));
             out.push(map_entry(&formula, &[], &vec![false; count], kind, flat));
         }
@@ -91,7 +114,13 @@ fn maps(out: &mut Vec<Entry>) {
             let floats = vec![(Kind::F32, false); count];
             out.push(match name {
                 "ne_" => map_entry(&f(&call), &floats, &[], Kind::U8, flat),
-                "add" => map_entry(&f("a + b"), &[(Kind::I32, false), (Kind::I64, false)], &[], Kind::I64, flat),
+                "add" => map_entry(
+                    &f("a + b"),
+                    &[(Kind::I32, false), (Kind::I64, false)],
+                    &[],
+                    Kind::I64,
+                    flat,
+                ),
                 "where" => map_entry(
                     &f("select(c, b, a != 0)"),
                     &[(Kind::U8, false), (Kind::F32, false), (Kind::F32, false)],
@@ -99,16 +128,26 @@ fn maps(out: &mut Vec<Entry>) {
                     Kind::F32,
                     flat,
                 ),
-                "scale" => {
-                    map_entry(&f("a * p0 + f32(p1)"), &floats, &[true, false], Kind::F32, flat)
-                }
+                "scale" => map_entry(
+                    &f("a * p0 + f32(p1)"),
+                    &floats,
+                    &[true, false],
+                    Kind::F32,
+                    flat,
+                ),
                 _ => map_entry(&f(&call), &floats, &[], Kind::F32, flat),
             });
         }
         // The first operand is the result's own buffer.
         for kind in [Kind::F32, Kind::I32, Kind::U8, Kind::I64] {
             let formula = Formula::new("shared", "a - b");
-            out.push(map_entry(&formula, &[(kind, true), (kind, false)], &[], kind, flat));
+            out.push(map_entry(
+                &formula,
+                &[(kind, true), (kind, false)],
+                &[],
+                kind,
+                flat,
+            ));
         }
     }
 }
@@ -130,8 +169,12 @@ fn others(out: &mut Vec<Entry>) {
     }
     for pick in [Pick::Max, Pick::Min] {
         for kind in [Kind::F32, Kind::I32, Kind::U8, Kind::Raw64] {
-            let facts =
-                || vec![("pick", format!("{pick:?}").to_lowercase()), ("in", kind_text(kind))];
+            let facts = || {
+                vec![
+                    ("pick", format!("{pick:?}").to_lowercase()),
+                    ("in", kind_text(kind)),
+                ]
+            };
             let text = fold::arg_definitions(pick, kind);
             out.push((File::ArgRow, facts(), text.clone()));
             out.push((File::ArgCol, facts(), text));
@@ -157,12 +200,26 @@ fn others(out: &mut Vec<Entry>) {
         }
     }
     for a in [false, true] {
-        out.push((File::Gemv, vec![("a_along", a.to_string())], lane_definitions(a)));
+        out.push((
+            File::Gemv,
+            vec![("a_along", a.to_string())],
+            lane_definitions(a),
+        ));
     }
-    out.push((File::ScatterMark, Vec::new(), index::definitions(File::ScatterMark, Kind::I64)));
+    out.push((
+        File::ScatterMark,
+        Vec::new(),
+        index::definitions(File::ScatterMark, Kind::I64),
+    ));
     for (files, kinds) in [
-        (&[File::Gather, File::ScatterMove][..], &[Kind::Raw32, Kind::U8, Kind::Raw64][..]),
-        (&[File::ScatterAddLine, File::ScatterAddScan], &[Kind::F32, Kind::I32]),
+        (
+            &[File::Gather, File::ScatterMove][..],
+            &[Kind::Raw32, Kind::U8, Kind::Raw64][..],
+        ),
+        (
+            &[File::ScatterAddLine, File::ScatterAddScan],
+            &[Kind::F32, Kind::I32],
+        ),
     ] {
         for &file in files {
             for &kind in kinds {
@@ -180,7 +237,13 @@ fn entries(rows: &[Sample]) -> Vec<Entry> {
     for row in rows {
         let inputs: Vec<_> = row.inputs.iter().map(|&d| (Kind::of(d), false)).collect();
         for flat in [true, false] {
-            out.push(map_entry(&row.formula, &inputs, row.floats, Kind::of(row.out), flat));
+            out.push(map_entry(
+                &row.formula,
+                &inputs,
+                row.floats,
+                Kind::of(row.out),
+                flat,
+            ));
         }
     }
     out
@@ -188,7 +251,10 @@ fn entries(rows: &[Sample]) -> Vec<Entry> {
 
 /// A string of JSON; our texts are plain ASCII, for which Rust and JSON write the same.
 fn quoted(text: &str) -> String {
-    debug_assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{text}");
+    debug_assert!(
+        text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)),
+        "{text}"
+    );
     format!("{text:?}").replace("\\'", "'")
 }
 
@@ -196,13 +262,17 @@ fn quoted(text: &str) -> String {
 /// each with its file, its definitions and what a test must know. A text is prelude, definitions and
 /// file, each with a line end between.
 pub fn manifest(rows: &[Sample]) -> String {
-    let files: Vec<String> =
-        FILES.iter().map(|(name, text)| format!("{}: {}", quoted(name), quoted(text))).collect();
+    let files: Vec<String> = FILES
+        .iter()
+        .map(|(name, text)| format!("{}: {}", quoted(name), quoted(text)))
+        .collect();
     let shaders: Vec<String> = entries(rows)
         .iter()
         .map(|(file, facts, defs)| {
-            let facts: String =
-                facts.iter().map(|(k, v)| format!("{}: {}, ", quoted(k), quoted(v))).collect();
+            let facts: String = facts
+                .iter()
+                .map(|(k, v)| format!("{}: {}, ", quoted(k), quoted(v)))
+                .collect();
             let name = quoted(FILES[*file as usize].0);
             format!("{{\"file\": {name}, {facts}\"defs\": {}}}", quoted(defs))
         })

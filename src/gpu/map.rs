@@ -86,14 +86,24 @@ pub fn fill(op: &str, to: &Operand, value: f64) -> Result<()> {
     };
     let params = [word(first), word((long >> 32) as u32)];
     let used = if kind == Kind::Raw64 { 2 } else { 1 };
-    run(&Formula::new(op, fill_expr(kind)), &[], &params[..used], (*to, kind))
+    run(
+        &Formula::new(op, fill_expr(kind)),
+        &[],
+        &params[..used],
+        (*to, kind),
+    )
 }
 
 /// A copy of `from` in row-major order, and its strides.
 pub(super) fn contiguous(op: &str, from: &Operand) -> Result<(Buffer, Dims)> {
     let buffer = alloc(from.count() * from.dtype.bytes())?;
     let strides = row_major(from.sizes);
-    let to = Operand { buffer: &buffer, strides: &strides, offset: 0, ..*from };
+    let to = Operand {
+        buffer: &buffer,
+        strides: &strides,
+        offset: 0,
+        ..*from
+    };
     copy(op, from, &to)?;
     Ok((buffer, strides))
 }
@@ -109,7 +119,12 @@ pub(super) fn apart<T>(
         return then(x);
     }
     let (buffer, strides) = contiguous(op, x)?;
-    then(&Operand { buffer: &buffer, strides: &strides, offset: 0, ..*x })
+    then(&Operand {
+        buffer: &buffer,
+        strides: &strides,
+        offset: 0,
+        ..*x
+    })
 }
 
 type Typed<'a> = (Operand<'a>, Kind);
@@ -149,7 +164,15 @@ pub(super) fn run(
         if x.buffer.id() == out.0.buffer.id() && !may_share(x, &out.0) {
             let (buffer, strides) = contiguous(op, x)?;
             let mut moved: SmallVec<[Typed; 3]> = SmallVec::from_slice(inputs);
-            moved[i] = (Operand { buffer: &buffer, strides: &strides, offset: 0, ..*x }, *kind);
+            moved[i] = (
+                Operand {
+                    buffer: &buffer,
+                    strides: &strides,
+                    offset: 0,
+                    ..*x
+                },
+                *kind,
+            );
             return run(formula, &moved, params, out);
         }
     }
@@ -166,7 +189,10 @@ fn may_share(x: &Operand, y: &Operand) -> bool {
 fn dispatch(formula: &Formula, inputs: &[Typed], params: &[Scalar], out: Typed) -> Result<()> {
     let y = &out.0;
     let mut strides: [Option<&[i64]>; 4] = [None; 4];
-    let mut walk = Walk { count: y.count() as u32, ..Walk::default() };
+    let mut walk = Walk {
+        count: y.count() as u32,
+        ..Walk::default()
+    };
     for (i, (x, _)) in inputs.iter().enumerate() {
         strides[i] = Some(x.strides);
         walk.offsets[i] = x.offset as u32;
@@ -213,22 +239,43 @@ fn dispatch(formula: &Formula, inputs: &[Typed], params: &[Scalar], out: Typed) 
     for p in params {
         key.push(matches!(p, Scalar::F32(_)).into());
     }
-    for name in formula.names.iter().take(inputs.len()).chain(formula.params.iter().take(params.len())) {
+    for name in formula
+        .names
+        .iter()
+        .take(inputs.len())
+        .chain(formula.params.iter().take(params.len()))
+    {
         key.extend_from_slice(name.as_bytes());
         key.push(b',');
     }
     key.extend_from_slice(formula.expr.as_bytes());
-    let wanted = Wanted { file, key: &key, reads: reads.len(), writes: 1 };
+    let wanted = Wanted {
+        file,
+        key: &key,
+        reads: reads.len(),
+        writes: 1,
+    };
     let gpu = gpu()?;
     let pipeline = gpu.shaders.get(gpu, formula.op, &wanted, || {
-        let kinds: Vec<(Kind, bool)> =
-            inputs.iter().map(|(x, k)| (*k, x.buffer.id() == y.buffer.id())).collect();
+        let kinds: Vec<(Kind, bool)> = inputs
+            .iter()
+            .map(|(x, k)| (*k, x.buffer.id() == y.buffer.id()))
+            .collect();
         let floats: Vec<bool> = params.iter().map(|p| matches!(p, Scalar::F32(_))).collect();
         definitions(formula, &kinds, &floats, out.1, flat)
     })?;
     reads.push(y.buffer);
     let grid = grid_of(u64::from(walk.invocations).div_ceil(WG));
-    push(gpu, Job { op: formula.op, pipeline: &pipeline, buffers: &reads, walk, grid });
+    push(
+        gpu,
+        Job {
+            op: formula.op,
+            pipeline: &pipeline,
+            buffers: &reads,
+            walk,
+            grid,
+        },
+    );
     Ok(())
 }
 
@@ -242,9 +289,17 @@ pub(super) fn definitions(
 ) -> String {
     let mut slots = Vec::new();
     for (&(kind, shared), name) in inputs.iter().zip(['a', 'b', 'c']) {
-        slots.push(Slot { name, kind, how: if shared { Use::Shared } else { Use::Read } });
+        slots.push(Slot {
+            name,
+            kind,
+            how: if shared { Use::Shared } else { Use::Read },
+        });
     }
-    slots.push(Slot { name: 'y', kind: out, how: Use::Write });
+    slots.push(Slot {
+        name: 'y',
+        kind: out,
+        how: Use::Write,
+    });
     let mut text = format!("const WG: u32 = {WG}u;\nconst FLAT: bool = {flat};\n");
     text.push_str(&accessors(&slots, flat));
     let args: Vec<String> = inputs
@@ -260,13 +315,18 @@ pub(super) fn definitions(
     text.push_str(&format!("fn f({}) -> {y} {{\n", args.join(", ")));
     for ((float, name), axis) in floats.iter().zip(formula.params).zip(['x', 'y', 'z', 'w']) {
         let ty = if *float { "f32" } else { "i32" };
-        text.push_str(&format!("    let {name} = bitcast<{ty}>(at.params.{axis});\n"));
+        text.push_str(&format!(
+            "    let {name} = bitcast<{ty}>(at.params.{axis});\n"
+        ));
     }
     text.push_str(&format!("    return {result};\n}}\n"));
     let letters = ["a", "b", "c"];
     let list = |lane: &str| {
-        let parts: Vec<String> =
-            letters.iter().take(inputs.len()).map(|n| format!("{n}{lane}")).collect();
+        let parts: Vec<String> = letters
+            .iter()
+            .take(inputs.len())
+            .map(|n| format!("{n}{lane}"))
+            .collect();
         parts.join(", ")
     };
     let each = |kind: &str| {
@@ -278,7 +338,9 @@ pub(super) fn definitions(
         parts.join(", ")
     };
     if flat {
-        let four: Vec<String> = (0..4).map(|i| format!("f({})", list(&format!("[{i}]")))).collect();
+        let four: Vec<String> = (0..4)
+            .map(|i| format!("f({})", list(&format!("[{i}]"))))
+            .collect();
         text.push_str(&format!(
             "fn each({}) -> array<{y}, 4> {{\n    return array<{y}, 4>({});\n}}\n",
             each("NAME: array<TYPE, 4>"),
@@ -296,17 +358,28 @@ pub(super) fn definitions(
 
 /// More dimensions than a kernel walks: the first one is walked here.
 fn by_slices(formula: &Formula, inputs: &[Typed], params: &[Scalar], out: Typed) -> Result<()> {
-    let slice = |x: &(Operand<'_>, Kind), i: i64| -> usize {
-        x.0.offset + (i * x.0.strides[0]) as usize
-    };
+    let slice =
+        |x: &(Operand<'_>, Kind), i: i64| -> usize { x.0.offset + (i * x.0.strides[0]) as usize };
     for i in 0..out.0.sizes[0] {
-        let parts: SmallVec<[Typed; 3]> =
-            inputs.iter().map(|x| (inner(&x.0, slice(x, i)), x.1)).collect();
-        dispatch(formula, &parts, params, (inner(&out.0, slice(&out, i)), out.1))?;
+        let parts: SmallVec<[Typed; 3]> = inputs
+            .iter()
+            .map(|x| (inner(&x.0, slice(x, i)), x.1))
+            .collect();
+        dispatch(
+            formula,
+            &parts,
+            params,
+            (inner(&out.0, slice(&out, i)), out.1),
+        )?;
     }
     Ok(())
 }
 
 fn inner<'a>(x: &Operand<'a>, offset: usize) -> Operand<'a> {
-    Operand { sizes: &x.sizes[1..], strides: &x.strides[1..], offset, ..*x }
+    Operand {
+        sizes: &x.sizes[1..],
+        strides: &x.strides[1..],
+        offset,
+        ..*x
+    }
 }

@@ -27,11 +27,26 @@ const SHORTEST: u64 = 256;
 ///
 /// # Errors
 /// Sizes that do not fit, or elements other than floats.
-pub fn matmul(op: &str, a: &Operand, b: &Operand, c: &Operand, alpha: f32, beta: f32) -> Result<()> {
-    for (x, name) in [(a, "the first matrix"), (b, "the second matrix"), (c, "the result")] {
+pub fn matmul(
+    op: &str,
+    a: &Operand,
+    b: &Operand,
+    c: &Operand,
+    alpha: f32,
+    beta: f32,
+) -> Result<()> {
+    for (x, name) in [
+        (a, "the first matrix"),
+        (b, "the second matrix"),
+        (c, "the result"),
+    ] {
         x.check(op, name)?;
         if x.dtype != DType::F32 {
-            fail!(Type, "{op}: torch.cuda.{}Tensor does not implement it; convert with .float() first", x.dtype.name());
+            fail!(
+                Type,
+                "{op}: torch.cuda.{}Tensor does not implement it; convert with .float() first",
+                x.dtype.name()
+            );
         }
         if x.sizes.len() != c.sizes.len() || !matches!(x.sizes.len(), 2 | 3) {
             fail!(
@@ -59,7 +74,9 @@ pub fn matmul(op: &str, a: &Operand, b: &Operand, c: &Operand, alpha: f32, beta:
     if c.count() == 0 {
         return Ok(());
     }
-    apart(op, a, &[c], |a| apart(op, b, &[c], |b| run(op, a, b, c, (alpha, beta))))
+    apart(op, a, &[c], |a| {
+        apart(op, b, &[c], |b| run(op, a, b, c, (alpha, beta)))
+    })
 }
 
 fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (f32, f32)) -> Result<()> {
@@ -69,19 +86,46 @@ fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (f32, f32)) -> Re
     }
     // Each stretch writes its own result; they are added afterwards, in order.
     let one = c.count();
-    let sizes: Dims = [plan.stretches as i64].into_iter().chain(c.sizes.iter().copied()).collect();
+    let sizes: Dims = [plan.stretches as i64]
+        .into_iter()
+        .chain(c.sizes.iter().copied())
+        .collect();
     let strides = crate::tensor::dims::row_major(&sizes);
     let buffer = alloc(one * plan.stretches as usize * 4)?;
-    let parts = Operand { buffer: &buffer, dtype: DType::F32, sizes: &sizes, strides: &strides, offset: 0 };
-    let first = Operand { sizes: c.sizes, strides: &strides[1..], ..parts };
-    pass(op, &plan.with_result(&first), &first, (scale.0, 0.0), one as u32)?;
+    let parts = Operand {
+        buffer: &buffer,
+        dtype: DType::F32,
+        sizes: &sizes,
+        strides: &strides,
+        offset: 0,
+    };
+    let first = Operand {
+        sizes: c.sizes,
+        strides: &strides[1..],
+        ..parts
+    };
+    pass(
+        op,
+        &plan.with_result(&first),
+        &first,
+        (scale.0, 0.0),
+        one as u32,
+    )?;
     if scale.1 == 0.0 {
         return super::fold::fold(op, Reduce::Sum, &parts, Some(0), c);
     }
     let total = alloc(one * 4)?;
-    let sum = Operand { buffer: &total, ..first };
+    let sum = Operand {
+        buffer: &total,
+        ..first
+    };
     super::fold::fold(op, Reduce::Sum, &parts, Some(0), &sum)?;
-    map(&Formula::new(op, "a + p0 * b"), &[&sum, c], &[Scalar::F32(scale.1)], c)
+    map(
+        &Formula::new(op, "a + p0 * b"),
+        &[&sum, c],
+        &[Scalar::F32(scale.1)],
+        c,
+    )
 }
 
 /// How a product is carried out.
@@ -103,14 +147,22 @@ struct Plan<'a> {
 fn strides_of(x: &Operand) -> [u32; 3] {
     let n = x.sizes.len();
     let batch = if n == 3 { x.strides[0] } else { 0 };
-    [x.strides[n - 2] as u32, x.strides[n - 1] as u32, batch as u32]
+    [
+        x.strides[n - 2] as u32,
+        x.strides[n - 1] as u32,
+        batch as u32,
+    ]
 }
 
 impl<'a> Plan<'a> {
     fn new(a: &Operand<'a>, b: &Operand<'a>, c: &Operand) -> Self {
         let n = c.sizes.len();
         let batches = if n == 3 { c.sizes[0] } else { 1 } as u32;
-        let (m, k, p) = (a.sizes[n - 2] as u32, a.sizes[n - 1] as u32, b.sizes[n - 1] as u32);
+        let (m, k, p) = (
+            a.sizes[n - 2] as u32,
+            a.sizes[n - 1] as u32,
+            b.sizes[n - 1] as u32,
+        );
         // One row times a matrix is the transposed matrix times one column.
         let swapped = m == 1 && p > 1;
         let thin = m == 1 || p == 1;
@@ -137,14 +189,18 @@ impl<'a> Plan<'a> {
         let groups = if thin {
             u64::from(rows).div_ceil(if plan.along(0) { 4 } else { 32 })
         } else {
-            let count = |t: &Tile| u64::from(rows.div_ceil(t[0])) * u64::from(columns.div_ceil(t[1]));
+            let count =
+                |t: &Tile| u64::from(rows.div_ceil(t[0])) * u64::from(columns.div_ceil(t[1]));
             let enough = |t: &&Tile| count(t) * u64::from(batches) >= BUSY;
             let tile = TILES.iter().find(enough).unwrap_or(&TILES[2]);
             plan.tile = Some(*tile);
             count(tile)
         };
         let k = u64::from(k).max(1);
-        let wanted = BUSY.div_ceil(groups * u64::from(batches)).min(k / SHORTEST).max(1);
+        let wanted = BUSY
+            .div_ceil(groups * u64::from(batches))
+            .min(k / SHORTEST)
+            .max(1);
         let stretch = k.div_ceil(wanted).min(LONGEST);
         plan.stretch = stretch as u32;
         plan.stretches = k.div_ceil(stretch) as u32;
@@ -158,7 +214,12 @@ impl<'a> Plan<'a> {
         for (row, v) in strides.iter_mut().zip(s) {
             row[3] = v;
         }
-        Plan { a: self.a, b: self.b, strides, ..*self }
+        Plan {
+            a: self.a,
+            b: self.b,
+            strides,
+            ..*self
+        }
     }
 
     /// Whether the operand lies in memory so that loads should run along its rows.
@@ -175,18 +236,38 @@ fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Re
         None => grid_of(u64::from(rows).div_ceil(if plan.along(0) { 4 } else { 32 })),
     };
     if grid[0] > MOST_GROUPS || grid[1] > MOST_GROUPS {
-        fail!(Runtime, "{op}: a product of {rows} x {columns} is more than one call can make");
+        fail!(
+            Runtime,
+            "{op}: a product of {rows} x {columns} is more than one call can make"
+        );
     }
-    let mut walk = Walk { count: c.count() as u32, ..Walk::default() };
+    let mut walk = Walk {
+        count: c.count() as u32,
+        ..Walk::default()
+    };
     walk.params = [scale.0.to_bits(), scale.1.to_bits(), 0, 0];
     walk.extra = [plan.stretch, plan.stretches, apart, 0];
     walk.sizes[..4].copy_from_slice(&plan.sizes);
     walk.strides[..3].copy_from_slice(&plan.strides);
     let (along_a, along_b) = (plan.along(0), plan.along(1));
-    let file = if plan.tile.is_some() { File::Matmul } else { File::Gemv };
+    let file = if plan.tile.is_some() {
+        File::Matmul
+    } else {
+        File::Gemv
+    };
     let size = plan.tile.map_or(0, |t| t[0] as u8);
-    let key = [file as u8, size, u8::from(along_a), u8::from(along_b && plan.tile.is_some())];
-    let wanted = Wanted { file, key: &key, reads: 2, writes: 1 };
+    let key = [
+        file as u8,
+        size,
+        u8::from(along_a),
+        u8::from(along_b && plan.tile.is_some()),
+    ];
+    let wanted = Wanted {
+        file,
+        key: &key,
+        reads: 2,
+        writes: 1,
+    };
     let gpu = gpu()?;
     let pipeline = gpu.shaders.get(gpu, op, &wanted, || match plan.tile {
         Some(tile) => tile_definitions(tile, along_a, along_b),
@@ -199,9 +280,23 @@ fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Re
     while u64::from(first) * u64::from(plan.stretches) < layers {
         let n = most.min(batches - first);
         let at = |offset: usize, slot: usize| offset as u32 + first * plan.strides[2][slot];
-        walk.offsets = [at(plan.a.offset, 0), at(plan.b.offset, 1), 0, at(c.offset, 3)];
+        walk.offsets = [
+            at(plan.a.offset, 0),
+            at(plan.b.offset, 1),
+            0,
+            at(c.offset, 3),
+        ];
         let grid = [grid[0], grid[1], n * plan.stretches];
-        push(gpu, Job { op, pipeline: &pipeline, buffers: &buffers, walk, grid });
+        push(
+            gpu,
+            Job {
+                op,
+                pipeline: &pipeline,
+                buffers: &buffers,
+                walk,
+                grid,
+            },
+        );
         first += n;
     }
     Ok(())

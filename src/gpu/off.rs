@@ -15,7 +15,9 @@ impl Buffer {
 }
 
 fn absent<T>() -> Result<T> {
-    Err(Error::Runtime("gpu: this build of rgrad has no GPU support (it was built without the feature gpu)".into()))
+    Err(Error::Runtime(
+        "gpu: this build of rgrad has no GPU support (it was built without the feature gpu)".into(),
+    ))
 }
 
 /// Never: there is no adapter in this build.

@@ -32,7 +32,12 @@ pub struct Formula<'a> {
 impl<'a> Formula<'a> {
     /// A formula over `a`, `b`, `c` and `p0` to `p3`.
     pub const fn new(op: &'a str, expr: &'a str) -> Self {
-        Formula { op, names: &["a", "b", "c"], params: &["p0", "p1", "p2", "p3"], expr }
+        Formula {
+            op,
+            names: &["a", "b", "c"],
+            params: &["p0", "p1", "p2", "p3"],
+            expr,
+        }
     }
 }
 
@@ -115,8 +120,12 @@ impl Operand<'_> {
     /// First and last byte that the elements touch, widened to words.
     #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only kernels ask"))]
     pub(super) fn span(&self) -> (u64, u64) {
-        let reach: i64 =
-            self.sizes.iter().zip(self.strides).map(|(&n, &s)| (n - 1).max(0) * s).sum();
+        let reach: i64 = self
+            .sizes
+            .iter()
+            .zip(self.strides)
+            .map(|(&n, &s)| (n - 1).max(0) * s)
+            .sum();
         let bytes = self.dtype.bytes() as u64;
         let first = self.offset as u64 * bytes;
         let last = (self.offset as u64 + reach as u64 + 1) * bytes;
@@ -163,7 +172,9 @@ impl Operand<'_> {
                 ),
             }
         }
-        let end = (reach as u64).saturating_add(self.offset as u64).saturating_add(1);
+        let end = (reach as u64)
+            .saturating_add(self.offset as u64)
+            .saturating_add(1);
         if self.count() > 0
             && end.saturating_mul(self.dtype.bytes() as u64) > self.buffer.bytes() as u64
         {
@@ -196,8 +207,11 @@ pub(super) fn collapse(sizes: &[i64], strides: [Option<&[i64]>; 4], order: bool)
         }
         row
     };
-    let mut loops: Loops =
-        (0..sizes.len()).rev().filter(|&d| sizes[d] != 1).map(|d| (sizes[d], at(d))).collect();
+    let mut loops: Loops = (0..sizes.len())
+        .rev()
+        .filter(|&d| sizes[d] != 1)
+        .map(|d| (sizes[d], at(d)))
+        .collect();
     if order && loops.len() > 1 && !loops.is_sorted_by_key(|l| l.1[3]) {
         loops.sort_by_key(|l| l.1[3]);
     }

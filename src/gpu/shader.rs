@@ -43,9 +43,23 @@ macro_rules! files {
 }
 
 files!(
-    "map0", "map1", "map2", "map3", "fold_row", "fold_col", "arg_row", "arg_col", "softmax",
-    "softmax_grad", "matmul", "gemv", "gather", "scatter_mark", "scatter_move",
-    "scatter_add_line", "scatter_add_scan"
+    "map0",
+    "map1",
+    "map2",
+    "map3",
+    "fold_row",
+    "fold_col",
+    "arg_row",
+    "arg_col",
+    "softmax",
+    "softmax_grad",
+    "matmul",
+    "gemv",
+    "gather",
+    "scatter_mark",
+    "scatter_move",
+    "scatter_add_line",
+    "scatter_add_scan"
 );
 
 /// What goes in front of every shader.
@@ -129,13 +143,18 @@ pub(super) struct Slot {
 pub(super) fn accessors(slots: &[Slot], flat: bool) -> String {
     let mut text = String::new();
     let mut binding = 0;
-    let complains = slots.iter().any(|s| s.kind == Kind::I64 && s.how != Use::Write);
+    let complains = slots
+        .iter()
+        .any(|s| s.kind == Kind::I64 && s.how != Use::Write);
     if complains {
         text.push_str(COMPLAIN);
     }
     let order = |s: &Slot| matches!(s.how, Use::Write | Use::Both);
     for writes in [false, true] {
-        for slot in slots.iter().filter(|s| s.how != Use::Shared && order(s) == writes) {
+        for slot in slots
+            .iter()
+            .filter(|s| s.how != Use::Shared && order(s) == writes)
+        {
             let access = if writes { "read_write" } else { "read" };
             let element = match (slot.kind, flat) {
                 (Kind::U8, false) if writes => "atomic<u32>".to_string(),
@@ -155,7 +174,11 @@ pub(super) fn accessors(slots: &[Slot], flat: bool) -> String {
     let y_writes = slots.iter().any(|s| s.name == 'y' && order(s));
     for slot in slots {
         if slot.how != Use::Write {
-            let from = if slot.how == Use::Shared && y_writes { 'y' } else { slot.name };
+            let from = if slot.how == Use::Shared && y_writes {
+                'y'
+            } else {
+                slot.name
+            };
             text.push_str(&getter(slot, from, flat));
         }
         if order(slot) {
@@ -267,7 +290,11 @@ fn putter(slot: &Slot, flat: bool) -> String {
         ),
         Kind::I64 | Kind::Raw64 => {
             let of = |e: &str| {
-                if kind == Kind::I64 { format!("long_of_int_({e})") } else { e.to_string() }
+                if kind == Kind::I64 {
+                    format!("long_of_int_({e})")
+                } else {
+                    e.to_string()
+                }
             };
             (
                 format!(
@@ -349,23 +376,35 @@ impl Shaders {
         let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let inner = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal);
         let module = super::buffer::module(&gpu.device, name, &text);
-        let raw = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(name),
-            layout: Some(layout),
-            module: &module,
-            entry_point: Some(name),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
+        let raw = gpu
+            .device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(name),
+                layout: Some(layout),
+                module: &module,
+                entry_point: Some(name),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            });
         if let Some(e) = pollster::block_on(inner.pop()).or(pollster::block_on(scope.pop())) {
-            fail!(Runtime, "{op}: its shader {name} does not compile on {}: {e}", gpu.name);
+            fail!(
+                Runtime,
+                "{op}: its shader {name} does not compile on {}: {e}",
+                gpu.name
+            );
         }
-        let pipeline = Arc::new(Pipeline { raw, reads: wanted.reads, complains });
+        let pipeline = Arc::new(Pipeline {
+            raw,
+            reads: wanted.reads,
+            complains,
+        });
         self.sent.write().push((name.to_string(), defs));
-        self.known.write().insert(wanted.key.into(), pipeline.clone());
+        self.known
+            .write()
+            .insert(wanted.key.into(), pipeline.clone());
         Ok(pipeline)
     }
 }

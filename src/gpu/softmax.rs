@@ -32,7 +32,9 @@ pub fn softmax_grad(
 ) -> Result<()> {
     check(op, &[g, y, out], dim)?;
     apart(op, g, &[out], |g| {
-        apart(op, y, &[out], |y| run(op, File::SoftmaxGrad, &[g, y], dim, log, out))
+        apart(op, y, &[out], |y| {
+            run(op, File::SoftmaxGrad, &[g, y], dim, log, out)
+        })
     })
 }
 
@@ -40,7 +42,11 @@ fn check(op: &str, operands: &[&Operand], dim: usize) -> Result<()> {
     for x in operands {
         x.check(op, "an operand")?;
         if x.dtype != DType::F32 {
-            fail!(Type, "{op}: torch.cuda.{}Tensor does not implement it; convert with .float() first", x.dtype.name());
+            fail!(
+                Type,
+                "{op}: torch.cuda.{}Tensor does not implement it; convert with .float() first",
+                x.dtype.name()
+            );
         }
         if x.sizes != operands[0].sizes {
             fail!(
@@ -51,7 +57,11 @@ fn check(op: &str, operands: &[&Operand], dim: usize) -> Result<()> {
             );
         }
         if x.count() > 0 && dim >= x.sizes.len() {
-            fail!(Runtime, "{op}: dimension {dim} is not one of the {} dimensions", x.sizes.len());
+            fail!(
+                Runtime,
+                "{op}: dimension {dim} is not one of the {} dimensions",
+                x.sizes.len()
+            );
         }
     }
     Ok(())
@@ -62,19 +72,31 @@ fn run(op: &str, file: File, reads: &[&Operand], dim: usize, log: bool, y: &Oper
         return Ok(());
     }
     let without = |s: &[i64]| -> Dims {
-        s.iter().enumerate().filter(|(d, _)| *d != dim).map(|(_, &v)| v).collect()
+        s.iter()
+            .enumerate()
+            .filter(|(d, _)| *d != dim)
+            .map(|(_, &v)| v)
+            .collect()
     };
-    let rest: [Dims; 3] = std::array::from_fn(|i| reads.get(i).map_or(Dims::new(), |x| without(x.strides)));
+    let rest: [Dims; 3] =
+        std::array::from_fn(|i| reads.get(i).map_or(Dims::new(), |x| without(x.strides)));
     let last = without(y.strides);
     let one = |i: usize| (i < reads.len()).then_some(&rest[i][..]);
     let sizes = without(y.sizes);
     let loops = collapse(&sizes, [one(0), one(1), None, Some(&last)], false);
     if loops.len() > MOST_LOOPS {
-        fail!(Runtime, "{op}: {} has too many dimensions for a kernel", sizes_text(y.sizes));
+        fail!(
+            Runtime,
+            "{op}: {} has too many dimensions for a kernel",
+            sizes_text(y.sizes)
+        );
     }
     let length = y.sizes[dim];
     let rows = y.count() as u64 / length as u64;
-    let mut walk = Walk { count: rows as u32, ..Walk::default() };
+    let mut walk = Walk {
+        count: rows as u32,
+        ..Walk::default()
+    };
     walk.set_loops(&loops);
     walk.extra[0] = length as u32;
     for (i, x) in reads.iter().enumerate() {
@@ -86,11 +108,27 @@ fn run(op: &str, file: File, reads: &[&Operand], dim: usize, log: bool, y: &Oper
     let width = if length <= 64 { 32 } else { 256 };
     let gpu = gpu()?;
     let key = [file as u8, u8::from(log), (width / 32) as u8];
-    let wanted = Wanted { file, key: &key, reads: reads.len(), writes: 1 };
-    let pipeline = gpu.shaders.get(gpu, op, &wanted, || definitions(log, width))?;
+    let wanted = Wanted {
+        file,
+        key: &key,
+        reads: reads.len(),
+        writes: 1,
+    };
+    let pipeline = gpu
+        .shaders
+        .get(gpu, op, &wanted, || definitions(log, width))?;
     let buffers = [reads[0].buffer, reads[reads.len() - 1].buffer, y.buffer];
     let buffers = &buffers[2 - reads.len()..];
-    push(gpu, Job { op, pipeline: &pipeline, buffers, walk, grid: grid_of(rows) });
+    push(
+        gpu,
+        Job {
+            op,
+            pipeline: &pipeline,
+            buffers,
+            walk,
+            grid: grid_of(rows),
+        },
+    );
     Ok(())
 }
 

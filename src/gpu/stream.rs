@@ -53,7 +53,11 @@ impl Walk {
     fn put(&self, out: &mut [u8]) {
         let head = [self.count, self.invocations, self.rank, self.tag];
         let rows = [&head, &self.params, &self.offsets, &self.steps, &self.extra];
-        let words = rows.into_iter().flatten().chain(&self.sizes).chain(self.strides.iter().flatten());
+        let words = rows
+            .into_iter()
+            .flatten()
+            .chain(&self.sizes)
+            .chain(self.strides.iter().flatten());
         for (place, word) in out.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -111,7 +115,10 @@ impl Stream {
                 mapped_at_creation: false,
             })
         };
-        let trouble = make(16, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
+        let trouble = make(
+            16,
+            wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+        );
         let ring = (0..RING).map(|_| {
             let buffer = make(BATCH as u64 * SLOT, wgpu::BufferUsages::UNIFORM);
             let groups = [0, 1].map(|errors: usize| {
@@ -125,7 +132,10 @@ impl Stream {
                         binding: 0,
                         resource: wgpu::BindingResource::Buffer(place),
                     },
-                    wgpu::BindGroupEntry { binding: 1, resource: trouble.as_entire_binding() },
+                    wgpu::BindGroupEntry {
+                        binding: 1,
+                        resource: trouble.as_entire_binding(),
+                    },
                 ];
                 device.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: None,
@@ -164,14 +174,20 @@ impl Stream {
         walk.put(&mut self.words[at..at + WALK_BYTES as usize]);
         if self.pass.is_none() {
             let encoder = self.encoder.get_or_insert_with(|| {
-                gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+                gpu.device
+                    .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
             });
-            self.pass = Some(encoder.begin_compute_pass(&Default::default()).forget_lifetime());
+            self.pass = Some(
+                encoder
+                    .begin_compute_pass(&Default::default())
+                    .forget_lifetime(),
+            );
         }
         let pass = self.pass.as_mut().expect("the pass was opened just now");
         pass.set_pipeline(&job.pipeline.raw);
-        let group =
-            self.groups.get(&gpu.device, &gpu.layouts, job.buffers, job.pipeline.reads);
+        let group = self
+            .groups
+            .get(&gpu.device, &gpu.layouts, job.buffers, job.pipeline.reads);
         pass.set_bind_group(0, group, &[]);
         let ring = &self.ring[self.batch as usize % RING];
         pass.set_bind_group(1, &ring.groups[errors], &[at as u32]);
@@ -191,7 +207,8 @@ impl Stream {
     pub fn encoder(&mut self, gpu: &Gpu) -> &mut wgpu::CommandEncoder {
         self.pass = None;
         self.encoder.get_or_insert_with(|| {
-            gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+            gpu.device
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
         })
     }
 
@@ -203,7 +220,8 @@ impl Stream {
         };
         if self.pending > 0 {
             let ring = &self.ring[self.batch as usize % RING];
-            gpu.queue.write_buffer(&ring.buffer, 0, &self.words[..self.pending * SLOT as usize]);
+            gpu.queue
+                .write_buffer(&ring.buffer, 0, &self.words[..self.pending * SLOT as usize]);
         }
         let index = gpu.queue.submit([encoder.finish()]);
         self.pending = 0;
@@ -213,7 +231,10 @@ impl Stream {
             && let Some(old) = self.in_flight.pop_front()
         {
             // A lost device is reported by the next call; there is nothing to wait for then.
-            let _ = gpu.device.poll(wgpu::PollType::Wait { submission_index: Some(old), timeout: None });
+            let _ = gpu.device.poll(wgpu::PollType::Wait {
+                submission_index: Some(old),
+                timeout: None,
+            });
         }
         Some(index)
     }
@@ -235,7 +256,10 @@ impl Stream {
         let op = self.tags.get(words[0] as usize - 1).map_or("gpu", |t| t);
         let value = (u64::from(words[2]) << 32 | u64::from(words[1])) as i64;
         if i32::try_from(value).is_ok() {
-            fail!(Runtime, "{op}: index {value} is out of range (noticed when the GPU's work was waited for)");
+            fail!(
+                Runtime,
+                "{op}: index {value} is out of range (noticed when the GPU's work was waited for)"
+            );
         }
         fail!(
             Runtime,
@@ -270,7 +294,9 @@ pub fn synchronize() -> Result<()> {
 
 /// Live objects and work so far; all zero while no adapter was opened.
 pub fn counters() -> Counters {
-    let Some(gpu) = opened() else { return Counters::default() };
+    let Some(gpu) = opened() else {
+        return Counters::default();
+    };
     let stream = gpu.stream.lock();
     let pool = gpu.pool.lock();
     Counters {

@@ -7,8 +7,9 @@ use crate::fail;
 
 /// The most bytes read back in one piece.
 const PIECE: u64 = 64 << 20;
-/// Staging buffers kept for the next read.
+/// Staging buffers kept for the next read, and the size up to which they are.
 const STAGING: usize = 8;
+const SMALL: u64 = 4 << 20;
 
 /// Writes `bytes` at `offset`, after all work recorded so far.
 ///
@@ -58,7 +59,8 @@ fn write(gpu: &Gpu, buffer: &Buffer, offset: usize, bytes: &[u8]) {
     if buffer.batch() == stream.batch {
         stream.submit(gpu);
     }
-    gpu.queue.write_buffer(&buffer.raw().buffer, offset as u64, bytes);
+    gpu.queue
+        .write_buffer(&buffer.raw().buffer, offset as u64, bytes);
 }
 
 /// Reads `out.len()` bytes from `offset`, after all work recorded so far.
@@ -139,16 +141,25 @@ fn fetch(gpu: &Gpu, from: Option<(&Buffer, u64)>, out: &mut [u8]) -> Result<()> 
         });
     }
     if let Some(index) = index {
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+        let wait = wgpu::PollType::Wait {
+            submission_index: Some(index),
+            timeout: None,
+        };
         if let Err(e) = gpu.device.poll(wait) {
             gpu.raise()?;
             fail!(Runtime, "gpu: waiting for {} failed: {e}", gpu.name);
         }
     }
     gpu.raise()?;
-    let Some(staging) = staging else { return Ok(()) };
+    let Some(staging) = staging else {
+        return Ok(());
+    };
     if receiver.recv() != Ok(true) {
-        fail!(Runtime, "gpu: {} did not hand back the memory that was read", gpu.name);
+        fail!(
+            Runtime,
+            "gpu: {} did not hand back the memory that was read",
+            gpu.name
+        );
     }
     let mut words = [0; 3];
     {
@@ -167,7 +178,7 @@ fn fetch(gpu: &Gpu, from: Option<(&Buffer, u64)>, out: &mut [u8]) -> Result<()> 
     }
     staging.unmap();
     let mut stream = gpu.stream.lock();
-    if stream.staging.len() < STAGING {
+    if stream.staging.len() < STAGING && staging.size() <= SMALL {
         stream.staging.push(staging);
     }
     stream.complaint(words)

@@ -9,11 +9,23 @@ fn reduced(reduce: Reduce, row: &[f64]) -> f64 {
         Reduce::Prod => it.product(),
         Reduce::Max => {
             let first = it.next().unwrap();
-            it.fold(first, |p, q| if p.is_nan() || q.is_nan() { f64::NAN } else { p.max(q) })
+            it.fold(first, |p, q| {
+                if p.is_nan() || q.is_nan() {
+                    f64::NAN
+                } else {
+                    p.max(q)
+                }
+            })
         }
         Reduce::Min => {
             let first = it.next().unwrap();
-            it.fold(first, |p, q| if p.is_nan() || q.is_nan() { f64::NAN } else { p.min(q) })
+            it.fold(first, |p, q| {
+                if p.is_nan() || q.is_nan() {
+                    f64::NAN
+                } else {
+                    p.min(q)
+                }
+            })
         }
     }
 }
@@ -26,7 +38,11 @@ fn rows(values: &[f64], sizes: &[i64], dim: usize) -> Vec<Vec<f64>> {
     let mut out = Vec::new();
     for o in 0..outer {
         for i in 0..inner {
-            out.push((0..length).map(|k| values[(o * length + k) * inner + i]).collect());
+            out.push(
+                (0..length)
+                    .map(|k| values[(o * length + k) * inner + i])
+                    .collect(),
+            );
         }
     }
     out
@@ -48,9 +64,16 @@ fn fold_over_each_dimension() {
                     left[dim] = 1;
                     let y = T::zeros(DType::F32, &left, layout);
                     fold("fold", reduce, &x.view(), Some(dim), &y.view()).unwrap();
-                    let wanted: Vec<f64> =
-                        rows(&p, sizes, dim).iter().map(|r| reduced(reduce, r)).collect();
-                    close(&y.values(), &wanted, 3e-6, &format!("{sizes:?} {dim} {layout:?} {reduce:?}"));
+                    let wanted: Vec<f64> = rows(&p, sizes, dim)
+                        .iter()
+                        .map(|r| reduced(reduce, r))
+                        .collect();
+                    close(
+                        &y.values(),
+                        &wanted,
+                        3e-6,
+                        &format!("{sizes:?} {dim} {layout:?} {reduce:?}"),
+                    );
                 }
                 let y = T::zeros(DType::F32, &[1], Layout::Offset);
                 fold("fold", reduce, &x.view(), None, &y.view()).unwrap();
@@ -74,7 +97,10 @@ fn long_folds_take_several_passes() {
     let across = T::new(DType::F32, &[3000, 100], Layout::Plain, &p);
     let y = T::zeros(DType::F32, &[100], Layout::Plain);
     fold("sum", Reduce::Sum, &across.view(), Some(0), &y.view()).unwrap();
-    let wanted: Vec<f64> = rows(&p, &[3000, 100], 0).iter().map(|r| r.iter().sum()).collect();
+    let wanted: Vec<f64> = rows(&p, &[3000, 100], 0)
+        .iter()
+        .map(|r| r.iter().sum())
+        .collect();
     // Rounding grows with the sum of the sizes, here 3000, of which little is left over.
     close(&y.values(), &wanted, 1e-4, "across");
 }
@@ -92,7 +118,12 @@ fn integers_fold_in_64_bits() {
     let x = T::new(DType::I64, &[3], Layout::Stepped, &[-3.0, 1e6, 1e9]);
     fold("prod", Reduce::Prod, &x.view(), None, &y.view()).unwrap();
     assert_eq!(y.values(), [-3e15]);
-    let mask = T::new(DType::U8, &[7], Layout::Offset, &[1., 0., 1., 1., 0., 255., 1.]);
+    let mask = T::new(
+        DType::U8,
+        &[7],
+        Layout::Offset,
+        &[1., 0., 1., 1., 0., 255., 1.],
+    );
     fold("sum", Reduce::Sum, &mask.view(), None, &y.view()).unwrap();
     assert_eq!(y.values(), [259.0]);
     let small = T::zeros(DType::U8, &[1], Layout::Offset);
@@ -106,13 +137,26 @@ fn extremes_keep_nan_and_infinity() {
     let inf = f64::INFINITY;
     let p = [1.0, -inf, inf, f64::NAN, 3.0, -inf, -inf, -inf, -inf];
     let x = T::new(DType::F32, &[3, 3], Layout::Plain, &p);
-    let (v, i) = (T::zeros(DType::F32, &[3], Layout::Plain), T::zeros(DType::I64, &[3], Layout::Plain));
+    let (v, i) = (
+        T::zeros(DType::F32, &[3], Layout::Plain),
+        T::zeros(DType::I64, &[3], Layout::Plain),
+    );
     fold("max", Reduce::Max, &x.view(), Some(1), &v.view()).unwrap();
     close(&v.values(), &[inf, f64::NAN, -inf], 0.0, "max");
     fold_arg("min", Pick::Min, &x.view(), 1, &v.view(), &i.view()).unwrap();
     close(&v.values(), &[-inf, f64::NAN, -inf], 0.0, "min");
     assert_eq!(i.values(), [1.0, 0.0, 0.0]);
-    fold("min", Reduce::Min, &x.view(), None, &Operand { sizes: &[1], ..v.view() }).unwrap();
+    fold(
+        "min",
+        Reduce::Min,
+        &x.view(),
+        None,
+        &Operand {
+            sizes: &[1],
+            ..v.view()
+        },
+    )
+    .unwrap();
     assert!(v.values()[0].is_nan());
 }
 
@@ -135,14 +179,20 @@ fn extremes_name_the_first_place() {
                     for row in rows(&p, sizes, dim) {
                         let mut at = 0;
                         for (k, q) in row.iter().enumerate() {
-                            if (pick == Pick::Max && *q > row[at]) || (pick == Pick::Min && *q < row[at]) {
+                            if (pick == Pick::Max && *q > row[at])
+                                || (pick == Pick::Min && *q < row[at])
+                            {
                                 at = k;
                             }
                         }
                         wanted.0.push(row[at]);
                         wanted.1.push(at as f64);
                     }
-                    assert_eq!((v.values(), i.values()), wanted, "{dtype:?} {sizes:?} {layout:?}");
+                    assert_eq!(
+                        (v.values(), i.values()),
+                        wanted,
+                        "{dtype:?} {sizes:?} {layout:?}"
+                    );
                 }
             }
         }
@@ -152,12 +202,22 @@ fn extremes_name_the_first_place() {
 #[test]
 fn softmax_and_its_gradient() {
     let Some(_turn) = turn() else { return };
-    for sizes in [&[5i64, 7][..], &[3, 300], &[300, 3], &[2, 5, 3], &[1, 1], &[70]] {
+    for sizes in [
+        &[5i64, 7][..],
+        &[3, 300],
+        &[300, 3],
+        &[2, 5, 3],
+        &[1, 1],
+        &[70],
+    ] {
         let n = sizes.iter().product::<i64>() as usize;
         let p: Vec<f64> = numbers(n, 14).iter().map(|v| v * 20.0).collect();
         let q = numbers(n, 15);
         for layout in LAYOUTS {
-            let (x, g) = (T::new(DType::F32, sizes, layout, &p), T::new(DType::F32, sizes, layout, &q));
+            let (x, g) = (
+                T::new(DType::F32, sizes, layout, &p),
+                T::new(DType::F32, sizes, layout, &q),
+            );
             for dim in 0..sizes.len() {
                 for log in [false, true] {
                     let y = T::zeros(DType::F32, sizes, layout);
@@ -169,9 +229,23 @@ fn softmax_and_its_gradient() {
                         let top = row.iter().copied().fold(f64::MIN, f64::max);
                         let sum: f64 = row.iter().map(|v| (v - top).exp()).sum();
                         let soft: Vec<f64> = row.iter().map(|v| (v - top).exp() / sum).collect();
-                        let total: f64 = if log { up.iter().sum() } else { up.iter().zip(&soft).map(|(a, b)| a * b).sum() };
-                        ys.push(row.iter().zip(&soft).map(|(v, s)| if log { v - top - sum.ln() } else { *s }).collect::<Vec<_>>());
-                        gs.push(up.iter().zip(&soft).map(|(u, s)| if log { u - s * total } else { s * (u - total) }).collect::<Vec<_>>());
+                        let total: f64 = if log {
+                            up.iter().sum()
+                        } else {
+                            up.iter().zip(&soft).map(|(a, b)| a * b).sum()
+                        };
+                        ys.push(
+                            row.iter()
+                                .zip(&soft)
+                                .map(|(v, s)| if log { v - top - sum.ln() } else { *s })
+                                .collect::<Vec<_>>(),
+                        );
+                        gs.push(
+                            up.iter()
+                                .zip(&soft)
+                                .map(|(u, s)| if log { u - s * total } else { s * (u - total) })
+                                .collect::<Vec<_>>(),
+                        );
                     }
                     let what = format!("{sizes:?} {dim} {log} {layout:?}");
                     for (got, wanted) in [(&y, ys), (&gx, gs)] {
@@ -190,14 +264,27 @@ fn folds_refuse_what_makes_no_sense() {
     let x = T::zeros(DType::F32, &[2, 3], Layout::Plain);
     let y = T::zeros(DType::F32, &[2], Layout::Plain);
     let e = fold("sum", Reduce::Sum, &x.view(), Some(0), &y.view()).unwrap_err();
-    assert_eq!(e.to_string(), "sum: 2 x 3 over dimension 0 does not give a result of 2");
-    let none = Operand { sizes: &[], strides: &[], ..x.view() };
-    let one = Operand { sizes: &[1], ..y.view() };
+    assert_eq!(
+        e.to_string(),
+        "sum: 2 x 3 over dimension 0 does not give a result of 2"
+    );
+    let none = Operand {
+        sizes: &[],
+        strides: &[],
+        ..x.view()
+    };
+    let one = Operand {
+        sizes: &[1],
+        ..y.view()
+    };
     assert!(fold("max", Reduce::Max, &none, None, &one).is_err());
     fill("fill", &y.view(), 5.0).unwrap();
     fold("sum", Reduce::Sum, &none, None, &one).unwrap();
     assert_eq!(y.values(), [0.0, 5.0]);
-    let wide = Operand { dtype: DType::F64, ..x.view() };
+    let wide = Operand {
+        dtype: DType::F64,
+        ..x.view()
+    };
     let e = fold("sum", Reduce::Sum, &wide, None, &one).unwrap_err();
     assert!(matches!(e, crate::error::Error::Type(_)), "{e}");
 }

@@ -14,7 +14,12 @@ fn moved(i: usize, from: &[i64], dim: usize, k: usize, sizes: &[i64]) -> usize {
 fn gather_and_scatter_in_every_layout() {
     let Some(_turn) = turn() else { return };
     for dtype in [DType::F32, DType::I32, DType::U8, DType::I64] {
-        for (outer, inner) in [(&[6i64, 5][..], &[6i64, 5][..]), (&[6, 5], &[4, 3]), (&[9], &[20]), (&[3, 4, 2], &[3, 2, 2])] {
+        for (outer, inner) in [
+            (&[6i64, 5][..], &[6i64, 5][..]),
+            (&[6, 5], &[4, 3]),
+            (&[9], &[20]),
+            (&[3, 4, 2], &[3, 2, 2]),
+        ] {
             let n = outer.iter().product::<i64>() as usize;
             let m = inner.iter().product::<i64>() as usize;
             for dim in 0..outer.len() {
@@ -31,10 +36,15 @@ fn gather_and_scatter_in_every_layout() {
                     gather("gather", &x.view(), dim, &index.view(), &y.view()).unwrap();
                     let at = |i: usize| moved(i, inner, dim, ks[i] as usize, outer);
                     let what = format!("{dtype:?} {outer:?} {inner:?} {dim} {layout:?}");
-                    assert_eq!(y.values(), (0..m).map(|i| p[at(i)]).collect::<Vec<_>>(), "{what}");
+                    assert_eq!(
+                        y.values(),
+                        (0..m).map(|i| p[at(i)]).collect::<Vec<_>>(),
+                        "{what}"
+                    );
                     if dtype == DType::F32 || dtype == DType::I32 {
                         let z = T::new(dtype, outer, layout, &p);
-                        scatter_add("scatter_add", dim, &index.view(), &source.view(), &z.view()).unwrap();
+                        scatter_add("scatter_add", dim, &index.view(), &source.view(), &z.view())
+                            .unwrap();
                         let mut wanted = p.clone();
                         (0..m).for_each(|i| wanted[at(i)] += s[i]);
                         assert_eq!(z.values(), wanted, "{what}");
@@ -57,11 +67,16 @@ fn slices_by_one_index() {
     let index = T::new(DType::I64, &[3], Layout::Stepped, &[4.0, 0.0, 4.0]);
     let y = T::zeros(DType::F32, &[3, 7], Layout::Plain);
     index_select("index_select", &x.view(), 0, &index.view(), &y.view()).unwrap();
-    let wanted: Vec<f64> = [4, 0, 4].iter().flat_map(|r| p[r * 7..r * 7 + 7].to_vec()).collect();
+    let wanted: Vec<f64> = [4, 0, 4]
+        .iter()
+        .flat_map(|r| p[r * 7..r * 7 + 7].to_vec())
+        .collect();
     assert_eq!(y.values(), wanted);
     let sum = T::zeros(DType::F32, &[5, 7], Layout::Offset);
     index_add("index_add", 0, &index.view(), &y.view(), &sum.view()).unwrap();
-    let wanted: Vec<f64> = (0..35).map(|i| p[i] * [1.0, 0.0, 0.0, 0.0, 2.0][i / 7]).collect();
+    let wanted: Vec<f64> = (0..35)
+        .map(|i| p[i] * [1.0, 0.0, 0.0, 0.0, 2.0][i / 7])
+        .collect();
     assert_eq!(sum.values(), wanted);
 }
 
@@ -93,8 +108,15 @@ fn a_bad_index_is_raised_and_touches_nothing() {
         let y = T::zeros(DType::F32, &[2], Layout::Plain);
         gather("gather", &x.view(), 0, &index.view(), &y.view()).unwrap();
         let e = synchronize().unwrap_err().to_string();
-        assert!(e.starts_with("gather: ") && e.contains("out of range"), "{e}");
-        assert_eq!(y.values(), [p[1], 0.0], "the rest is done, and the error is told once");
+        assert!(
+            e.starts_with("gather: ") && e.contains("out of range"),
+            "{e}"
+        );
+        assert_eq!(
+            y.values(),
+            [p[1], 0.0],
+            "the rest is done, and the error is told once"
+        );
         let s = T::new(DType::F32, &[2], Layout::Plain, &[5.0, 5.0]);
         let z = T::zeros(DType::F32, &[6], Layout::Plain);
         type Call = fn(&str, usize, &Operand, &Operand, &Operand) -> crate::error::Result<()>;
@@ -107,7 +129,9 @@ fn a_bad_index_is_raised_and_touches_nothing() {
         assert_eq!(z.values(), [0.0, 10.0, 0.0, 0.0, 0.0, 0.0]);
     }
     let index = T::new(DType::I64, &[2], Layout::Plain, &[0.0, 0.0]);
-    let e = gather("gather", &x.view(), 0, &index.view(), &x.view()).unwrap_err().to_string();
+    let e = gather("gather", &x.view(), 0, &index.view(), &x.view())
+        .unwrap_err()
+        .to_string();
     assert_eq!(e, "gather: the result has the index's sizes; got 6 and 2");
 }
 
@@ -123,6 +147,11 @@ fn longs_beyond_32_bits_are_no_numbers_for_arithmetic() {
         p[n as usize - 1] = 5e9;
         let x = T::new(DType::I64, &[n], Layout::Plain, &p);
         map(&Formula::new("neg", "-a"), &[&x.view()], &[], &y.view()).unwrap();
-        assert!(synchronize().unwrap_err().to_string().starts_with("neg: 5000000000 is out of range"));
+        assert!(
+            synchronize()
+                .unwrap_err()
+                .to_string()
+                .starts_with("neg: 5000000000 is out of range")
+        );
     }
 }

@@ -4,7 +4,12 @@ use super::*;
 use crate::error::Error;
 
 fn info(name: &str, is_software: bool) -> AdapterInfo {
-    AdapterInfo { name: name.into(), backend: "vulkan".into(), driver: String::new(), is_software }
+    AdapterInfo {
+        name: name.into(),
+        backend: "vulkan".into(),
+        driver: String::new(),
+        is_software,
+    }
 }
 
 #[test]
@@ -16,9 +21,21 @@ fn the_setting_chooses_an_adapter() {
     assert_eq!(choose("software"), Ok(0));
     assert_eq!(choose("0"), Ok(0));
     assert_eq!(choose("h100"), Ok(1));
-    assert!(choose("off").unwrap_err().to_string().contains("RGRAD_GPU=off"));
-    assert!(choose("radeon").unwrap_err().to_string().contains("names no adapter"));
-    let only = super::super::adapter::choose("auto", &list[..1]).unwrap_err().to_string();
+    assert!(
+        choose("off")
+            .unwrap_err()
+            .to_string()
+            .contains("RGRAD_GPU=off")
+    );
+    assert!(
+        choose("radeon")
+            .unwrap_err()
+            .to_string()
+            .contains("names no adapter")
+    );
+    let only = super::super::adapter::choose("auto", &list[..1])
+        .unwrap_err()
+        .to_string();
     assert!(only.contains("RGRAD_GPU=software"), "{only}");
     assert!(super::super::adapter::choose("software", &list[1..]).is_err());
 }
@@ -45,7 +62,13 @@ fn host_writes_keep_their_place_in_the_stream() {
     let Some(_turn) = turn() else { return };
     let x = T::new(DType::F32, &[4], Layout::Plain, &[1.0; 4]);
     let y = T::zeros(DType::F32, &[4], Layout::Plain);
-    map(&Formula::new("add", "a + 1.0"), &[&x.view()], &[], &y.view()).unwrap();
+    map(
+        &Formula::new("add", "a + 1.0"),
+        &[&x.view()],
+        &[],
+        &y.view(),
+    )
+    .unwrap();
     // The recorded addition must still see the ones.
     upload(&x.buffer, 0, &bytes_of(DType::F32, &[50.0; 4])).unwrap();
     assert_eq!(y.values(), [2.0; 4]);
@@ -59,11 +82,20 @@ fn memory_is_reused_and_counted() {
     let step = || {
         let x = T::new(DType::F32, &[64], Layout::Plain, &[1.0; 64]);
         let y = T::zeros(DType::F32, &[64], Layout::Plain);
-        map(&Formula::new("exp", "exp_(a)"), &[&x.view()], &[], &y.view()).unwrap();
+        map(
+            &Formula::new("exp", "exp_(a)"),
+            &[&x.view()],
+            &[],
+            &y.view(),
+        )
+        .unwrap();
     };
     step();
     let first = counters();
-    assert_eq!((first.live_buffers, first.live_bytes), (base.live_buffers, base.live_bytes));
+    assert_eq!(
+        (first.live_buffers, first.live_bytes),
+        (base.live_buffers, base.live_bytes)
+    );
     for _ in 0..200 {
         step();
     }
@@ -86,13 +118,20 @@ fn runs_repeat_bit_for_bit() {
     let x = T::new(DType::F32, &[64, 300], Layout::Plain, &p);
     let run = || {
         let c = T::zeros(DType::F32, &[64, 64], Layout::Plain);
-        let t = Operand { sizes: &[300, 64], strides: &[1, 300], ..x.view() };
+        let t = Operand {
+            sizes: &[300, 64],
+            strides: &[1, 300],
+            ..x.view()
+        };
         matmul("mm", &x.view(), &t, &c.view(), 1.0, 0.0).unwrap();
         let y = T::zeros(DType::F32, &[64, 64], Layout::Plain);
         softmax("softmax", &c.view(), 1, true, &y.view()).unwrap();
         let s = T::zeros(DType::F32, &[1], Layout::Plain);
         fold("sum", Reduce::Sum, &y.view(), None, &s.view()).unwrap();
-        (y.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>(), s.values()[0].to_bits())
+        (
+            y.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+            s.values()[0].to_bits(),
+        )
     };
     let first = run();
     for _ in 0..5 {
@@ -107,17 +146,36 @@ fn misuse_is_an_error_that_names_the_op() {
     let y = T::zeros(DType::F32, &[6], Layout::Plain);
     let f = Formula::new("exp", "exp_(a)");
     let e = map(&f, &[&x.view()], &[], &y.view()).unwrap_err();
-    assert_eq!(e.to_string(), "exp: a is 2 x 3 but the result is 6; expand one first");
+    assert_eq!(
+        e.to_string(),
+        "exp: a is 2 x 3 but the result is 6; expand one first"
+    );
     for dtype in [DType::F64, DType::I8, DType::I16] {
         let odd = Operand { dtype, ..x.view() };
         let e = map(&f, &[&odd], &[], &odd).unwrap_err();
-        assert!(matches!(&e, Error::Type(t) if t.starts_with("exp: ")), "{e}");
+        assert!(
+            matches!(&e, Error::Type(t) if t.starts_with("exp: ")),
+            "{e}"
+        );
     }
-    let outside = Operand { offset: 5, ..y.view() };
+    let outside = Operand {
+        offset: 5,
+        ..y.view()
+    };
     let e = map(&f, &[&outside], &[], &y.view()).unwrap_err();
     assert!(e.to_string().contains("reaches element"), "{e}");
-    let e = map(&Formula::new("broken", "a +* b"), &[&y.view()], &[], &y.view()).unwrap_err();
-    assert!(e.to_string().starts_with("broken: its shader map1 does not compile"), "{e}");
+    let e = map(
+        &Formula::new("broken", "a +* b"),
+        &[&y.view()],
+        &[],
+        &y.view(),
+    )
+    .unwrap_err();
+    assert!(
+        e.to_string()
+            .starts_with("broken: its shader map1 does not compile"),
+        "{e}"
+    );
     synchronize().unwrap();
     let e = alloc(1 << 50).unwrap_err();
     assert!(matches!(e, Error::Memory(_)), "{e}");
@@ -132,7 +190,13 @@ fn threads_share_the_stream() {
                 for i in 0..40 {
                     let v = f64::from(t * 100 + i);
                     let x = T::new(DType::F32, &[33], Layout::Plain, &[v; 33]);
-                    map(&Formula::new("add", "a + 1.0"), &[&x.view()], &[], &x.view()).unwrap();
+                    map(
+                        &Formula::new("add", "a + 1.0"),
+                        &[&x.view()],
+                        &[],
+                        &x.view(),
+                    )
+                    .unwrap();
                     assert_eq!(x.values(), [v + 1.0; 33]);
                 }
             });
@@ -143,7 +207,10 @@ fn threads_share_the_stream() {
 /// Nanoseconds that this thread has been running; waiting for a software GPU does not count.
 fn running() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|v| v.parse().ok()).unwrap_or(f64::NAN)
+    text.split(' ')
+        .next()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(f64::NAN)
 }
 
 /// The host's cost of an enqueued op. Run alone, in release:

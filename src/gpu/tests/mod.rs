@@ -73,8 +73,12 @@ enum Layout {
     Stepped,
 }
 
-const LAYOUTS: [Layout; 4] =
-    [Layout::Plain, Layout::Offset, Layout::Transposed, Layout::Stepped];
+const LAYOUTS: [Layout; 4] = [
+    Layout::Plain,
+    Layout::Offset,
+    Layout::Transposed,
+    Layout::Stepped,
+];
 
 impl T {
     /// A tensor of `sizes` with `values` in row-major order, laid out as asked; gaps hold 77.
@@ -101,7 +105,13 @@ impl T {
         let bytes = bytes_of(dtype, &storage);
         let buffer = alloc(bytes.len()).unwrap();
         upload(&buffer, 0, &bytes).unwrap();
-        T { buffer, dtype, sizes: Dims::from_slice(sizes), strides, offset }
+        T {
+            buffer,
+            dtype,
+            sizes: Dims::from_slice(sizes),
+            strides,
+            offset,
+        }
     }
 
     fn zeros(dtype: DType, sizes: &[i64], layout: Layout) -> T {
@@ -133,7 +143,10 @@ impl T {
             out.push(storage[at]);
         }
         for (i, v) in storage.iter().enumerate() {
-            assert!(used[i] || *v == 77.0, "element {i} between the tensor's own was written: {v}");
+            assert!(
+                used[i] || *v == 77.0,
+                "element {i} between the tensor's own was written: {v}"
+            );
         }
         out
     }
@@ -159,12 +172,17 @@ fn numbers(count: usize, seed: u64) -> Vec<f64> {
         state ^= state << 17;
         (state >> 40) as f64 / (1u64 << 24) as f64
     };
-    (0..count).map(|_| f64::from((next() * 4.0 - 2.0) as f32)).collect()
+    (0..count)
+        .map(|_| f64::from((next() * 4.0 - 2.0) as f32))
+        .collect()
 }
 
 /// Small integers from 0 to `top - 1`.
 fn integers(count: usize, top: i64, seed: u64) -> Vec<f64> {
-    numbers(count, seed).iter().map(|v| ((v + 2.0) / 4.0 * top as f64).floor()).collect()
+    numbers(count, seed)
+        .iter()
+        .map(|v| ((v + 2.0) / 4.0 * top as f64).floor())
+        .collect()
 }
 
 fn close(got: &[f64], wanted: &[f64], bound: f64, what: &str) {

@@ -14,7 +14,10 @@ fn what_was_sent_is_listed() {
     let shaders = list["shaders"].as_array().unwrap();
     for (file, defs) in sent() {
         let listed = |s: &serde_json::Value| s["file"] == *file && s["defs"] == *defs;
-        assert!(file.starts_with("map") || shaders.iter().any(listed), "{file} with\n{defs}");
+        assert!(
+            file.starts_with("map") || shaders.iter().any(listed),
+            "{file} with\n{defs}"
+        );
     }
 }
 
@@ -29,9 +32,21 @@ fn every_file_is_listed() {
         if path.extension().is_none_or(|e| e != "wgsl") || name == "prelude" {
             continue;
         }
-        assert!(list["files"].get(&name).is_some(), "{name}.wgsl is not shipped");
-        assert!(shaders.iter().any(|s| s["file"] == *name), "{name}.wgsl has no variant");
-        assert!(list["files"][&name].as_str().unwrap().contains(&format!("fn {name}(")), "{name}");
+        assert!(
+            list["files"].get(&name).is_some(),
+            "{name}.wgsl is not shipped"
+        );
+        assert!(
+            shaders.iter().any(|s| s["file"] == *name),
+            "{name}.wgsl has no variant"
+        );
+        assert!(
+            list["files"][&name]
+                .as_str()
+                .unwrap()
+                .contains(&format!("fn {name}(")),
+            "{name}"
+        );
     }
 }
 
