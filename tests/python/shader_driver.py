@@ -69,16 +69,13 @@ class Driver:
             text = self.text(shader)
             entry = shader["file"]
             module = self.device.create_shader_module(code=text)
-            writes = text.count("@group(0)", 0) and [
-                "read_write>" in line for line in text.splitlines() if line.startswith("@group(0)")
-            ]
             # Bindings are declared in any order; the layout wants them by number.
             order = [
                 (int(line.split("@binding(")[1].split(")")[0]), "read_write>" in line)
                 for line in text.splitlines()
                 if line.startswith("@group(0)")
             ]
-            assert len(order) == len(writes) == len({n for n, _ in order})
+            assert len(order) == len({n for n, _ in order})
             storage = [{"type": "storage" if w else "read-only-storage"} for _, w in sorted(order)]
             complains = "fn complain(" in text
             groups = [storage, [{"type": "uniform"}] + [{"type": "storage"}] * complains]
@@ -119,16 +116,16 @@ class Driver:
         work.set_pipeline(pipeline)
         for i, (layout, group) in enumerate(zip(layouts, groups, strict=True)):
             entries = [{"binding": j, "resource": {"buffer": b}} for j, b in enumerate(group)]
-            work.set_bind_group(
-                i, self.device.create_bind_group(layout=layout, entries=entries)
-            )
+            work.set_bind_group(i, self.device.create_bind_group(layout=layout, entries=entries))
         work.dispatch_workgroups(*grid)
         work.end()
         self.device.queue.submit([encoder.finish()])
         out = []
         for array, raw, buffer in zip(arrays, padded, buffers, strict=True):
             back = bytes(self.device.queue.read_buffer(buffer))
-            assert back[array.nbytes :] == raw[array.nbytes :], "something behind the end was written"
+            assert back[array.nbytes :] == raw[array.nbytes :], (
+                "something behind the end was written"
+            )
             out.append(np.frombuffer(back[: array.nbytes], array.dtype).copy())
         words = bytes(self.device.queue.read_buffer(trouble)) if complains else None
         out.append(np.frombuffer(words, np.uint32) if words else None)
@@ -137,7 +134,10 @@ class Driver:
 
 def geometry(walk: dict) -> bytes:
     """The uniform `Walk` of the prelude, from the fields that are not zero."""
-    four = lambda name: (list(walk.get(name, ())) + [0] * 4)[:4]  # noqa: E731
+
+    def four(name: str) -> list:
+        return (list(walk.get(name, ())) + [0] * 4)[:4]
+
     sizes = list(walk.get("sizes", ()))
     strides = [(list(row) + [0] * 4)[:4] for row in walk.get("strides", ())]
     rank = walk.get("rank", len(sizes))

@@ -67,14 +67,50 @@ FORMULAS = {
     "max_": (nan_first(np.fmax), 0),
     "min_": (nan_first(np.fmin), 0),
     "ne_": (lambda a, b: a != b, 0),
-    "clamp_": (lambda x, a, b: np.where(np.isnan(x), x, np.where(x < a, a, np.where(x > b, b, x))), 0),
+    "clamp_": (
+        lambda x, a, b: np.where(np.isnan(x), x, np.where(x < a, a, np.where(x > b, b, x))),
+        0,
+    ),
     "add": (lambda a, b: a + b, 0),
     "where": (lambda m, a, b: np.where(m != 0, a, b), 0),
     "shared": (lambda a, b: a - b, 0),
 }
 SPECIAL = np.array(
-    [0.0, -0.0, 1, -1, 0.5, 2, 3, -3, np.inf, -np.inf, np.nan, 1e-30, -1e-30, 1e-45, 88.7, 88.8, -87.3]
-    + [-103.9, -104.1, 0.34, -0.34, 0.41, -0.29, 0.625, 9.0, 9.2, 3.95, 1e10, 3.4e38, 16777217, 16777215]
+    [
+        0.0,
+        -0.0,
+        1,
+        -1,
+        0.5,
+        2,
+        3,
+        -3,
+        np.inf,
+        -np.inf,
+        np.nan,
+        1e-30,
+        -1e-30,
+        1e-45,
+        88.7,
+        88.8,
+        -87.3,
+    ]
+    + [
+        -103.9,
+        -104.1,
+        0.34,
+        -0.34,
+        0.41,
+        -0.29,
+        0.625,
+        9.0,
+        9.2,
+        3.95,
+        1e10,
+        3.4e38,
+        16777217,
+        16777215,
+    ]
     + [math.pi, math.pi / 2, 2 * math.pi, 1.1754944e-38, 0.99999994, 1.0000001, 1000.5, -1000.5],
     np.float32,
 )
@@ -85,7 +121,9 @@ def ulp_error(got: np.ndarray, want: np.ndarray) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = want.astype(np.float32)
         same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
-        unit = np.maximum(np.abs(np.spacing(rounded.astype(np.float32))), 2.0**-149).astype(np.float64)
+        unit = np.maximum(np.abs(np.spacing(rounded.astype(np.float32))), 2.0**-149).astype(
+            np.float64
+        )
         error = np.abs(got.astype(np.float64) - want) / unit
     error = np.where(same, 0, error)
     error = np.where(np.isnan(error), np.inf, error)
@@ -100,7 +138,11 @@ def function_inputs(count: int) -> list[np.ndarray]:
         bits = rng.integers(0, 2**32, 40000, dtype=np.uint32).view(np.float32)
         near = rng.uniform(-12, 12, 40000).astype(np.float32)
         small = (rng.uniform(-1, 1, 20000) ** 3).astype(np.float32)
-        return [np.concatenate([SPECIAL, bits, near, small, rng.uniform(-104, 89, 20001).astype(np.float32)])]
+        return [
+            np.concatenate(
+                [SPECIAL, bits, near, small, rng.uniform(-104, 89, 20001).astype(np.float32)]
+            )
+        ]
     a, b = (g.ravel() for g in np.meshgrid(SPECIAL, SPECIAL))
     x = np.exp(rng.uniform(-80, 80, 40000))
     y = rng.uniform(-88, 88, 40000) / np.log(x)
@@ -119,7 +161,9 @@ def map_case(shader: dict):
     op, kinds = shader["op"], shader["inputs"].split()
     out = KINDS[shader["out"]]
     if op == "fill":
-        value = {"f32": 1.5, "raw32": 1.5, "i32": -7, "u8": 200, "raw64": -5_000_000_000}[shader["out"]]
+        value = {"f32": 1.5, "raw32": 1.5, "i32": -7, "u8": 200, "raw64": -5_000_000_000}[
+            shader["out"]
+        ]
         if shader["out"] == "raw32":
             bits = [int(np.float32(value).view(np.uint32))]
             want = np.full(1001, bits[0], np.uint32)
@@ -148,7 +192,10 @@ def map_case(shader: dict):
     if op in ("add", "shared"):
         inputs = [random(k, 1001, i) for i, k in enumerate(kinds)]
         with np.errstate(over="ignore"):
-            wide = [x if k == "u8" else x.astype(np.float32 if k == "f32" else np.int64) for x, k in zip(inputs, kinds)]
+            wide = [
+                x if k == "u8" else x.astype(np.float32 if k == "f32" else np.int64)
+                for x, k in zip(inputs, kinds)
+            ]
             return inputs, [], FORMULAS[op][0](*wide).astype(out), 0
     if op == "where":
         inputs = [random(k, 1001, i) for i, k in enumerate(kinds)]
@@ -205,7 +252,9 @@ def run_map(driver: Driver, shader: dict) -> None:
             arrays.append(array)
         before = y.copy()
         groups = -(-walk["invocations"] // 256)
-        *_, got, trouble = driver.run(shader, [*arrays, y], walk, (min(groups, 7), -(-groups // min(groups, 7)), 1))
+        *_, got, trouble = driver.run(
+            shader, [*arrays, y], walk, (min(groups, 7), -(-groups // min(groups, 7)), 1)
+        )
         same(got[places[3]], wanted, bound, name(shader))
         rest = np.ones(len(y), bool)
         rest[places[3]] = False
@@ -285,10 +334,18 @@ def run_arg(driver: Driver, shader: dict) -> None:
         if kind == "raw64":
             x = x * 2**33
         across = np.ascontiguousarray(x.T)
-        walk = {"count": rows, "sizes": [rows], "strides": [[1, 0, 2, 1]], "steps": [rows], "extra": [length]}
+        walk = {
+            "count": rows,
+            "sizes": [rows],
+            "strides": [[1, 0, 2, 1]],
+            "steps": [rows],
+            "extra": [length],
+        }
         groups = rows if shader["file"] == "arg_row" else -(-rows // 256)
         values, places = np.zeros(rows, KINDS[kind]), np.full(rows * 2, 77, np.int64)
-        _, values, places, _ = driver.run(shader, [across.ravel(), values, places], walk, (groups, 1, 1))
+        _, values, places, _ = driver.run(
+            shader, [across.ravel(), values, places], walk, (groups, 1, 1)
+        )
         # NumPy's argmax also gives the first of equals, and the first NaN.
         want = x.argmax(1) if shader["pick"] == "max" else x.argmin(1)
         np.testing.assert_array_equal(places[::2], want)
@@ -311,14 +368,20 @@ def run_softmax(driver: Driver, shader: dict) -> None:
             # Rows of x are its columns; rows of y are stepped.
             walk |= {"strides": [[1, 0, 0, 2 * length]], "steps": [rows, 0, 0, 2]}
             source = np.ascontiguousarray(x.T).ravel()
-            _, y, _ = driver.run(shader, [source, np.full(rows * length * 2, 77, np.float32)], walk, (rows, 1, 1))
+            _, y, _ = driver.run(
+                shader, [source, np.full(rows * length * 2, 77, np.float32)], walk, (rows, 1, 1)
+            )
             assert (y[1::2] == 77).all()
             np.testing.assert_allclose(y[::2].reshape(rows, length), want, rtol=1e-5, atol=1e-5)
             continue
         y = want.astype(np.float32)
         g = random("f32", rows * length, 7).reshape(rows, length)
         up, soft = g.astype(np.float64), np.exp(want) if log else want
-        grad = up - soft * up.sum(1, keepdims=True) if log else soft * (up - (up * soft).sum(1, keepdims=True))
+        grad = (
+            up - soft * up.sum(1, keepdims=True)
+            if log
+            else soft * (up - (up * soft).sum(1, keepdims=True))
+        )
         walk |= {"strides": [[1, length, 0, length]], "steps": [rows, 1, 0, 1]}
         arrays = [np.ascontiguousarray(g.T).ravel(), y.ravel(), np.zeros(rows * length, np.float32)]
         *_, gx, _ = driver.run(shader, arrays, walk, (rows, 1, 1))
@@ -328,9 +391,19 @@ def run_softmax(driver: Driver, shader: dict) -> None:
 # --- products -----------------------------------------------------------------------------------
 
 
+def filled(x: np.ndarray) -> np.ndarray:
+    """A binding cannot be empty."""
+    return x.ravel() if x.size else np.zeros(1, np.float32)
+
+
 def run_product(driver: Driver, shader: dict) -> None:
     thin = shader["file"] == "gemv"
-    for batches, m, k, n, stretch in [(1, 1, 1, 1, 1), (2, 33, 17, 37, 17), (1, 70, 21, 65, 8), (1, 3, 0, 5, 1)]:
+    for batches, m, k, n, stretch in [
+        (1, 1, 1, 1, 1),
+        (2, 33, 17, 37, 17),
+        (1, 70, 21, 65, 8),
+        (1, 3, 0, 5, 1),
+    ]:
         n = 1 if thin else n
         a = random("f32", batches * m * k, 8).reshape(batches, m, k)
         b = random("f32", batches * k * n, 9).reshape(batches, k, n)
@@ -360,8 +433,7 @@ def run_product(driver: Driver, shader: dict) -> None:
             bm, bn = map(int, shader["tile"].split())
             grid = (-(-n // bn), -(-m // bm), batches * stretches)
         room = np.concatenate([c.ravel(), np.full(c.size * (stretches - 1), np.nan, np.float32)])
-        pad = lambda x: x.ravel() if x.size else np.zeros(1, np.float32)  # noqa: E731
-        *_, got, _ = driver.run(shader, [pad(memory_a), pad(memory_b), room], walk, grid)
+        *_, got, _ = driver.run(shader, [filled(memory_a), filled(memory_b), room], walk, grid)
         wide = a.astype(np.float64), b.astype(np.float64)
         for s in range(stretches):
             part = slice(s * stretch, (s + 1) * stretch)
@@ -432,9 +504,17 @@ def run_scatter_move(driver: Driver, shader: dict) -> None:
     source = random(shader["in"], 20, 14).astype(kind)
     marks = np.random.default_rng(15).integers(0, 21, 301).astype(np.uint32)
     y = np.full(602, 77, kind)
-    walk = {"count": 301, "invocations": 301, "sizes": [301], "strides": [[0, 1, 0, 2]], "offsets": [0, 0, 0, 1]}
+    walk = {
+        "count": 301,
+        "invocations": 301,
+        "sizes": [301],
+        "strides": [[0, 1, 0, 2]],
+        "offsets": [0, 0, 0, 1],
+    }
     *_, y, _ = driver.run(shader, [source, marks, y], walk, grid(301))
-    np.testing.assert_array_equal(y[1::2], np.where(marks > 0, source[marks.astype(int) - 1], kind(77)))
+    np.testing.assert_array_equal(
+        y[1::2], np.where(marks > 0, source[marks.astype(int) - 1], kind(77))
+    )
     assert (y[::2] == 77).all()
 
 
@@ -456,7 +536,9 @@ def run_scatter_add(driver: Driver, shader: dict) -> None:
             "steps": [lines, lines, 0, lines],
             "extra": [width, 2, length],
         }
-        *_, y, trouble = driver.run(shader, [x.ravel(), index.ravel(), start.ravel()], walk, grid(count))
+        *_, y, trouble = driver.run(
+            shader, [x.ravel(), index.ravel(), start.ravel()], walk, grid(count)
+        )
         want = start.copy()
         # The same order of additions gives the same bits.
         for k in range(2, length):
@@ -489,7 +571,9 @@ RUNNERS = {
 def test_shader(driver: Driver, shader: dict) -> None:
     assert shader["file"] in RUNNERS, f"{shader['file']} has no test through the second driver"
     if shader["file"].startswith("map") and shader["op"] not in ("fill", "copy", "scale"):
-        assert shader["op"] in FORMULAS, f"the formula of {shader['op']} has no answer to compare with"
+        assert shader["op"] in FORMULAS, (
+            f"the formula of {shader['op']} has no answer to compare with"
+        )
     RUNNERS[shader["file"]](driver, shader)
 
 
@@ -501,7 +585,9 @@ def test_every_file_is_run() -> None:
 def test_empty_work_writes_nothing(driver: Driver) -> None:
     for shader in SHADERS:
         if shader["file"] in ("map1", "fold_row", "softmax", "gather", "arg_col"):
-            sizes = shader["defs"].count("@group(0)") + LISTING["files"][shader["file"]].count("@group(0)")
+            sizes = shader["defs"].count("@group(0)") + LISTING["files"][shader["file"]].count(
+                "@group(0)"
+            )
             arrays = [np.full(64, 77, np.uint8) for _ in range(sizes)]
             for got in driver.run(shader, arrays, {}, (1, 1, 1))[:-1]:
                 assert (got == 77).all(), name(shader)
