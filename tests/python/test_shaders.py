@@ -194,7 +194,7 @@ def map_case(shader: dict):
         with np.errstate(over="ignore"):
             wide = [
                 x if k == "u8" else x.astype(np.float32 if k == "f32" else np.int64)
-                for x, k in zip(inputs, kinds)
+                for x, k in zip(inputs, kinds, strict=True)
             ]
             return inputs, [], FORMULAS[op][0](*wide).astype(out), 0
     if op == "where":
@@ -234,8 +234,10 @@ def run_map(driver: Driver, shader: dict) -> None:
             steps = [2, 3, 1, 3]
             walk |= {"invocations": count, "sizes": [count], "strides": [steps]}
             walk["offsets"] = [1, 0, 2, 1]
-            places = [slice(o, o + count * s, s) for o, s in zip(walk["offsets"], steps)]
-            sizes = [o + count * s for o, s in zip(walk["offsets"], steps)]
+            places = [
+                slice(o, o + count * s, s) for o, s in zip(walk["offsets"], steps, strict=True)
+            ]
+            sizes = [o + count * s for o, s in zip(walk["offsets"], steps, strict=True)]
         y = np.full(sizes[3], 77, out)
         arrays = []
         for i, x in enumerate(cut):

@@ -1,7 +1,8 @@
 """Compiles every shader text with Tint, the other WGSL compiler: `python tests/tools/tint.py`.
 
-Needs the package dawn-python; the list of shaders comes as for tests/python/test_shaders.py. Compiling
-is all it does: Tint refuses what naga lets through, such as barriers in flow that is not uniform.
+Needs the package dawn-python; the list of shaders comes as for tests/python/test_shaders.py.
+Compiling is all it does: Tint refuses what naga lets through, such as barriers in flow that is not
+uniform.
 """
 
 import sys
