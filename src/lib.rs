@@ -4,6 +4,7 @@
 
 pub mod draw;
 pub mod error;
+pub mod gpu;
 pub mod tensor;
 
 pub mod cpu;

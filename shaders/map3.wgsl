@@ -1,0 +1,10 @@
+// y = f(a, b, c), element by element: four at once where everything is flat, else with any strides.
+// The definitions in front bind the operands and bring get_a, get_b, get_c, put_y and `each`, which is f.
+
+@compute @workgroup_size(WG)
+fn map3(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = flat(id, groups);
+    if i >= at.invocations { return; }
+    let here = walk(i);
+    put_y(here.w, each(get_a(here.x), get_b(here.y), get_c(here.z)));
+}
