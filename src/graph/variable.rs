@@ -94,6 +94,7 @@ impl Variable {
     #[inline]
     pub fn new(var: Var) -> Variable {
         let requires_grad = var.history.is_some();
+        var.tensor.claim();
         Self::build(
             Held::Own(var.tensor),
             var.history,

@@ -96,6 +96,16 @@ pointwise! {
         grad a = |g| g.clone();
         try [(sample(&[5]); 0.6)];
     }
+    /// Remainder element by element with the sign of the divisor: a - b floor(a / b).
+    ///
+    /// Raises ZeroDivisionError for an integer class with a 0 among the divisors.
+    method function in_place out broadcasts: remainder(a, b) -> y: Number named "remainder" as "RemainderBackward1" {
+        check = |inputs, _| refuse_divisor(inputs);
+        cpu = a.modulo(b);
+        wgsl = "modulo_(a, b)";
+        grad a = |g| g.clone();
+        try [(sample(&[2, 3]), positive(&[2, 3]))];
+    }
     /// Negative: -x.
     method function in_place out: neg(x) -> y: Signed named "neg" as "NegBackward" {
         cpu = T::default().minus(x);
@@ -156,6 +166,14 @@ fn refuse_zero_number(op: &str, dtype: DType, value: &Value) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// 0.3 has no derivative for the divisor and refuses it in forward.
+fn refuse_divisor(inputs: &[crate::graph::Input]) -> Result<()> {
+    if inputs[1].requires_grad() {
+        fail!(Runtime, "remainder: the derivative for the divisor is not implemented; detach() it first");
+    }
+    refuse_zero("remainder", &inputs[1].tensor)
 }
 
 fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {

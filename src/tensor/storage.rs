@@ -11,7 +11,7 @@ use crate::fail;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use triomphe::ThinArc;
 
 /// Elements up to this many bytes live in the tensor's own block.
@@ -42,6 +42,8 @@ struct Header {
     host: AtomicPtr<u8>,
     bytes: AtomicUsize,
     memory: Option<Box<Memory>>,
+    /// Whether a Variable counts its versions here.
+    claimed: AtomicBool,
     offset: usize,
     version: AtomicU32,
     dtype: DType,
@@ -147,6 +149,7 @@ impl Tensor {
             },
             flags: CONTIGUOUS,
             memory: memory.map(Box::new),
+            claimed: AtomicBool::new(false),
             offset: 0,
             version: AtomicU32::new(0),
             dtype,
@@ -257,6 +260,7 @@ impl Tensor {
             host: AtomicPtr::new(std::ptr::null_mut()),
             bytes: AtomicUsize::new(0),
             memory: None,
+            claimed: AtomicBool::new(false),
             offset: layout.offset,
             version: AtomicU32::new(0),
             dtype,
@@ -393,6 +397,11 @@ impl Tensor {
     #[inline(always)]
     pub fn version(&self) -> u32 {
         self.counter().load(Relaxed)
+    }
+
+    /// Takes the version counter for a Variable; tells whether nobody had it.
+    pub fn claim(&self) -> bool {
+        !self.memory_root().header().claimed.swap(true, Relaxed)
     }
 
     /// Counts one in-place change.

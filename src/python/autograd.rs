@@ -1,0 +1,269 @@
+//! `backward`, `grad` and the recording switch.
+
+use super::errors::guard;
+use super::tensor::PyTensor;
+use super::variable::PyVariable;
+use crate::engine::{self, Options, Root};
+use crate::error::{Error, Result};
+use crate::graph::{Var, Variable, switch};
+use crate::tensor::sizes_text;
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+/// A gradient as it was given.
+enum Given {
+    Missing,
+    Tensor(crate::tensor::Tensor),
+    Var(Variable),
+}
+
+fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
+    let Some(gradient) = gradient.filter(|g| !g.is_none()) else { return Ok(Given::Missing) };
+    if let Ok(v) = gradient.cast::<PyVariable>() {
+        return Ok(Given::Var(v.get().var.clone()));
+    }
+    if let Ok(t) = gradient.cast::<PyTensor>() {
+        return Ok(Given::Tensor(t.get().tensor()));
+    }
+    Err(PyTypeError::new_err(format!(
+        "backward: gradients can be a Variable, a tensor or None; got {}",
+        gradient.get_type().name()?
+    )))
+}
+
+fn truth(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<bool>> {
+    value.filter(|v| !v.is_none()).map(|v| v.is_truthy()).transpose()
+}
+
+/// What the arguments of `backward` and `grad` come to (A-71…A-74).
+fn options(
+    py: Python<'_>,
+    gradients: &[Given],
+    retain_graph: Option<&Bound<'_, PyAny>>,
+    create_graph: Option<&Bound<'_, PyAny>>,
+    retain_variables: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Options> {
+    let live = gradients.iter().any(|g| matches!(g, Given::Var(v) if !v.volatile()));
+    let create_graph = truth(create_graph)?.unwrap_or(live);
+    let mut retain = truth(retain_graph)?;
+    if let Some(old) = truth(retain_variables)? {
+        if retain.is_some() {
+            return Err(PyValueError::new_err("backward: got both retain_graph and retain_variables; give retain_graph only"));
+        }
+        PyErr::warn(
+            py,
+            &py.get_type::<PyUserWarning>(),
+            c"retain_variables option is deprecated and will be removed in 0.3; use retain_graph instead",
+            2,
+        )?;
+        retain = Some(old);
+    }
+    Ok(Options { retain_graph: retain.unwrap_or(create_graph), create_graph })
+}
+
+/// The roots with their first gradients; checks come before anything runs.
+fn roots_of(variables: &[Bound<'_, PyVariable>], gradients: Vec<Given>, create_graph: bool) -> Result<Vec<Root>> {
+    let mut roots = Vec::new();
+    for (i, (variable, gradient)) in variables.iter().zip(gradients).enumerate() {
+        let root = &variable.get().var;
+        if root.volatile() {
+            return Err(Error::Runtime(format!(
+                "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
+            )));
+        }
+        let var = root.var()?;
+        let Some((node, nr)) = var.history else {
+            return Err(Error::Runtime(format!(
+                "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
+            )));
+        };
+        let gradient = match gradient {
+            Given::Missing => Var::from(engine::ones_for(root)?),
+            Given::Tensor(tensor) => Var::from(tensor),
+            Given::Var(v) if create_graph => v.var()?,
+            Given::Var(v) => Var::from(v.tensor()),
+        };
+        engine::check_gradient(&root.tensor(), &gradient.tensor)?;
+        roots.push(Root { node, nr, gradient });
+    }
+    Ok(roots)
+}
+
+/// Runs `body` with the interpreter released; signals are looked at now and then.
+fn released<R: Send>(py: Python<'_>, body: impl FnOnce(engine::Pulse) -> Result<R> + Send) -> PyResult<R> {
+    let interrupted: Mutex<Option<PyErr>> = Mutex::new(None);
+    let pulse = || {
+        Python::attach(|py| py.check_signals()).map_err(|e| {
+            *interrupted.lock() = Some(e);
+            Error::Runtime("interrupted".into())
+        })
+    };
+    let result = py.detach(|| guard(|| body(&pulse).map_err(PyErr::from)));
+    match interrupted.into_inner() {
+        Some(error) => Err(error),
+        None => result,
+    }
+}
+
+/// `backward` from several roots.
+pub fn backward_of(
+    py: Python<'_>,
+    variables: &[Bound<'_, PyVariable>],
+    gradients: &[Option<Bound<'_, PyAny>>],
+    retain_graph: Option<&Bound<'_, PyAny>>,
+    create_graph: Option<&Bound<'_, PyAny>>,
+    retain_variables: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let gradients = gradients.iter().map(|g| given(g.as_ref())).collect::<PyResult<Vec<_>>>()?;
+    if gradients.len() != variables.len() {
+        return Err(PyRuntimeError::new_err(format!(
+            "backward: got {} Variables and {} gradients; give one for each, None where the output has one element",
+            variables.len(),
+            gradients.len()
+        )));
+    }
+    let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
+    let roots = roots_of(variables, gradients, options.create_graph)?;
+    released(py, |pulse| engine::backward(roots, options, pulse))
+}
+
+fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if of.cast::<PyVariable>().is_ok() || of.cast::<PyTensor>().is_ok() || of.is_none() {
+        return Ok(vec![of.clone()]);
+    }
+    of.try_iter()?.collect()
+}
+
+fn variables<'py>(what: &str, of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyVariable>>> {
+    let mut out = Vec::new();
+    for (i, item) in sequence(of)?.into_iter().enumerate() {
+        match item.cast_into::<PyVariable>() {
+            Ok(v) => out.push(v),
+            Err(e) => {
+                return Err(PyRuntimeError::new_err(format!(
+                    "{what}: element {i} must be a Variable; got {}",
+                    e.into_inner().get_type().name()?
+                )));
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn gradients_of<'py>(count: usize, given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+    match given {
+        Some(g) if !g.is_none() => Ok(sequence(g)?.into_iter().map(Some).collect()),
+        _ => Ok(vec![None; count]),
+    }
+}
+
+/// `torch.autograd.backward`: the sum of gradients of `variables` into the leaves' `.grad`.
+#[pyfunction]
+#[pyo3(signature = (variables, grad_variables=None, retain_graph=None, create_graph=None, retain_variables=None))]
+fn backward(
+    py: Python<'_>,
+    variables: &Bound<'_, PyAny>,
+    grad_variables: Option<&Bound<'_, PyAny>>,
+    retain_graph: Option<&Bound<'_, PyAny>>,
+    create_graph: Option<&Bound<'_, PyAny>>,
+    retain_variables: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let roots = self::variables("backward", variables)?;
+    let gradients = gradients_of(roots.len(), grad_variables)?;
+    backward_of(py, &roots, &gradients, retain_graph, create_graph, retain_variables)
+}
+
+/// `torch.autograd.grad`: gradients of `outputs` with respect to `inputs`, as a tuple.
+#[pyfunction]
+#[pyo3(signature = (outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=None, only_inputs=true, allow_unused=false))]
+#[allow(clippy::too_many_arguments, reason = "the signature of 0.3")]
+fn grad(
+    py: Python<'_>,
+    outputs: &Bound<'_, PyAny>,
+    inputs: &Bound<'_, PyAny>,
+    grad_outputs: Option<&Bound<'_, PyAny>>,
+    retain_graph: Option<&Bound<'_, PyAny>>,
+    create_graph: Option<&Bound<'_, PyAny>>,
+    only_inputs: bool,
+    allow_unused: bool,
+) -> PyResult<Py<PyAny>> {
+    let outputs = variables("grad", outputs)?;
+    let inputs = variables("grad", inputs)?;
+    let given = gradients_of(outputs.len(), grad_outputs)?
+        .iter()
+        .map(|g| given(g.as_ref()))
+        .collect::<PyResult<Vec<_>>>()?;
+    if given.len() != outputs.len() {
+        return Err(PyRuntimeError::new_err(format!(
+            "grad: got {} outputs and {} grad_outputs; give one for each",
+            outputs.len(),
+            given.len()
+        )));
+    }
+    let mut options = options(py, &given, retain_graph, create_graph, None)?;
+    let mut wanted = Vec::new();
+    for (i, input) in inputs.iter().enumerate() {
+        match input.get().var.var()?.history {
+            Some(history) => wanted.push(history),
+            None => {
+                return Err(PyRuntimeError::new_err(format!(
+                    "grad: input {i} (of size {}) does not require grad; make it with requires_grad=True",
+                    sizes_text(input.get().var.tensor().sizes())
+                )));
+            }
+        }
+    }
+    let roots = roots_of(&outputs, given, options.create_graph)?;
+    let _ = only_inputs;
+    options.retain_graph |= options.create_graph;
+    let found = released(py, |pulse| engine::gradients(roots, &wanted, options, pulse))?;
+    let mut items = Vec::new();
+    for (i, gradient) in found.into_iter().enumerate() {
+        items.push(match gradient {
+            Some(mut g) => {
+                g.volatile = !options.create_graph;
+                if g.volatile {
+                    g.history = None;
+                }
+                PyVariable::fresh(py, g)?
+            }
+            None if allow_unused => py.None(),
+            None => {
+                return Err(PyRuntimeError::new_err(format!(
+                    "grad: input {i} is unreachable: it has not been used in the graph of the outputs; pass allow_unused=True to get None for it"
+                )));
+            }
+        });
+    }
+    Ok(PyTuple::new(py, items)?.into_any().unbind())
+}
+
+/// Whether this thread records.
+#[pyfunction]
+fn is_grad_enabled() -> bool {
+    switch::is_recording()
+}
+
+/// Sets whether this thread records; gives what it was.
+#[pyfunction]
+fn _set_grad_enabled(on: bool) -> bool {
+    switch::set_recording(on)
+}
+
+/// How many graph nodes are alive.
+#[pyfunction]
+fn live_nodes() -> usize {
+    crate::graph::live_nodes()
+}
+
+/// Adds the functions to the module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(backward, m)?)?;
+    m.add_function(wrap_pyfunction!(grad, m)?)?;
+    m.add_function(wrap_pyfunction!(is_grad_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
+    Ok(())
+}

@@ -1,0 +1,652 @@
+//! Variables: a tensor with flags, history and `.grad`. Methods of ops come from the table.
+
+use super::call::Operand;
+use super::classes::{self, kind_of};
+use super::construct;
+use super::errors::run;
+use super::node::PyNode;
+use super::table;
+use super::tensor::{PyTensor, bytes_of, size_object};
+use super::indexing;
+use crate::graph::variable::GradSlot;
+use crate::graph::{Var, Variable};
+use crate::ops::{self, copy, shape};
+use crate::tensor::{DType, Device, Dims, Held, class_name, dims, sizes_text};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyTuple};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A tensor that remembers how it was computed.
+#[pyclass(name = "Variable", module = "torch.autograd.variable", subclass, weakref, dict, frozen, skip_from_py_object)]
+pub struct PyVariable {
+    pub var: Variable,
+    /// Keeps `.grad`.
+    grad: Mutex<Option<Arc<GradSlot>>>,
+    /// The object that `.data` is.
+    data: Mutex<Option<Py<PyAny>>>,
+    name: Mutex<Option<String>>,
+    /// This object's own note, as the Variable has it.
+    note: AtomicUsize,
+}
+
+impl Drop for PyVariable {
+    fn drop(&mut self) {
+        let _ = self.var.wrapper().compare_exchange(self.note.load(Relaxed), 0, Relaxed, Relaxed);
+    }
+}
+
+impl PyVariable {
+    fn from(var: Variable) -> PyVariable {
+        PyVariable {
+            var,
+            grad: Mutex::new(None),
+            data: Mutex::new(None),
+            name: Mutex::new(None),
+            note: AtomicUsize::new(0),
+        }
+    }
+
+    /// The object of `var`: the one it has, or a fresh one.
+    #[inline]
+    pub fn wrap(py: Python<'_>, var: Variable) -> PyResult<Py<PyVariable>> {
+        if let Some(object) = table::noted(py, var.wrapper().load(Relaxed)) {
+            return Ok(object.cast_into::<PyVariable>()?.unbind());
+        }
+        let object = Py::new(py, PyVariable::from(var))?;
+        object.get().note_down(object.as_ptr() as usize);
+        Ok(object)
+    }
+
+    /// A fresh value as an object.
+    #[inline]
+    pub fn fresh(py: Python<'_>, var: Var) -> PyResult<Py<PyAny>> {
+        Ok(PyVariable::wrap(py, Variable::new(var))?.into_any())
+    }
+
+    fn note_down(&self, address: usize) {
+        self.note.store(address, Relaxed);
+        self.var.wrapper().store(address, Relaxed);
+        if let Some(slot) = self.var.live_grad_slot() {
+            *self.grad.lock() = Some(slot);
+        }
+    }
+
+    /// Makes sure that `.grad` has a place.
+    pub fn hold_grad(&self) {
+        let slot = self.var.grad_slot();
+        *self.grad.lock() = Some(slot);
+    }
+
+    /// The user's name for it, if it was given one.
+    pub fn name(&self) -> Option<String> {
+        self.name.lock().clone()
+    }
+}
+
+/// A flag that must be True or False (E-7).
+fn flag(name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match value.cast::<PyBool>() {
+        Ok(b) => Ok(b.is_true()),
+        Err(_) => Err(PyRuntimeError::new_err(format!(
+            "{name} must be a bool; got {}",
+            value.get_type().name()?
+        ))),
+    }
+}
+
+#[pymethods]
+impl PyVariable {
+    #[new]
+    #[pyo3(signature = (data=None, requires_grad=None, volatile=None, _grad_fn=None, name=None))]
+    fn new(
+        py: Python<'_>,
+        data: Option<&Bound<'_, PyAny>>,
+        requires_grad: Option<&Bound<'_, PyAny>>,
+        volatile: Option<&Bound<'_, PyAny>>,
+        _grad_fn: Option<&Bound<'_, PyAny>>,
+        name: Option<String>,
+    ) -> PyResult<PyVariable> {
+        let requires_grad = requires_grad.map_or(Ok(false), |v| flag("requires_grad", v))?;
+        let volatile = volatile.map_or(Ok(false), |v| flag("volatile", v))?;
+        if requires_grad && volatile {
+            return Err(PyRuntimeError::new_err(
+                "Variable can't be volatile and require_grad at the same time; drop one of the two flags",
+            ));
+        }
+        if let Some(f) = _grad_fn
+            && !f.is_none()
+        {
+            return Err(PyRuntimeError::new_err(format!(
+                "Variable: _grad_fn must be a Function or None; got {}",
+                f.get_type().name()?
+            )));
+        }
+        let object = match data {
+            Some(object) if !object.is_none() => object.clone().unbind(),
+            _ => classes::wrap(py, crate::tensor::Tensor::empty("Variable", DType::F32, &[])?)?,
+        };
+        let Ok(tensor) = object.bind(py).cast::<PyTensor>().cloned() else {
+            return Err(PyRuntimeError::new_err(format!(
+                "Variable data has to be a tensor, but got {}; build one with torch.Tensor(...) or torch.from_numpy(...)",
+                object.bind(py).get_type().name()?
+            )));
+        };
+        let place = tensor.get();
+        // A second Variable on the same memory counts its own versions.
+        let held = if place.tensor().claim() {
+            place.share()
+        } else {
+            Held::Own(place.tensor().with_own_version())
+        };
+        let made = PyVariable::from(Variable::around(held, requires_grad, volatile));
+        *made.data.lock() = Some(object);
+        *made.name.lock() = name;
+        if requires_grad {
+            made.hold_grad();
+        }
+        Ok(made)
+    }
+
+    /// Notes the object's address once it has one.
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn __init__(slf: &Bound<'_, Self>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) {
+        slf.get().note_down(slf.as_ptr() as usize);
+    }
+
+    #[getter]
+    fn data(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let me = slf.get();
+        if let Some(object) = me.data.lock().as_ref() {
+            return Ok(object.clone_ref(slf.py()));
+        }
+        let object = classes::wrap_held(slf.py(), me.var.share_data())?;
+        *me.data.lock() = Some(object.clone_ref(slf.py()));
+        Ok(object)
+    }
+
+    #[setter]
+    fn set_data(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(tensor) = value.cast::<PyTensor>() else {
+            return Err(PyRuntimeError::new_err(format!(
+                "data: Variable data has to be a tensor, but got {}; for a Variable take its .data",
+                value.get_type().name()?
+            )));
+        };
+        let me = slf.get();
+        me.var.set_data(tensor.get().share());
+        let old = me.data.lock().replace(value.clone().unbind());
+        drop(old);
+        Ok(())
+    }
+
+    #[getter]
+    fn grad(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
+        let slot = self.grad.lock().clone().or_else(|| self.var.live_grad_slot());
+        let grad = slot.and_then(|slot| slot.lock().clone());
+        grad.map(|g| PyVariable::wrap(py, g)).transpose()
+    }
+
+    #[setter]
+    fn set_grad(slf: &Bound<'_, Self>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let me = slf.get();
+        let new = match value.filter(|v| !v.is_none()) {
+            None => None,
+            Some(value) => {
+                let Ok(grad) = value.cast::<PyVariable>() else {
+                    return Err(PyRuntimeError::new_err(format!(
+                        "grad: expected a Variable or None; got {}",
+                        value.get_type().name()?
+                    )));
+                };
+                if grad.get().var.is(&me.var) {
+                    return Err(PyRuntimeError::new_err("grad: a Variable cannot be its own gradient; give another one"));
+                }
+                let (have, want) = (grad.get().var.tensor(), me.var.tensor());
+                if have.kind() != want.kind() || have.sizes() != want.sizes() {
+                    return Err(PyRuntimeError::new_err(format!(
+                        "grad: must be a {} of size {} as the Variable is; got a {} of size {}",
+                        class_name(want.dtype(), want.device()),
+                        sizes_text(want.sizes()),
+                        class_name(have.dtype(), have.device()),
+                        sizes_text(have.sizes())
+                    )));
+                }
+                Some(grad.get().var.clone())
+            }
+        };
+        me.hold_grad();
+        let slot = me.grad.lock().clone();
+        if let Some(slot) = slot {
+            let old = std::mem::replace(&mut *slot.lock(), new);
+            drop(old);
+        }
+        Ok(())
+    }
+
+    #[getter]
+    fn _grad(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
+        self.grad(py)
+    }
+
+    #[setter]
+    fn set__grad(slf: &Bound<'_, Self>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        Self::set_grad(slf, value)
+    }
+
+    #[getter]
+    fn requires_grad(&self) -> bool {
+        self.var.requires_grad()
+    }
+
+    #[setter]
+    fn set_requires_grad(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let on = flag("requires_grad", value)?;
+        self.var.set_requires_grad(on)?;
+        if on {
+            self.hold_grad();
+        }
+        Ok(())
+    }
+
+    #[getter]
+    fn volatile(&self) -> bool {
+        self.var.volatile()
+    }
+
+    #[setter]
+    fn set_volatile(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        Ok(self.var.set_volatile(flag("volatile", value)?)?)
+    }
+
+    #[getter]
+    fn is_leaf(&self) -> bool {
+        self.var.is_leaf()
+    }
+
+    #[getter]
+    fn grad_fn(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        match self.var.grad_fn()? {
+            None => Ok(None),
+            Some((handle, _)) => PyNode::wrap(py, handle).map(Some),
+        }
+    }
+
+    #[getter]
+    fn _grad_fn(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.grad_fn(py)
+    }
+
+    #[getter]
+    fn output_nr(&self) -> u32 {
+        self.var.output_nr()
+    }
+
+    #[getter]
+    fn _version(&self) -> u32 {
+        self.var.tensor().version()
+    }
+
+    #[getter]
+    fn _base(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
+        self.var.base().map(|b| PyVariable::wrap(py, b)).transpose()
+    }
+
+    #[getter]
+    fn retains_grad(&self) -> PyResult<bool> {
+        if self.var.retains_grad() {
+            return Ok(true);
+        }
+        Err(PyAttributeError::new_err("Variable has no attribute retains_grad before retain_grad() was called"))
+    }
+
+    #[getter(name)]
+    fn get_name(&self) -> Option<String> {
+        self.name()
+    }
+
+    #[setter(name)]
+    fn set_name(&self, name: Option<String>) {
+        *self.name.lock() = name;
+    }
+
+    #[getter]
+    fn shape(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        size_object(py, self.var.tensor().sizes())
+    }
+
+    #[getter]
+    fn is_cuda(&self) -> bool {
+        self.var.tensor().device() == Device::Gpu
+    }
+
+    #[pyo3(signature = (dim=None))]
+    fn size(&self, py: Python<'_>, dim: Option<i64>) -> PyResult<Py<PyAny>> {
+        let t = self.var.tensor();
+        match dim {
+            None => size_object(py, t.sizes()),
+            Some(d) => Ok(t.sizes()[dims::wrap_dim("size", d, t.ndim())?].into_pyobject(py)?.into_any().unbind()),
+        }
+    }
+
+    #[pyo3(signature = (dim=None))]
+    fn stride(&self, py: Python<'_>, dim: Option<i64>) -> PyResult<Py<PyAny>> {
+        let t = self.var.tensor();
+        match dim {
+            None => Ok(PyTuple::new(py, t.strides())?.into_any().unbind()),
+            Some(d) => Ok(t.strides()[dims::wrap_dim("stride", d, t.ndim())?].into_pyobject(py)?.into_any().unbind()),
+        }
+    }
+
+    fn dim(&self) -> usize {
+        self.var.tensor().ndim()
+    }
+
+    fn ndimension(&self) -> usize {
+        self.var.tensor().ndim()
+    }
+
+    fn numel(&self) -> usize {
+        self.var.tensor().numel()
+    }
+
+    fn nelement(&self) -> usize {
+        self.var.tensor().numel()
+    }
+
+    fn storage_offset(&self) -> usize {
+        self.var.tensor().offset()
+    }
+
+    fn element_size(&self) -> usize {
+        self.var.tensor().dtype().bytes()
+    }
+
+    fn data_ptr(&self) -> usize {
+        self.var.tensor().ptr() as usize
+    }
+
+    fn is_contiguous(&self) -> bool {
+        self.var.tensor().is_contiguous()
+    }
+
+    fn get_device(&self) -> PyResult<usize> {
+        match self.var.tensor().device() {
+            Device::Gpu => Ok(0),
+            Device::Cpu => Err(PyRuntimeError::new_err("get_device: this Variable is on the CPU; only cuda ones have a device")),
+        }
+    }
+
+    fn is_same_size(&self, other: &PyVariable) -> bool {
+        other.var.tensor().sizes() == self.var.tensor().sizes()
+    }
+
+    fn __len__(&self) -> usize {
+        self.var.tensor().sizes().first().copied().unwrap_or(0) as usize
+    }
+
+    fn __bool__(&self) -> PyResult<bool> {
+        let t = self.var.tensor();
+        match t.numel() {
+            0 => Ok(false),
+            1 => Ok(construct::scalar_at(&t, 0)?.f64() != 0.0),
+            n => Err(PyRuntimeError::new_err(format!(
+                "bool value of a Variable with {n} elements is ambiguous; compare one element of .data, or use (v != 0).any()"
+            ))),
+        }
+    }
+
+    fn __float__(&self) -> PyResult<f64> {
+        Ok(self.only("float")?.f64())
+    }
+
+    fn __int__(&self) -> PyResult<i64> {
+        Ok(self.only("int")?.to::<i64>())
+    }
+
+    fn __hash__(slf: &Bound<'_, Self>) -> usize {
+        slf.as_ptr() as usize >> 4
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().name()?.to_string();
+        Ok(format!("{class} containing:{}", super::creation::text_of(&slf.get().var.tensor())?))
+    }
+
+    fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        indexing::var_get(py, &self.var, index)
+    }
+
+    fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        indexing::var_set(&self.var, index, value)
+    }
+
+    fn __iter__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let me = slf.get();
+        let n = me.var.tensor().sizes().first().copied().unwrap_or(0);
+        let items: PyResult<Vec<Py<PyAny>>> =
+            (0..n).map(|i| indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any())).collect();
+        Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
+    }
+
+    fn __invert__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("~ does not exist for Variables in 0.3; use 1 - v, or ~v.data on a ByteTensor"))
+    }
+
+    fn __ipow__(&self, _other: &Bound<'_, PyAny>, _modulo: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyNotImplementedError::new_err("in-place ** does not exist for Variables in 0.3; write v = v ** p"))
+    }
+
+    /// Gradients of this Variable with respect to the leaves it came from, added into their `.grad`.
+    #[pyo3(signature = (gradient=None, retain_graph=None, create_graph=None, retain_variables=None))]
+    fn backward(
+        slf: &Bound<'_, Self>,
+        gradient: Option<&Bound<'_, PyAny>>,
+        retain_graph: Option<&Bound<'_, PyAny>>,
+        create_graph: Option<&Bound<'_, PyAny>>,
+        retain_variables: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let roots = [slf.clone()];
+        let gradients = [gradient.cloned()];
+        super::autograd::backward_of(slf.py(), &roots, &gradients, retain_graph, create_graph, retain_variables)
+    }
+
+    /// A leaf on the same data, without history.
+    fn detach(&self, py: Python<'_>) -> PyResult<Py<PyVariable>> {
+        PyVariable::wrap(py, Variable::leaf(self.var.tensor().alias(), false, self.var.volatile()))
+    }
+
+    fn detach_(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let me = slf.get();
+        if me.var.base().is_some() {
+            return Err(PyRuntimeError::new_err("detach_: cannot detach a view in place; use detach()"));
+        }
+        me.var.rebase(None, false);
+        Ok(slf.clone().into_any().unbind())
+    }
+
+    fn retain_grad(&self) -> PyResult<()> {
+        if !self.var.requires_grad() {
+            return Err(PyRuntimeError::new_err("retain_grad: can't retain_grad on Variable that has requires_grad=False"));
+        }
+        if self.var.retains_grad() {
+            return Ok(());
+        }
+        if let Some((handle, nr)) = self.var.grad_fn()? {
+            handle.retain(nr, self.var.downgrade());
+            self.var.set_retains_grad();
+            self.hold_grad();
+        }
+        Ok(())
+    }
+
+    fn contiguous(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let me = slf.get();
+        if me.var.tensor().is_contiguous() {
+            return Ok(slf.clone().into_any().unbind());
+        }
+        PyVariable::fresh(slf.py(), run(|| copy::contiguous(&me.var.var()?))?)
+    }
+
+    fn copy_<'py>(slf: &Bound<'py, Self>, source: &PyVariable) -> PyResult<Bound<'py, Self>> {
+        let me = slf.get();
+        run(|| {
+            let input = source.var.input()?;
+            if input.tensor.sizes() == me.var.tensor().sizes() {
+                return ops::apply_in_place(&copy::copy::OP, &me.var, &[input], Default::default());
+            }
+            let wide = ops::apply::expanded(&input, &Dims::from_slice(me.var.tensor().sizes()))?;
+            ops::apply_in_place(&copy::copy::OP, &me.var, &[wide.input()], Default::default())
+        })?;
+        Ok(slf.clone())
+    }
+
+    fn expand_as(&self, py: Python<'_>, other: &PyVariable) -> PyResult<Py<PyAny>> {
+        let sizes = Dims::from_slice(other.var.tensor().sizes());
+        self.view_op(py, |v| shape::expand(v, sizes))
+    }
+
+    fn view_as(&self, py: Python<'_>, other: &PyVariable) -> PyResult<Py<PyAny>> {
+        let sizes = Dims::from_slice(other.var.tensor().sizes());
+        self.view_op(py, |v| shape::view(v, sizes))
+    }
+
+    #[pyo3(name = "r#type", signature = (new_type=None))]
+    fn type_(slf: &Bound<'_, Self>, new_type: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        match new_type {
+            None => {
+                let t = slf.get().var.tensor();
+                Ok(class_name(t.dtype(), t.device()).into_pyobject(slf.py())?.into_any().unbind())
+            }
+            Some(what) => Self::cast_to(slf, kind_of(what)?),
+        }
+    }
+
+    fn type_as(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        match Operand::of(other) {
+            Some(o) => Self::cast_to(slf, o.tensor().kind()),
+            None => Err(PyTypeError::new_err("type_as: needs a tensor or Variable")),
+        }
+    }
+
+    #[pyo3(signature = (device=None, r#async=false))]
+    fn cuda(slf: &Bound<'_, Self>, device: Option<&Bound<'_, PyAny>>, r#async: bool) -> PyResult<Py<PyAny>> {
+        let _ = r#async;
+        super::creation::check_device(device)?;
+        Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Gpu))
+    }
+
+    fn cpu(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Cpu))
+    }
+
+    fn all(&self) -> PyResult<bool> {
+        Ok(bytes_of("all", &self.var.tensor())?.iter().all(|&b| b != 0))
+    }
+
+    fn any(&self) -> PyResult<bool> {
+        Ok(bytes_of("any", &self.var.tensor())?.iter().any(|&b| b != 0))
+    }
+
+    fn equal(&self, other: &PyVariable) -> PyResult<bool> {
+        super::functional::equal(&self.var.tensor(), &other.var.tensor())
+    }
+
+    fn __deepcopy__(slf: &Bound<'_, Self>, memo: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let me = slf.get();
+        if !me.var.is_leaf() {
+            return Err(PyRuntimeError::new_err(
+                "deepcopy: only Variables created explicitly by the user (graph leaves) support it; deepcopy v.data, or v.detach()",
+            ));
+        }
+        let key = slf.as_ptr() as usize;
+        if let Some(done) = memo.get_item(key)? {
+            return Ok(done.unbind());
+        }
+        let data = classes::wrap(py, run(|| copy::contiguous_copy(&me.var.tensor()))?)?;
+        let class = slf.get_type();
+        let made = class.call1((data,))?;
+        made.setattr("requires_grad", me.var.requires_grad())?;
+        made.setattr("volatile", me.var.volatile())?;
+        memo.set_item(key, &made)?;
+        Ok(made.unbind())
+    }
+
+    fn __reduce_ex__(slf: &Bound<'_, Self>, _protocol: i32) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
+        let me = slf.get();
+        let state = (me.var.requires_grad(), me.var.volatile(), py.None());
+        Ok((slf.get_type(), (Self::data(slf)?,), state).into_pyobject(py)?.into_any().unbind())
+    }
+
+    fn __setstate__(&self, state: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let (grad, volatile) = if state.len() == 5 {
+            (state.get_item(3)?, state.get_item(4)?)
+        } else {
+            (state.get_item(0)?, state.get_item(1)?)
+        };
+        self.set_requires_grad(&grad)?;
+        self.set_volatile(&volatile)
+    }
+}
+
+impl PyVariable {
+    fn only(&self, op: &str) -> PyResult<crate::tensor::Scalar> {
+        let t = self.var.tensor();
+        if t.numel() != 1 {
+            return Err(PyTypeError::new_err(format!(
+                "{op}: only Variables of one element can be converted; this one has size {}",
+                sizes_text(t.sizes())
+            )));
+        }
+        construct::scalar_at(&t, 0)
+    }
+
+    fn view_op(&self, py: Python<'_>, op: impl FnOnce(&Var) -> crate::error::Result<Var>) -> PyResult<Py<PyAny>> {
+        let var = run(|| op(&self.var.var()?))?;
+        Ok(PyVariable::wrap(py, Variable::view_of(var, &self.var, shape::remake_view))?.into_any())
+    }
+
+    fn cast_to(slf: &Bound<'_, Self>, (dtype, device): (DType, Device)) -> PyResult<Py<PyAny>> {
+        let me = slf.get();
+        let kind = me.var.tensor().kind();
+        if kind == (dtype, device) {
+            return Ok(slf.clone().into_any().unbind());
+        }
+        super::creation::check_gpu("cuda", device)?;
+        let made = slf.py().detach(|| {
+            run(|| {
+                let mut v = me.var.var()?;
+                if kind.0 != dtype {
+                    v = copy::convert(&v, dtype as i64)?;
+                }
+                if kind.1 != device {
+                    v = copy::transfer(&v, device as i64)?;
+                }
+                Ok(v)
+            })
+        })?;
+        PyVariable::fresh(slf.py(), made)
+    }
+}
+
+macro_rules! casts {
+    ($($method:ident $dtype:ident),*) => {
+        #[pymethods]
+        impl PyVariable {
+            $(
+                #[pyo3(signature = ())]
+                fn $method(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+                    let device = slf.get().var.tensor().device();
+                    Self::cast_to(slf, (DType::$dtype, device))
+                }
+            )*
+        }
+    };
+}
+
+casts!(byte U8, char I8, short I16, int I32, long I64, float F32, double F64);
