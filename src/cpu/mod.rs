@@ -1,6 +1,7 @@
 //! The CPU machine: loops over strided elements, SIMD chosen at run time, threads. Knows no ops.
 
 pub mod fold;
+pub mod gemm;
 pub mod index;
 pub mod map;
 pub mod math;

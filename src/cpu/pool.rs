@@ -253,4 +253,4 @@ pub fn hold() -> Hold {
 
 #[cfg(test)]
 #[path = "pool_tests.rs"]
-mod tests;
+pub(super) mod tests;

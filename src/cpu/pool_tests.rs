@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 static TURN: Mutex<()> = Mutex::new(());
 
-fn with_threads<T>(n: usize, f: impl FnOnce() -> T) -> T {
+pub fn with_threads<T>(n: usize, f: impl FnOnce() -> T) -> T {
     let _turn = TURN.lock();
     let before = threads();
     set_threads(n);

@@ -9,7 +9,7 @@ const ROUND: f64 = 6755399441055744.0;
 const WHOLE: f64 = 4503599627370496.0;
 /// ln 2 in two parts; the first has 41 bits, so that its product with an exponent is exact.
 const LN2_HIGH: f64 = f64::from_bits(0x3fe6_2e42_fefa_3800);
-const LN2_LOW: f64 = 5.497_923_018_708_371_2e-14;
+const LN2_LOW: f64 = 5.497_923_018_708_371e-14;
 
 /// `x = n ln 2 + r` with `|r|` at most half of ln 2, and `(exp(r) - 1 - r) / r^2`.
 #[inline(always)]
@@ -20,7 +20,7 @@ fn reduce(x: f64) -> (i64, f64, f64) {
     let p = poly!(
         r,
         0.5,
-        0.166_666_666_666_666_71,
+        0.166_666_666_666_666_7,
         0.041_666_666_666_669_814,
         0.008_333_333_333_326_025,
         0.001_388_888_888_888_367,

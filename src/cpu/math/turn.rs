@@ -1,72 +1,68 @@
-//! Sine, cosine and tangent of `f32`, computed in doubles, right for every float.
+//! Sine, cosine and tangent of `f32`, right for every float.
 //!
-//! A float is `m * 2^e` with a whole `m` of 24 bits. Only `2/pi * 2^e` modulo 4 matters for its
-//! quadrant, and that is a table of 128 rows, in three parts whose products with `m` are exact.
+//! A float is a whole number of 24 bits times a power of two. Of its product with 2/pi only the
+//! part modulo 4 matters, for which 96 bits of 2/pi, shifted by the exponent, are enough. They are
+//! chosen by comparisons: a table would keep AVX2 from vectorising the loop.
 
 use super::poly;
 use std::f64::consts::FRAC_PI_2;
 
-/// The first 256 bits of 2/pi after the point.
-const TWO_OVER_PI: [u64; 4] = [
-    0xa2f9_836e_4e44_1529,
-    0xfc27_57d1_f534_ddc0,
-    0xdb62_9599_3c43_9041,
-    0xfe51_63ab_debb_c561,
+/// The first 224 bits of 2/pi, behind 32 bits in front of the point.
+const TWO_OVER_PI: [u32; 8] = [
+    0,
+    0xa2f9_836e,
+    0x4e44_1529,
+    0xfc27_57d1,
+    0xf534_ddc0,
+    0xdb62_9599,
+    0x3c43_9041,
+    0xfe51_63ab,
 ];
 
-/// 1.5 * 2^52: added and taken off again it rounds to a whole number, which sits in the low bits.
-const ROUND: f64 = 6755399441055744.0;
-
-/// `count` bits of 2/pi from `first` on, the first one with weight `2^weight`.
-const fn window(first: i32, count: i32, weight: i32) -> f64 {
-    let mut sum = 0.0;
-    let mut i = 0;
-    while i < count {
-        // Bit 1 is the first one after the point.
-        let at = first + i - 1;
-        if at >= 0 && (TWO_OVER_PI[(at / 64) as usize] >> (63 - at % 64)) & 1 == 1 {
-            sum += f64::from_bits(((1023 + weight - i) as u64) << 52);
-        }
-        i += 1;
-    }
-    sum
+/// Word `at + J` of [`TWO_OVER_PI`], for `at` from 0 to 4.
+#[inline(always)]
+fn word<const J: usize>(at: u32) -> u32 {
+    let w = if at >= 1 {
+        TWO_OVER_PI[J + 1]
+    } else {
+        TWO_OVER_PI[J]
+    };
+    let w = if at >= 2 { TWO_OVER_PI[J + 2] } else { w };
+    let w = if at >= 3 { TWO_OVER_PI[J + 3] } else { w };
+    if at >= 4 { TWO_OVER_PI[J + 4] } else { w }
 }
 
-/// `2/pi * 2^e` modulo 4 for `e` from -23 to 104: 29 bits, the next 29, and 53 more.
-const fn parts(which: usize) -> [f64; 128] {
-    let mut table = [0.0; 128];
-    let mut i = 0;
-    while i < 128 {
-        let e = i as i32 - 23;
-        table[i] = match which {
-            0 => window(e - 1, 29, 1),
-            1 => window(e + 28, 29, -28),
-            _ => window(e + 57, 53, -57),
-        };
-        i += 1;
-    }
-    table
+/// The 32 bits from bit `shift` of `high` on, continued in `low`.
+#[inline(always)]
+fn joined(high: u32, low: u32, shift: u32) -> u64 {
+    (((u64::from(high) << 32) | u64::from(low)) << shift) >> 32
 }
-
-static HIGH: [f64; 128] = parts(0);
-static MIDDLE: [f64; 128] = parts(1);
-static LOW: [f64; 128] = parts(2);
 
 /// The quadrant of `|x|`, and the angle from its middle, at most 1.
 #[inline(always)]
 fn reduce(x: f32) -> (u32, f64) {
     let bits = x.to_bits() & 0x7fff_ffff;
-    let m = f64::from(((bits & 0x7f_ffff) | 0x80_0000) as i32);
-    let row = ((bits >> 23).wrapping_sub(127) & 127) as usize;
-    let t = m * HIGH[row];
-    let rounded = t + ROUND;
-    let turn = ((t - (rounded - ROUND)) + m * MIDDLE[row]) + m * LOW[row];
+    let m = u64::from((bits & 0x7f_ffff) | 0x80_0000);
+    // The first bit of 2/pi whose product with `m` is below 4.
+    let first = (bits >> 23).wrapping_sub(127).wrapping_add(7) & 0xff;
+    let (at, shift) = (first >> 5, first & 31);
+    let (a, b, c, d) = (word::<0>(at), word::<1>(at), word::<2>(at), word::<3>(at));
+    // In units of 2^-62, where 2^64 is 4 and drops out by itself.
+    let turn = ((m * joined(a, b, shift)) << 32)
+        .wrapping_add(m * joined(b, c, shift))
+        .wrapping_add((m * joined(c, d, shift)) >> 32);
+    let quadrant = turn.wrapping_add(1 << 61) >> 62;
+    let rest = turn.wrapping_sub(quadrant << 62);
+    // Two conversions of 32 bits: AVX2 has none of 64.
+    let high = f64::from((rest >> 32) as u32 as i32);
+    let low = f64::from((rest as u32 >> 1) as i32);
+    let angle = (high + low * (0.5 / (1u64 << 30) as f64)) * (FRAC_PI_2 / (1u64 << 30) as f64);
     let small = bits < 0x3f80_0000;
-    let quadrant = if small { 0 } else { rounded.to_bits() as u32 };
+    let quadrant = if small { 0 } else { quadrant as u32 };
     let angle = if small {
         f64::from(f32::from_bits(bits))
     } else {
-        turn * FRAC_PI_2
+        angle
     };
     // Infinity has no angle.
     (quadrant, if bits >= 0x7f80_0000 { f64::NAN } else { angle })
