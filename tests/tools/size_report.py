@@ -71,9 +71,8 @@ def main():
         layers[layer(name)] = layers.get(layer(name), 0) + len(lines)
     print("lines    " + ", ".join(f"{name} {count}" for name, count in sorted(layers.items())))
     rust = [(name, lines) for name, lines in files if name.endswith(".rs")]
-    print(
-        f"rows     {sum(rows(lines) for name, lines in rust if name.startswith('src/ops/'))} written"
-    )
+    written = sum(rows(lines) for name, lines in rust if name.startswith("src/ops/"))
+    print(f"rows     {written} written")
     counts = {name: unsafe(lines) for name, lines in rust if name.startswith("src/")}
     print(f"unsafe   {sum(counts.values())}")
 
