@@ -22,7 +22,7 @@ BENCH_VENV := target/bench-$(subst /,-,$(PYTHON))
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gpu test test-rust test-python stubs lint bench engine wheel driver clean
+.PHONY: help demo demo-gpu test test-rust test-python test-examples stubs lint bench engine wheel driver clean
 
 help:
 	@echo "make demo      the tutorial's graph and a classifier of handwritten digits, on the CPU"
@@ -56,7 +56,7 @@ demo-gpu: $(VENV)/installed $(VENV)/demo-packages
 
 # --- tests ----------------------------------------------------------------------------------------
 
-test: test-rust test-python stubs
+test: test-rust test-python stubs test-examples
 	@echo "== all tests passed"
 
 test-rust: $(VENV)/driver.env
@@ -68,9 +68,19 @@ test-rust: $(VENV)/driver.env
 test-python: $(VENV)/installed $(VENV)/driver.env
 	@echo "== Python tests"
 	@$(WITH_GPU) $(PY) -m pytest -q -n $(WORKERS) $(ARGS)
-	@echo "== the tutorial's example, with no GPU allowed"
-	@RGRAD_GPU=off $(PY) examples/tutorial.py --out target/tutorial > target/tutorial.log \
+
+# On the CPU with no GPU allowed, then the classifier through WGSL; each checks its own results.
+test-examples: $(VENV)/installed $(VENV)/demo-packages $(VENV)/driver.env
+	@echo "== the examples"
+	@export RGRAD_GPU=off; \
+	    $(PY) examples/tutorial.py --out target/examples > target/tutorial.log && tail -n 2 target/tutorial.log \
 	    || { cat target/tutorial.log; exit 1; }
+	@RGRAD_GPU=off $(PY) examples/digits.py --out target/examples
+	@$(WITH_GPU) if [ "$$RGRAD_GPU" = off ]; then \
+	    echo "the digits through WGSL: skipped, there is no driver"; \
+	else \
+	    $(PY) examples/digits.py --gpu --out target/examples; \
+	fi
 
 stubs: $(VENV)/installed
 	@echo "== stubs"
@@ -100,7 +110,7 @@ bench: $(BENCH_VENV)/packages wheel
 engine:
 	@bash tests/bench/engine.sh
 
-# torch has no small build in the registry that pip asks by default; one that is there is measured.
+# Without torch: what pip gets is some gigabytes. One installed there by hand is measured too.
 $(BENCH_VENV)/packages: pyproject.toml
 	@mkdir -p target
 	@bash tests/scripts/setup.sh $(PYTHON) $(BENCH_VENV) bench

@@ -163,6 +163,8 @@ def run_memory(libraries, options, results):
             except Skip as reason:
                 figures[library.name] = lost[library.name] = str(reason)
         done.append((f"{length:.0e} nodes", figures))
+    if not done:
+        return
     title = "peak memory of the same chain, per node"
     results[title] = done
     able = [x.name for x in libraries if any(f[x.name] != "not offered" for _, f in done)]
