@@ -135,7 +135,9 @@ $(VENV)/demo-packages: $(VENV)/packages
 $(VENV)/installed: $(VENV)/packages $(SOURCES)
 	@echo "== building the extension (the first time takes some minutes)"
 	@rm -rf target/wheel
-	@$(VENV)/bin/maturin build --quiet --locked --profile $(PROFILE) --auditwheel skip --out target/wheel
+	@mkdir -p target
+	@$(VENV)/bin/maturin build --quiet --locked --profile $(PROFILE) --auditwheel skip --out target/wheel \
+	    > target/wheel.log 2>&1 || { cat target/wheel.log; exit 1; }
 	@$(PY) -m pip install --quiet --force-reinstall --no-deps target/wheel/rgrad-*.whl
 	@touch $@
 
