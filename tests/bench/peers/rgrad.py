@@ -1,0 +1,83 @@
+"""rgrad, through the names of PyTorch 0.3."""
+
+import rgrad as torch
+import rgrad.nn.functional as F
+from peers import RATE, mlp_arrays
+from rgrad.autograd import Variable
+
+
+def version():
+    return torch.__version__
+
+
+def threads():
+    return torch.get_num_threads()
+
+
+def leaf(number):
+    return Variable(torch.FloatTensor([number]), requires_grad=True)
+
+
+def tutorial():
+    a = Variable(torch.FloatTensor([2]))
+    w1, w2, w3, w4 = leaf(1), leaf(2), leaf(3), leaf(4)
+
+    def run():
+        b = w1 * a
+        c = w2 * a
+        d = w3 * b + w4 * c
+        loss = 10 - d
+        loss.backward()
+
+    return run
+
+
+def mul():
+    a, b = leaf(2), leaf(3)
+    return lambda: a * b
+
+
+def chain(length):
+    x, factor = leaf(1), Variable(torch.FloatTensor([1]))
+
+    def run():
+        y = x
+        for _ in range(length):
+            y = y * factor
+        y.backward()
+
+    return run
+
+
+def add(count):
+    a, b = torch.rand(count), torch.rand(count)
+    return lambda: a + b
+
+
+def add_recorded(count):
+    a = Variable(torch.rand(count), requires_grad=True)
+    b = Variable(torch.rand(count), requires_grad=True)
+    return lambda: a + b
+
+
+def matmul(size):
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    return lambda: torch.mm(a, b)
+
+
+def mlp(batch):
+    x, y, *parameters = mlp_arrays(batch)
+    x, y = Variable(torch.from_numpy(x)), Variable(torch.from_numpy(y))
+    parameters = [Variable(torch.from_numpy(p), requires_grad=True) for p in parameters]
+    w1, b1, w2, b2 = parameters
+
+    def run():
+        hidden = F.relu(torch.addmm(b1, x, w1))
+        loss = F.nll_loss(F.log_softmax(torch.addmm(b2, hidden, w2), dim=1), y)
+        loss.backward()
+        for p in parameters:
+            p.data.sub_(p.grad.data.mul_(RATE))
+            p.grad.data.zero_()
+        return loss
+
+    return run

@@ -1,0 +1,82 @@
+"""Today's PyTorch, eager, on the CPU."""
+
+import torch
+import torch.nn.functional as F
+
+from peers import RATE, mlp_arrays
+
+
+def version():
+    return torch.__version__
+
+
+def threads():
+    return torch.get_num_threads()
+
+
+def leaf(number):
+    return torch.tensor([float(number)], requires_grad=True)
+
+
+def tutorial():
+    a = torch.tensor([2.0])
+    w1, w2, w3, w4 = leaf(1), leaf(2), leaf(3), leaf(4)
+
+    def run():
+        b = w1 * a
+        c = w2 * a
+        d = w3 * b + w4 * c
+        loss = 10 - d
+        loss.backward()
+
+    return run
+
+
+def mul():
+    a, b = leaf(2), leaf(3)
+    return lambda: a * b
+
+
+def chain(length):
+    x, factor = leaf(1), torch.tensor([1.0])
+
+    def run():
+        y = x
+        for _ in range(length):
+            y = y * factor
+        y.backward()
+
+    return run
+
+
+def add(count):
+    a, b = torch.rand(count), torch.rand(count)
+    return lambda: a + b
+
+
+def add_recorded(count):
+    a, b = torch.rand(count, requires_grad=True), torch.rand(count, requires_grad=True)
+    return lambda: a + b
+
+
+def matmul(size):
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    return lambda: torch.mm(a, b)
+
+
+def mlp(batch):
+    x, y, *parameters = (torch.from_numpy(array) for array in mlp_arrays(batch))
+    parameters = [p.requires_grad_() for p in parameters]
+    w1, b1, w2, b2 = parameters
+
+    def run():
+        hidden = torch.relu(torch.addmm(b1, x, w1))
+        loss = F.cross_entropy(torch.addmm(b2, hidden, w2), y)
+        loss.backward()
+        with torch.no_grad():
+            for p in parameters:
+                p -= RATE * p.grad
+                p.grad.zero_()
+        return loss
+
+    return run
