@@ -9,6 +9,8 @@ pub(super) struct Sizes {
     pub boxes: Vec<(f64, f64)>,
     /// For each arrow, the size of its label, if it has one.
     pub labels: Vec<Option<(f64, f64)>>,
+    /// The width of a bend without one.
+    pub bend: f64,
     pub gap: f64,
     pub thin: f64,
 }
@@ -92,7 +94,7 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
             label_at[e] = label_at[e].or(label.map(|_| bend));
             layers.row_of.push(r);
             layers.rows[r as usize].push(bend);
-            size.push(label.unwrap_or((0.0, 0.0)));
+            size.push(label.unwrap_or((sizes.bend, 0.0)));
             chain.push(bend);
         }
         chain.push(lower);

@@ -4,6 +4,7 @@
 //! each box a layer, `order` its place among the others, `place` its coordinates; `svg` and `text` draw.
 //! The same picture gives the same bytes on every machine, and no depth of graph needs a deep stack.
 
+mod canvas;
 mod fold;
 mod lanes;
 mod layout;
@@ -15,6 +16,7 @@ mod route;
 mod simplex;
 mod svg;
 mod text;
+mod tracks;
 mod words;
 
 use crate::error::Result;
