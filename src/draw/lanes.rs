@@ -3,7 +3,7 @@
 
 use super::canvas::{Canvas, NORTH, SOUTH};
 use super::metrics::{cells, shortened};
-use super::rank::index;
+use super::rank::{Links, index, topological};
 use super::{Kind, Picture};
 
 /// The sign of a kind.
@@ -59,7 +59,13 @@ pub(super) fn draw(picture: &Picture, ends: &[(u32, u32)], back: &[bool], width:
 
 /// Inputs just before what they feed: what a walk back from the results leaves behind.
 fn order(count: usize, ends: &[(u32, u32)], on: impl Fn(usize) -> bool) -> Vec<usize> {
-    let (start, list) = index(count, ends.iter().map(|end| end.1));
+    let (start, mut list) = index(count, ends.iter().map(|end| end.1));
+    // The longest way first: short ones, such as weights, then come just before they are used.
+    let depth = depths(count, ends, &on);
+    for v in 0..count {
+        let inputs = &mut list[start[v] as usize..start[v + 1] as usize];
+        inputs.sort_by_key(|&e| std::cmp::Reverse(depth[ends[e as usize].0 as usize]));
+    }
     let mut leads = vec![false; count];
     for (e, end) in ends.iter().enumerate() {
         leads[end.0 as usize] |= on(e);
@@ -87,6 +93,28 @@ fn order(count: usize, ends: &[(u32, u32)], on: impl Fn(usize) -> bool) -> Vec<u
         }
     }
     order
+}
+
+/// How many arrows the longest way to each box has.
+fn depths(count: usize, ends: &[(u32, u32)], on: impl Fn(usize) -> bool) -> Vec<u32> {
+    let ends: Vec<(u32, u32)> = (0..ends.len())
+        .filter(|&e| on(e))
+        .map(|e| ends[e])
+        .collect();
+    let (start, list) = index(count, ends.iter().map(|end| end.0));
+    let links = Links {
+        count,
+        ends,
+        gaps: Vec::new(),
+    };
+    let mut depth = vec![0; count];
+    for v in topological(&links) {
+        for &e in &list[start[v as usize] as usize..start[v as usize + 1] as usize] {
+            let to = links.ends[e as usize].1 as usize;
+            depth[to] = depth[to].max(depth[v as usize] + 1);
+        }
+    }
+    depth
 }
 
 /// The drawing with lanes, if they leave room for names.

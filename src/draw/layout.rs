@@ -104,6 +104,9 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
         chains.push(chain);
     }
     order::arrange(&mut layers);
+    if mirrored(&layers, count as u32) {
+        layers.rows.iter_mut().for_each(|row| row.reverse());
+    }
     let bend = (0..size.len()).map(|v| v >= count).collect();
     let widths = Widths {
         of: size.iter().map(|s| s.0).collect(),
@@ -120,4 +123,17 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
         back,
         label_at,
     }
+}
+
+/// Whether most boxes would stand in the order they were named in if left and right were exchanged.
+fn mirrored(layers: &Layers, count: u32) -> bool {
+    let mut balance = 0i64;
+    for row in &layers.rows {
+        let mut last = None;
+        for &v in row.iter().filter(|&&v| v < count) {
+            balance += last.map_or(0, |before| if before < v { 1 } else { -1 });
+            last = Some(v);
+        }
+    }
+    balance < 0
 }

@@ -116,7 +116,7 @@ impl<'a> Boxes<'a> {
                 ins[to as usize] += 1;
             }
         }
-        let widest = WIDEST.min(width - 4);
+        let widest = WIDEST.min(width - 5);
         let fit = |line: &str| shortened(line, |text| cells(text) > widest);
         let mut lines: Vec<Vec<String>> = Vec::with_capacity(count);
         let mut boxes = Vec::with_capacity(count);
@@ -130,14 +130,15 @@ impl<'a> Boxes<'a> {
             }
             let letters = own_lines.iter().map(|line| cells(line)).max().unwrap_or(0);
             let ports: usize = ins[v].max(outs[v]);
-            let wide = (letters + 4).max(2 * ports + 1).max(5);
+            // Odd, so that every box has a middle column.
+            let wide = (letters + 4).max(2 * ports + 1) | 1;
             boxes.push((wide as f64, own_lines.len() as f64 + 2.0));
             lines.push(own_lines);
         }
         let labels: Vec<String> = picture.edges.iter().map(|edge| fit(&edge.label)).collect();
         let measured = labels
             .iter()
-            .map(|label| (!label.is_empty()).then(|| (cells(label) as f64, 1.0)));
+            .map(|label| (!label.is_empty()).then(|| ((cells(label) | 1) as f64, 1.0)));
         let sizes = Sizes {
             boxes,
             labels: measured.collect(),
