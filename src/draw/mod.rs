@@ -11,6 +11,7 @@ mod layout;
 mod metrics;
 mod order;
 mod place;
+mod pull;
 mod rank;
 mod route;
 mod simplex;

@@ -1,8 +1,9 @@
 //! Coordinates across the layers: items of a layer keep their order and never overlap, and long arrows are
 //! straight between their ends. Four extreme alignments are made (after Brandes and Koepf) and their middle
-//! taken; then single layers are moved to where their neighbours pull them.
+//! taken, unless what `pull` finds is shorter.
 
 use super::order::Layers;
+use super::pull::pull;
 use super::rank::index;
 
 /// What coordinates are computed from: the width of each item, and which items are bends of a long arrow.
@@ -24,6 +25,11 @@ impl Widths {
             self.gap
         };
         (self.of[left] + self.of[right]) / 2.0 + gap
+    }
+
+    /// What it costs to lead a segment sideways: the inside of a long arrow should be straight.
+    pub(super) fn weight(&self, upper: u32, lower: u32) -> i64 {
+        [1, 2, 8][usize::from(self.bend[upper as usize]) + usize::from(self.bend[lower as usize])]
     }
 }
 
@@ -61,8 +67,23 @@ pub(super) fn centres(layers: &Layers, widths: &Widths) -> Vec<f64> {
             (at[1] + at[2]) / 2.0
         })
         .collect();
-    grid.pull(&mut x);
+    // Symmetric if that is about as short.
+    let mut short = x.clone();
+    pull(layers, widths, &mut short);
+    if length(layers, widths, &short) < 0.97 * length(layers, widths, &x) {
+        x = short;
+    }
     x
+}
+
+/// About how long all lines are that these places ask for.
+fn length(layers: &Layers, widths: &Widths, x: &[f64]) -> f64 {
+    let down = 1.5 * widths.gap;
+    let line = |&(u, v): &(u32, u32)| {
+        let across = 0.7 * (x[u as usize] - x[v as usize]);
+        (across * across + down * down).sqrt()
+    };
+    layers.segments.iter().map(line).sum()
 }
 
 struct Grid<'a> {
@@ -213,6 +234,4 @@ impl<'a> Grid<'a> {
         }
         extent
     }
-
-    fn pull(&self, _x: &mut [f64]) {}
 }

@@ -2,6 +2,7 @@
 //! its own and turns on a row where nothing else turns, so that lines meet only where they cross.
 
 use super::layout::Layout;
+use super::route::spread;
 
 /// A piece of an arrow between neighbouring layers.
 #[derive(Debug, Clone)]
@@ -96,7 +97,7 @@ fn ports(legs: &mut [Leg], layout: &Layout, inside: &impl Fn(u32) -> (i64, i64))
                 .iter()
                 .map(|&i| if upper { wants[i].0 } else { wants[i].1 })
                 .collect();
-            for (&i, column) in group.iter().zip(spread(&want, inside(same[0]))) {
+            for (&i, column) in group.iter().zip(columns(&want, inside(same[0]))) {
                 *(if upper {
                     &mut legs[i].from
                 } else {
@@ -108,34 +109,16 @@ fn ports(legs: &mut [Leg], layout: &Layout, inside: &impl Fn(u32) -> (i64, i64))
 }
 
 /// Columns two apart, in order, as near to the wanted ones as that allows.
-fn spread(want: &[f64], (low, high): (i64, i64)) -> Vec<i64> {
+fn columns(want: &[f64], (low, high): (i64, i64)) -> Vec<i64> {
     let step = if high - low >= 2 * (want.len() as i64 - 1) {
-        2
+        2.0
     } else {
-        1
+        1.0
     };
-    // Means over runs, so that what remains never falls: (sum, how many).
-    let mut runs: Vec<(f64, usize)> = Vec::new();
-    for (i, &w) in want.iter().enumerate() {
-        let mut run = (w - (step * i as i64) as f64, 1);
-        while let Some(&before) = runs.last() {
-            if before.0 / before.1 as f64 <= run.0 / run.1 as f64 {
-                break;
-            }
-            run = (run.0 + before.0, run.1 + before.1);
-            runs.pop();
-        }
-        runs.push(run);
-    }
-    let most = (high - step * (want.len() as i64 - 1)).max(low);
-    let mut columns = Vec::with_capacity(want.len());
-    for (sum, many) in runs {
-        let base = ((sum / many as f64).floor() as i64).clamp(low, most);
-        for _ in 0..many {
-            columns.push(base + step * columns.len() as i64);
-        }
-    }
-    columns
+    spread(want, low as f64, high as f64, step)
+        .iter()
+        .map(|x| x.floor() as i64)
+        .collect()
 }
 
 /// Makes lines straight that are nearly so, where a border has room.
