@@ -33,11 +33,11 @@ impl Widths {
     }
 }
 
-/// The centre of each item across the layers.
-pub(super) fn centres(layers: &Layers, widths: &Widths) -> Vec<f64> {
+/// The centre of each item across the layers, and about how long all lines become.
+pub(super) fn centres(layers: &Layers, widths: &Widths) -> (Vec<f64>, f64) {
     let count = layers.row_of.len();
     if count == 0 {
-        return Vec::new();
+        return (Vec::new(), 0.0);
     }
     let grid = Grid::new(layers, widths);
     let crossed = grid.crossed();
@@ -70,17 +70,25 @@ pub(super) fn centres(layers: &Layers, widths: &Widths) -> Vec<f64> {
     // Symmetric if that is about as short.
     let mut short = x.clone();
     pull(layers, widths, &mut short);
-    if length(layers, widths, &short) < 0.97 * length(layers, widths, &x) {
-        x = short;
+    let lengths = (length(layers, widths, &x), length(layers, widths, &short));
+    if lengths.1 < 0.95 * lengths.0 {
+        (short, lengths.1)
+    } else {
+        (x, lengths.0)
     }
-    x
 }
 
 /// About how long all lines are that these places ask for.
 fn length(layers: &Layers, widths: &Widths, x: &[f64]) -> f64 {
-    let down = 1.5 * widths.gap;
+    let down = 1.3 * widths.gap;
+    // Lines leave a box towards where they go, so that wide boxes shorten them.
+    let lean = |v: u32, across: f64| match widths.bend[v as usize] {
+        true => 0.0,
+        false => (0.3 * across).min(0.4 * widths.of[v as usize]),
+    };
     let line = |&(u, v): &(u32, u32)| {
-        let across = 0.7 * (x[u as usize] - x[v as usize]);
+        let across = (x[u as usize] - x[v as usize]).abs();
+        let across = across - lean(u, across) - lean(v, across);
         (across * across + down * down).sqrt()
     };
     layers.segments.iter().map(line).sum()

@@ -35,7 +35,7 @@ pub(super) struct Routes {
 /// The length of an arrow's head.
 pub(super) const HEAD: f64 = 8.0;
 /// The least distance of two arrows at a box.
-pub(super) const PORT: f64 = 11.0;
+pub(super) const PORT: f64 = 10.0;
 /// What stays free of arrows at both ends of a border.
 pub(super) const CORNER: f64 = 12.0;
 /// How far an arrow's end leans towards its other end.
@@ -67,7 +67,7 @@ fn ports(layout: &Layout, widths: &[f64]) -> Vec<(f64, f64)> {
             // Leaning towards the other end, about where a straight line between the centres would pass.
             let lean = |x: f64| (layout.x[v] + LEAN * (x - layout.x[v])).clamp(low, high);
             let wants: Vec<f64> = side.iter().map(|&(x, _, _)| lean(x)).collect();
-            let step = ((high - low) / (side.len().max(2) - 1) as f64).min(1.5 * PORT);
+            let step = ((high - low) / (side.len().max(2) - 1) as f64).min(1.6 * PORT);
             for (&(_, _, e), x) in side.iter().zip(spread(&wants, low, high, step)) {
                 *(if upper {
                     &mut ports[e].0
@@ -174,7 +174,7 @@ pub(super) fn routes(layout: &Layout, widths: &[f64]) -> Routes {
     let mut along = 0.0;
     for r in 0..rows.len() {
         if r > 0 {
-            along += (28.0 + reach[r] * 0.07).clamp(34.0, 60.0).round();
+            along += (30.0 + reach[r] * 0.05).clamp(34.0, 54.0).round();
         }
         top.push(along);
         along += depth[r];
