@@ -9,6 +9,8 @@ pub(super) struct Sizes {
     pub boxes: Vec<(f64, f64)>,
     /// For each arrow, the size of its label, if it has one.
     pub labels: Vec<Option<(f64, f64)>>,
+    /// The width of a bend without one.
+    pub bend: f64,
     pub gap: f64,
     pub thin: f64,
 }
@@ -92,7 +94,7 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
             label_at[e] = label_at[e].or(label.map(|_| bend));
             layers.row_of.push(r);
             layers.rows[r as usize].push(bend);
-            size.push(label.unwrap_or((0.0, 0.0)));
+            size.push(label.unwrap_or((sizes.bend, 0.0)));
             chain.push(bend);
         }
         chain.push(lower);
@@ -101,15 +103,27 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
             .extend(chain.windows(2).map(|two| (two[0], two[1])));
         chains.push(chain);
     }
-    order::arrange(&mut layers);
     let bend = (0..size.len()).map(|v| v >= count).collect();
+    let of = size.iter().map(|s| s.0).collect();
     let widths = Widths {
-        of: size.iter().map(|s| s.0).collect(),
+        of,
         bend,
         gap: sizes.gap,
         thin: sizes.thin,
     };
-    let x = place::centres(&layers, &widths);
+    let mut best: Option<(f64, Vec<Vec<u32>>, Vec<f64>)> = None;
+    for mut rows in order::arrange(&layers) {
+        if mirrored(&rows, count as u32) {
+            rows.iter_mut().for_each(|row| row.reverse());
+        }
+        layers.rows = rows;
+        let (x, length) = place::centres(&layers, &widths);
+        if best.as_ref().is_none_or(|(least, ..)| length < *least) {
+            best = Some((length, layers.rows.clone(), x));
+        }
+    }
+    let (_, rows, x) = best.unwrap_or_default();
+    layers.rows = rows;
     Layout {
         layers,
         size,
@@ -118,4 +132,17 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
         back,
         label_at,
     }
+}
+
+/// Whether most boxes would stand in the order they were named in if left and right were exchanged.
+fn mirrored(rows: &[Vec<u32>], count: u32) -> bool {
+    let mut balance = 0i64;
+    for row in rows {
+        let mut last = None;
+        for &v in row.iter().filter(|&&v| v < count) {
+            balance += last.map_or(0, |before| if before < v { 1 } else { -1 });
+            last = Some(v);
+        }
+    }
+    balance < 0
 }

@@ -4,17 +4,20 @@
 //! each box a layer, `order` its place among the others, `place` its coordinates; `svg` and `text` draw.
 //! The same picture gives the same bytes on every machine, and no depth of graph needs a deep stack.
 
+mod canvas;
 mod fold;
 mod lanes;
 mod layout;
 mod metrics;
 mod order;
 mod place;
+mod pull;
 mod rank;
 mod route;
 mod simplex;
 mod svg;
 mod text;
+mod tracks;
 mod words;
 
 use crate::error::Result;

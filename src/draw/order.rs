@@ -2,6 +2,7 @@
 //! neighbours are exchanged and single boxes moved while that helps.
 
 use super::rank::index;
+use std::collections::VecDeque;
 
 /// Boxes and the bends of long arrows, in layers; segments join neighbouring layers only.
 pub(super) struct Layers {
@@ -32,19 +33,21 @@ impl Sides {
     }
 }
 
-/// Puts the items of every layer in an order with few crossings.
-pub(super) fn arrange(layers: &mut Layers) {
+/// Orders of all layers with few crossings: one, or in a small graph several that are equally good.
+pub(super) fn arrange(layers: &Layers) -> Vec<Vec<Vec<u32>>> {
     let count = layers.row_of.len();
     let sides = Sides::new(count, &layers.segments);
     let size = count + layers.segments.len();
     let (starts, sweeps) = match size {
-        0..5_000 => (4, 24),
+        0..2_500 => (12, 24),
+        2_500..5_000 => (4, 24),
         5_000..40_000 => (2, 8),
         _ => (1, 4),
     };
-    let mut best: Option<(u64, Vec<Vec<u32>>)> = None;
+    let small = size < 2_500;
+    let mut found: Vec<(u64, Vec<Vec<u32>>)> = Vec::new();
     for start in 0..starts {
-        let mut state = State::new(layers, &sides, start % 2 == 1);
+        let mut state = State::new(layers, &sides, start % 2 == 1, start / 4);
         let mut least = state.crossings();
         let mut kept = state.rows.clone();
         let mut idle = 0;
@@ -52,7 +55,7 @@ pub(super) fn arrange(layers: &mut Layers) {
             if least == 0 || idle == 6 {
                 break;
             }
-            state.sweep(sweep % 2 == 0, start >= 2);
+            state.sweep(sweep % 2 == 0, start % 4 >= 2);
             state.exchange(if size < 5_000 { 12 } else { 2 });
             let crossings = state.crossings();
             if crossings < least {
@@ -63,20 +66,23 @@ pub(super) fn arrange(layers: &mut Layers) {
                 idle += 1;
             }
         }
-        if best.as_ref().is_none_or(|(fewest, _)| least < *fewest) {
-            best = Some((least, kept));
+        if small && least > 0 {
+            state = State::of(kept, &sides, count);
+            state.sift();
+            least = state.crossings();
+            kept = state.rows;
         }
-        if best.as_ref().is_some_and(|(fewest, _)| *fewest == 0) {
+        if !found.iter().any(|(_, rows)| *rows == kept) {
+            found.push((least, kept));
+        }
+        if !small && least == 0 {
             break;
         }
     }
-    let Some((fewest, rows)) = best else { return };
-    layers.rows = rows;
-    if fewest > 0 && size < 2_500 {
-        let mut state = State::of(layers.rows.clone(), &sides, count);
-        state.sift();
-        layers.rows = state.rows;
-    }
+    let fewest = found.iter().map(|(least, _)| *least).min();
+    found.retain(|(least, _)| Some(*least) == fewest);
+    found.truncate(if small { starts } else { 1 });
+    found.into_iter().map(|(_, rows)| rows).collect()
 }
 
 struct State<'a> {
@@ -102,8 +108,8 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The order in which a walk meets the items: from above, or from below.
-    fn new(layers: &Layers, sides: &'a Sides, below: bool) -> State<'a> {
+    /// The order in which a walk meets the items: from above, or from below, in one of three manners.
+    fn new(layers: &Layers, sides: &'a Sides, below: bool, manner: usize) -> State<'a> {
         let count = layers.row_of.len();
         let mut rows: Vec<Vec<u32>> = layers
             .rows
@@ -111,21 +117,30 @@ impl<'a> State<'a> {
             .map(|row| Vec::with_capacity(row.len()))
             .collect();
         let mut seen = vec![false; count];
-        let mut stack: Vec<u32> = Vec::new();
+        let mut stack: VecDeque<u32> = VecDeque::new();
         let roots = layers.rows.iter().flatten().copied();
         let sources: Vec<u32> = roots.filter(|&v| sides.of(v, !below).is_empty()).collect();
         for root in sources {
-            stack.push(root);
-            while let Some(v) = stack.pop() {
+            stack.push_back(root);
+            // Depth first keeps what belongs together; breadth first keeps layers as they were named.
+            while let Some(v) = if manner == 2 {
+                stack.pop_front()
+            } else {
+                stack.pop_back()
+            } {
                 if std::mem::replace(&mut seen[v as usize], true) {
                     continue;
                 }
                 rows[layers.row_of[v as usize] as usize].push(v);
-                // What lies on the other side is near, so that operands keep together.
-                let far = sides.of(v, !below).iter().rev();
-                stack.extend(far.filter(|&&u| !seen[u as usize]));
-                let near = sides.of(v, below).iter().rev();
-                stack.extend(near.filter(|&&u| !seen[u as usize]));
+                // The far side first, so that the near one is met before it.
+                for side in [!below, below] {
+                    let next = sides.of(v, side);
+                    let fresh = |u: &u32| !seen[*u as usize];
+                    match manner {
+                        0 => stack.extend(next.iter().rev().copied().filter(fresh)),
+                        _ => stack.extend(next.iter().copied().filter(fresh)),
+                    }
+                }
             }
         }
         State::of(rows, sides, count)

@@ -1,8 +1,9 @@
 //! Coordinates across the layers: items of a layer keep their order and never overlap, and long arrows are
 //! straight between their ends. Four extreme alignments are made (after Brandes and Koepf) and their middle
-//! taken; then single layers are moved to where their neighbours pull them.
+//! taken, unless what `pull` finds is shorter.
 
 use super::order::Layers;
+use super::pull::pull;
 use super::rank::index;
 
 /// What coordinates are computed from: the width of each item, and which items are bends of a long arrow.
@@ -25,13 +26,18 @@ impl Widths {
         };
         (self.of[left] + self.of[right]) / 2.0 + gap
     }
+
+    /// What it costs to lead a segment sideways: the inside of a long arrow should be straight.
+    pub(super) fn weight(&self, upper: u32, lower: u32) -> i64 {
+        [1, 2, 8][usize::from(self.bend[upper as usize]) + usize::from(self.bend[lower as usize])]
+    }
 }
 
-/// The centre of each item across the layers.
-pub(super) fn centres(layers: &Layers, widths: &Widths) -> Vec<f64> {
+/// The centre of each item across the layers, and about how long all lines become.
+pub(super) fn centres(layers: &Layers, widths: &Widths) -> (Vec<f64>, f64) {
     let count = layers.row_of.len();
     if count == 0 {
-        return Vec::new();
+        return (Vec::new(), 0.0);
     }
     let grid = Grid::new(layers, widths);
     let crossed = grid.crossed();
@@ -61,8 +67,31 @@ pub(super) fn centres(layers: &Layers, widths: &Widths) -> Vec<f64> {
             (at[1] + at[2]) / 2.0
         })
         .collect();
-    grid.pull(&mut x);
-    x
+    // Symmetric if that is about as short.
+    let mut short = x.clone();
+    pull(layers, widths, &mut short);
+    let lengths = (length(layers, widths, &x), length(layers, widths, &short));
+    if lengths.1 < 0.95 * lengths.0 {
+        (short, lengths.1)
+    } else {
+        (x, lengths.0)
+    }
+}
+
+/// About how long all lines are that these places ask for.
+fn length(layers: &Layers, widths: &Widths, x: &[f64]) -> f64 {
+    let down = 1.3 * widths.gap;
+    // Lines leave a box towards where they go, so that wide boxes shorten them.
+    let lean = |v: u32, across: f64| match widths.bend[v as usize] {
+        true => 0.0,
+        false => (0.3 * across).min(0.4 * widths.of[v as usize]),
+    };
+    let line = |&(u, v): &(u32, u32)| {
+        let across = (x[u as usize] - x[v as usize]).abs();
+        let across = across - lean(u, across) - lean(v, across);
+        (across * across + down * down).sqrt()
+    };
+    layers.segments.iter().map(line).sum()
 }
 
 struct Grid<'a> {
@@ -213,6 +242,4 @@ impl<'a> Grid<'a> {
         }
         extent
     }
-
-    fn pull(&self, _x: &mut [f64]) {}
 }

@@ -35,9 +35,11 @@ pub(super) struct Routes {
 /// The length of an arrow's head.
 pub(super) const HEAD: f64 = 8.0;
 /// The least distance of two arrows at a box.
-pub(super) const PORT: f64 = 12.0;
+pub(super) const PORT: f64 = 10.0;
 /// What stays free of arrows at both ends of a border.
-pub(super) const CORNER: f64 = 14.0;
+pub(super) const CORNER: f64 = 12.0;
+/// How far an arrow's end leans towards its other end.
+const LEAN: f64 = 0.3;
 
 /// Where each arrow meets its upper and its lower box, across the layers.
 fn ports(layout: &Layout, widths: &[f64]) -> Vec<(f64, f64)> {
@@ -53,14 +55,20 @@ fn ports(layout: &Layout, widths: &[f64]) -> Vec<(f64, f64)> {
             upper_side[last as usize].push((layout.x[before as usize], before, e));
         }
     }
+    let room = |v: usize| {
+        let half = (widths[v] / 2.0 - CORNER).max(0.0);
+        (layout.x[v] - half, layout.x[v] + half)
+    };
     for (sides, upper) in [(&mut lower_side, true), (&mut upper_side, false)] {
         for (v, side) in sides.iter_mut().enumerate() {
             // Bends of parallel arrows have different numbers, in the order of the arrows.
             side.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-            let room = (widths[v] - 2.0 * CORNER).max(0.0);
-            let step = (room / (side.len().max(2) - 1) as f64).min(1.5 * PORT);
-            for (i, &(_, _, e)) in side.iter().enumerate() {
-                let x = layout.x[v] + step * (i as f64 - (side.len() - 1) as f64 / 2.0);
+            let (low, high) = room(v);
+            // Leaning towards the other end, about where a straight line between the centres would pass.
+            let lean = |x: f64| (layout.x[v] + LEAN * (x - layout.x[v])).clamp(low, high);
+            let wants: Vec<f64> = side.iter().map(|&(x, _, _)| lean(x)).collect();
+            let step = ((high - low) / (side.len().max(2) - 1) as f64).min(1.6 * PORT);
+            for (&(_, _, e), x) in side.iter().zip(spread(&wants, low, high, step)) {
                 *(if upper {
                     &mut ports[e].0
                 } else {
@@ -69,7 +77,70 @@ fn ports(layout: &Layout, widths: &[f64]) -> Vec<(f64, f64)> {
             }
         }
     }
+    // Nearly straight becomes straight where the borders have room.
+    for (e, chain) in layout.chains.iter().enumerate() {
+        let free =
+            |v: usize, side: &[(f64, u32, usize)], upper: bool, to: f64, ports: &[(f64, f64)]| {
+                let at = |e: usize| if upper { ports[e].0 } else { ports[e].1 };
+                let clear = |&(_, _, other): &(f64, u32, usize)| {
+                    other == e
+                        || ((at(other) < at(e)) == (at(other) < to)
+                            && (at(other) - to).abs() >= PORT)
+                };
+                room(v).0 <= to && to <= room(v).1 && side.iter().all(clear)
+            };
+        let [first, second, ..] = chain[..] else {
+            continue;
+        };
+        let [.., before, last] = chain[..] else {
+            continue;
+        };
+        let (u, v) = (first as usize, last as usize);
+        if chain.len() == 2 {
+            let (low, high) = (room(u).0.max(room(v).0), room(u).1.min(room(v).1));
+            let to = ((ports[e].0 + ports[e].1) / 2.0).min(high).max(low);
+            if free(u, &lower_side[u], true, to, &ports)
+                && free(v, &upper_side[v], false, to, &ports)
+            {
+                ports[e] = (to, to);
+            }
+            continue;
+        }
+        let (to, from) = (layout.x[second as usize], layout.x[before as usize]);
+        if free(u, &lower_side[u], true, to, &ports) {
+            ports[e].0 = to;
+        }
+        if free(v, &upper_side[v], false, from, &ports) {
+            ports[e].1 = from;
+        }
+    }
     ports
+}
+
+/// Places at least `step` apart, in order, as near to the wanted ones as that allows.
+pub(super) fn spread(want: &[f64], low: f64, high: f64, step: f64) -> Vec<f64> {
+    // Means over runs, so that what remains never falls: (sum, how many).
+    let mut runs: Vec<(f64, usize)> = Vec::new();
+    for (i, &w) in want.iter().enumerate() {
+        let mut run = (w - step * i as f64, 1);
+        while let Some(&before) = runs.last() {
+            if before.0 / before.1 as f64 <= run.0 / run.1 as f64 {
+                break;
+            }
+            run = (run.0 + before.0, run.1 + before.1);
+            runs.pop();
+        }
+        runs.push(run);
+    }
+    let most = (high - step * (want.len() as f64 - 1.0)).max(low);
+    let mut places = Vec::with_capacity(want.len());
+    for (sum, many) in runs {
+        let base = (sum / many as f64).clamp(low, most);
+        for _ in 0..many {
+            places.push(base + step * places.len() as f64);
+        }
+    }
+    places
 }
 
 /// Draws every arrow; `widths` are those of the boxes themselves.
@@ -103,7 +174,7 @@ pub(super) fn routes(layout: &Layout, widths: &[f64]) -> Routes {
     let mut along = 0.0;
     for r in 0..rows.len() {
         if r > 0 {
-            along += (30.0 + reach[r] * 0.14).clamp(34.0, 96.0).round();
+            along += (30.0 + reach[r] * 0.05).clamp(34.0, 54.0).round();
         }
         top.push(along);
         along += depth[r];

@@ -149,6 +149,7 @@ impl<'a> Sheet<'a> {
             sizes: Sizes {
                 boxes: Vec::new(),
                 labels: Vec::new(),
+                bend: 0.0,
                 gap: 26.0,
                 thin: 18.0,
             },
