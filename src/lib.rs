@@ -14,3 +14,6 @@ pub mod graph;
 pub mod ops;
 
 pub mod engine;
+
+#[cfg(feature = "python")]
+pub mod python;

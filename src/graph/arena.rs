@@ -332,6 +332,18 @@ impl Handle {
             .map_or(1, |e| e.outputs.max(1))
     }
 
+    /// The tensor that was kept of input `i`, if it was.
+    pub fn saved_input(&self, i: u32) -> Option<Tensor> {
+        let arena = ARENA.lock();
+        let slot = arena.slot(self.0.slot);
+        let kept = (slot.rule?.saves)(slot.payload.needs);
+        if i >= 63 || kept >> i & 1 == 0 {
+            return None;
+        }
+        let place = (kept & ((1 << i) - 1)).count_ones() as usize;
+        slot.payload.saved.get(place).map(|s| s.tensor.clone())
+    }
+
     /// Keeps the gradient of output `nr` for `variable` when the node runs.
     pub fn retain(&self, nr: u32, variable: WeakVariable) {
         let mut arena = ARENA.lock();

@@ -12,7 +12,7 @@ ops! {
     /// Product of two matrices: n x k by k x m gives n x m.
     ///
     /// Raises RuntimeError when dimensions or inner sizes disagree.
-    method function out direct: fn mm(a, b) -> (y): Number named "mm" as "MmBackward" {
+    method function out: fn mm(a, b) -> (y): Number named "mm" as "MmBackward" {
         forward(out) = product("mm", a, b, 2, out)?;
         grad a = |g, b| mm(g, &t(b)?)?;
         grad b = |g, a| mm(&t(a)?, g)?;
@@ -47,7 +47,7 @@ ops! {
         try [(sample(&[3]), sample(&[3]))];
     }
     /// Products of two stacks of matrices: b x n x k by b x k x m gives b x n x m.
-    method function out direct: fn bmm(a, b) -> (y): Number named "bmm" as "BmmBackward" {
+    method function out: fn bmm(a, b) -> (y): Number named "bmm" as "BmmBackward" {
         forward(out) = product("bmm", a, b, 3, out)?;
         grad a = |g, b| bmm(g, &transpose(b, 1, 2)?)?;
         grad b = |g, a| bmm(&transpose(a, 1, 2)?, g)?;

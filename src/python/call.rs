@@ -1,7 +1,7 @@
 //! Calling a row from Python: which overload, which argument is what, and what comes back.
 
 use super::classes;
-use super::construct::{number, sizes_of};
+use super::number::{number, sizes_of};
 use super::errors::run;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
@@ -408,10 +408,10 @@ fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<P
         Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
         None => {
             let made = apply_op(py, op, inputs, Values::new())?;
-            super::construct::scalar_at(&made[0].tensor, 0)?
+            super::number::scalar_at(&made[0].tensor, 0)?
         }
     };
-    super::construct::number_object(py, value)
+    super::number::number_object(py, value)
 }
 
 /// Operands that cannot broadcast but have as many elements take the first one's sizes (T-52).

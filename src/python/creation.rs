@@ -1,7 +1,8 @@
 //! Making tensors: constructors of the classes, `zeros` and its kin, text form, devices.
 
 use super::classes;
-use super::construct::{self, cut_at_zero, number, sizes_from_args};
+use super::construct::{self, cut_at_zero, sizes_from_args};
+use super::number::{self, number};
 use super::errors::run;
 use super::interop;
 use super::tensor::{self, PyTensor};
@@ -51,7 +52,7 @@ pub fn construct(dtype: DType, device: Device, args: &Bound<'_, PyTuple>, kwargs
             return place(interop::shares_or_converts(&first, dtype)?);
         }
     }
-    if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || construct::is_index(&first) {
+    if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
         let sizes = cut_at_zero(sizes_from_args(&name, args)?);
         return Ok(Held::Own(run(|| device::zeros(&name, dtype, device, &sizes))?));
     }

@@ -10,6 +10,7 @@ pub mod functional;
 pub mod indexing;
 pub mod interop;
 pub mod node;
+pub mod number;
 pub mod operators;
 pub mod picture;
 pub mod random;

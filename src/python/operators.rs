@@ -2,7 +2,7 @@
 
 use super::call::{self, Operand};
 use super::classes;
-use super::construct::number;
+use super::number::number;
 use super::errors::run;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
@@ -212,7 +212,7 @@ operators!(PyVariable, "Variable", var_binary, var_in_place);
 operators!(PyTensor, "Tensor", raw_binary, raw_in_place);
 
 fn number_of(py: Python<'_>, value: Scalar) -> PyResult<Bound<'_, PyAny>> {
-    Ok(super::construct::number_object(py, value)?.into_bound(py))
+    Ok(super::number::number_object(py, value)?.into_bound(py))
 }
 
 impl PyVariable {

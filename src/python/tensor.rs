@@ -3,7 +3,7 @@
 use super::call::Operand;
 use super::classes::{self, kind_of};
 use super::errors::run;
-use super::{construct, indexing, interop};
+use super::{construct, indexing, interop, number};
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::tensor::{Device, Dims, Held, Tensor, class_name, dims, sizes_text};
 use parking_lot::Mutex;
@@ -259,7 +259,7 @@ impl PyTensor {
         let items: PyResult<Vec<Py<PyAny>>> = (0..n)
             .map(|i| {
                 if t.ndim() == 1 {
-                    construct::number_object(py, construct::scalar_at(&t, i)?)
+                    number::number_object(py, number::scalar_at(&t, i)?)
                 } else {
                     classes::wrap(py, t.select(0, i)?)
                 }
@@ -426,7 +426,7 @@ impl PyTensor {
                 sizes_text(t.sizes())
             )));
         }
-        construct::scalar_at(&t, 0)
+        number::scalar_at(&t, 0)
     }
 
     fn bytes(&self, op: &str) -> PyResult<Vec<u8>> {

@@ -2,12 +2,11 @@
 
 use super::call::Operand;
 use super::classes::{self, kind_of};
-use super::construct;
 use super::errors::run;
 use super::node::PyNode;
 use super::table;
 use super::tensor::{PyTensor, bytes_of, size_object};
-use super::indexing;
+use super::{indexing, number};
 use crate::graph::variable::GradSlot;
 use crate::graph::{Var, Variable};
 use crate::ops::{self, copy, shape};
@@ -391,7 +390,7 @@ impl PyVariable {
         let t = self.var.tensor();
         match t.numel() {
             0 => Ok(false),
-            1 => Ok(construct::scalar_at(&t, 0)?.f64() != 0.0),
+            1 => Ok(number::scalar_at(&t, 0)?.f64() != 0.0),
             n => Err(PyRuntimeError::new_err(format!(
                 "bool value of a Variable with {n} elements is ambiguous; compare one element of .data, or use (v != 0).any()"
             ))),
@@ -603,7 +602,7 @@ impl PyVariable {
                 sizes_text(t.sizes())
             )));
         }
-        construct::scalar_at(&t, 0)
+        number::scalar_at(&t, 0)
     }
 
     fn view_op(&self, py: Python<'_>, op: impl FnOnce(&Var) -> crate::error::Result<Var>) -> PyResult<Py<PyAny>> {

@@ -1,0 +1,291 @@
+//! Functions of several ops, and those of `torch.nn.functional` that are rows.
+
+use super::call::{self, Operand};
+use super::classes;
+use super::errors::run;
+use super::number::{number, number_object, scalar_at};
+use super::tensor::PyTensor;
+use super::variable::PyVariable;
+use crate::dispatch;
+use crate::error::Result;
+use crate::fail;
+use crate::graph::{Input, Var};
+use crate::ops::apply::Values;
+use crate::ops::copy::as_contiguous;
+use crate::ops::{self, Op, device, matmul as products, pointwise, shape, softmax};
+use crate::tensor::{Dims, Tensor, Value, class_name, dims, sizes_text};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+
+/// Whether sizes and all elements are equal.
+pub fn equal(a: &Tensor, b: &Tensor) -> PyResult<bool> {
+    run(|| {
+        crate::tensor::dtype::same("equal", a.kind(), b.kind())?;
+        if a.sizes() != b.sizes() {
+            return Ok(false);
+        }
+        let (a, b) = (as_contiguous(&device::to_cpu(a)?)?, as_contiguous(&device::to_cpu(b)?)?);
+        Ok(dispatch!(a.dtype(), T => (0..a.numel() as i64).all(|i| a.read::<T>(i) == b.read::<T>(i))))
+    })
+}
+
+/// A value, and whether it came as a Variable.
+fn value(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<(Var, bool)> {
+    match Operand::of(obj) {
+        Some(Operand::Raw(t)) => Ok((Var::from(t), false)),
+        Some(Operand::Var(v)) => Ok((v.var.var()?, true)),
+        None => Err(PyTypeError::new_err(format!("{op}: needs a tensor or Variable; got {}", obj.get_type().name()?))),
+    }
+}
+
+fn wrap(py: Python<'_>, var: Var, variable: bool) -> PyResult<Py<PyAny>> {
+    if variable { PyVariable::fresh(py, var) } else { classes::wrap(py, var.tensor) }
+}
+
+/// Product of tensors by their dimensions: dot, mv, mm, bmm, with leading ones expanded.
+pub fn product(a: &Var, b: &Var) -> Result<Var> {
+    let (n, m) = (a.sizes().len(), b.sizes().len());
+    match (n, m) {
+        (0, _) | (_, 0) => fail!(
+            Runtime,
+            "matmul: both operands need at least one dimension; got {} and {}",
+            sizes_text(a.sizes()),
+            sizes_text(b.sizes())
+        ),
+        (1, 1) => products::dot(a, b),
+        (2, 1) => products::mv(a, b),
+        (1, 2) => {
+            let row = products::mm(&shape::unsqueeze(a, 0)?, b)?;
+            shape::squeeze_dim(&row, 0)
+        }
+        (2, 2) => products::mm(a, b),
+        _ => batched(a, b),
+    }
+}
+
+fn batched(a: &Var, b: &Var) -> Result<Var> {
+    let left = if a.sizes().len() == 1 { shape::unsqueeze(a, 0)? } else { a.clone() };
+    let right = if b.sizes().len() == 1 { shape::unsqueeze(b, 1)? } else { b.clone() };
+    let lead = |v: &Var| Dims::from_slice(&v.sizes()[..v.sizes().len() - 2]);
+    let (la, lb) = (lead(&left), lead(&right));
+    let common = match (la.is_empty(), lb.is_empty()) {
+        (true, _) => lb,
+        (_, true) => la,
+        _ => dims::broadcast("matmul", &la, &lb)?,
+    };
+    let count: i64 = common.iter().product();
+    let stack = |v: &Var| -> Result<Var> {
+        let tail = &v.sizes()[v.sizes().len() - 2..];
+        let mut wide = common.clone();
+        wide.extend_from_slice(tail);
+        let expanded = if v.sizes() == wide.as_slice() { v.clone() } else { shape::expand(v, wide)? };
+        shape::reshape(&expanded, &Dims::from_slice(&[count, tail[0], tail[1]]))
+    };
+    let out = products::bmm(&stack(&left)?, &stack(&right)?)?;
+    let mut sizes = common;
+    if a.sizes().len() > 1 {
+        sizes.push(out.sizes()[1]);
+    }
+    if b.sizes().len() > 1 {
+        sizes.push(out.sizes()[2]);
+    }
+    shape::reshape(&out, &sizes)
+}
+
+/// `a @ b`.
+pub fn matmul(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let py = a.py();
+    let ((x, variable), (y, other)) = (value("matmul", a)?, value("matmul", b)?);
+    if variable != other {
+        return Err(PyTypeError::new_err(
+            "matmul: a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data",
+        ));
+    }
+    let out = py.detach(|| run(|| product(&x, &y)))?;
+    if !variable && x.sizes().len() == 1 && y.sizes().len() == 1 {
+        return number_object(py, scalar_at(&out.tensor, 0)?);
+    }
+    wrap(py, out, variable)
+}
+
+#[pyfunction(name = "matmul")]
+#[pyo3(signature = (tensor1, tensor2, out=None))]
+fn matmul_function(tensor1: &Bound<'_, PyAny>, tensor2: &Bound<'_, PyAny>, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    let made = matmul(tensor1, tensor2)?;
+    into_given(tensor1.py(), "matmul", made, out)
+}
+
+/// Writes a made tensor into `out`, if there is one.
+fn into_given(py: Python<'_>, op: &str, made: Py<PyAny>, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    let Some(out) = out.filter(|o| !o.is_none()) else { return Ok(made) };
+    let (Ok(place), Ok(result)) = (out.cast::<PyTensor>(), made.bind(py).cast::<PyTensor>()) else {
+        return Err(PyTypeError::new_err(format!("{op}: out= takes tensors only")));
+    };
+    let (have, want) = (place.get().tensor().kind(), result.get().tensor().kind());
+    if have != want {
+        return Err(PyTypeError::new_err(format!(
+            "{op}: out= must be a {}, the class of the result; got {}",
+            class_name(want.0, want.1),
+            class_name(have.0, have.1)
+        )));
+    }
+    place.get().take_result(op, &result.get().tensor())?;
+    Ok(out.clone().unbind())
+}
+
+fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, bool)> {
+    let mut out = Vec::new();
+    let mut kinds = Vec::new();
+    if Operand::of(sequence).is_some() {
+        return Err(PyTypeError::new_err(format!("{op}: needs a sequence of tensors; got one tensor; put it in a list")));
+    }
+    for item in sequence.try_iter()? {
+        let (var, variable) = value(op, &item?)?;
+        out.push(var);
+        kinds.push(variable);
+    }
+    if kinds.contains(&true) && kinds.contains(&false) {
+        return Err(PyTypeError::new_err(format!(
+            "{op}: expected a sequence of tensors or of Variables; got a mixture: wrap the tensors in Variable(...) or take .data"
+        )));
+    }
+    Ok((out, kinds.contains(&true)))
+}
+
+/// Joins tensors along `dim`.
+#[pyfunction]
+#[pyo3(signature = (seq, dim=0, out=None))]
+fn cat(py: Python<'_>, seq: &Bound<'_, PyAny>, dim: i64, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    let (parts, variable) = parts("cat", seq)?;
+    let made = py.detach(|| run(|| shape::cat(&parts, dim)))?;
+    let made = wrap(py, made, variable)?;
+    into_given(py, "cat", made, out)
+}
+
+/// Joins tensors of one size along a new dimension `dim`.
+#[pyfunction]
+#[pyo3(signature = (sequence, dim=0, out=None))]
+fn stack(py: Python<'_>, sequence: &Bound<'_, PyAny>, dim: i64, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    let (parts, variable) = parts("stack", sequence)?;
+    let Some(first) = parts.first() else {
+        return Err(PyValueError::new_err("stack: needs at least one tensor; the sequence is empty"));
+    };
+    let n = first.sizes().len() as i64;
+    let made = run(|| {
+        for part in &parts {
+            if part.sizes() != first.sizes() {
+                fail!(
+                    Runtime,
+                    "stack: all tensors must have one size; got {} and {}",
+                    sizes_text(first.sizes()),
+                    sizes_text(part.sizes())
+                );
+            }
+        }
+        let dim = if dim < 0 { dim + n + 1 } else { dim };
+        let wide: Result<Vec<Var>> = parts.iter().map(|p| shape::unsqueeze(p, dim)).collect();
+        shape::cat(&wide?, dim)
+    })?;
+    let made = wrap(py, made, variable)?;
+    into_given(py, "stack", made, out)
+}
+
+fn row<'py>(obj: &Bound<'py, PyAny>, op: &'static Op, values: Values) -> PyResult<Py<PyAny>> {
+    let py = obj.py();
+    match Operand::of(obj) {
+        Some(Operand::Raw(t)) => {
+            let mut made = call::apply_op(py, op, &[Input::plain(t)], values)?;
+            classes::wrap(py, made.swap_remove(0).tensor)
+        }
+        Some(Operand::Var(v)) => {
+            let mut made = call::apply_op(py, op, &[v.var.input()?], values)?;
+            PyVariable::fresh(py, made.swap_remove(0))
+        }
+        None => Err(PyTypeError::new_err(format!(
+            "{}: needs a Variable; got {}; wrap numbers in Variable(torch.Tensor([...]))",
+            op.name,
+            obj.get_type().name()?
+        ))),
+    }
+}
+
+/// e^x / sum e^x along `dim`.
+#[pyfunction(name = "_softmax")]
+fn softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
+    row(input, &softmax::softmax::OP, Values::from_iter([Value::Int(dim)]))
+}
+
+/// x - log sum e^x along `dim`.
+#[pyfunction(name = "_log_softmax")]
+fn log_softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
+    row(input, &softmax::log_softmax::OP, Values::from_iter([Value::Int(dim)]))
+}
+
+/// x where it is larger than `threshold`, else `value`.
+#[pyfunction(name = "_threshold")]
+fn threshold_function(input: &Bound<'_, PyAny>, threshold: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, inplace: bool) -> PyResult<Py<PyAny>> {
+    let values: PyResult<Values> = [threshold, value]
+        .into_iter()
+        .map(|v| {
+            let n = number(v)?.ok_or_else(|| PyTypeError::new_err("threshold: needs numbers"))?;
+            Ok(crate::tensor::FromValue::into_value(n))
+        })
+        .collect();
+    if !inplace {
+        return row(input, &pointwise::threshold::OP, values?);
+    }
+    match Operand::of(input) {
+        Some(Operand::Var(v)) => run(|| ops::apply_in_place(&pointwise::threshold::OP, &v.var, &[], values.unwrap_or_default()))?,
+        Some(Operand::Raw(t)) => call::raw_in_place(&pointwise::threshold::OP, &mut [Input::plain(t)], &values?)?,
+        None => return Err(PyTypeError::new_err("threshold_: needs a Variable")),
+    }
+    Ok(input.clone().unbind())
+}
+
+/// Negative log likelihood.
+#[pyfunction(name = "_nll_loss")]
+#[pyo3(signature = (input, target, weight, size_average, ignore_index))]
+fn nll_loss_function(
+    input: &Bound<'_, PyAny>,
+    target: &Bound<'_, PyAny>,
+    weight: Option<&Bound<'_, PyAny>>,
+    size_average: bool,
+    ignore_index: i64,
+) -> PyResult<Py<PyAny>> {
+    let Some(classes) = Operand::of(target) else {
+        return Err(PyTypeError::new_err(format!(
+            "nll_loss: targets are a LongTensor of classes; got {}",
+            target.get_type().name()?
+        )));
+    };
+    if let Operand::Var(v) = &classes
+        && v.var.requires_grad()
+    {
+        return Err(pyo3::exceptions::PyAssertionError::new_err(
+            "nll_loss: targets get no gradient, but this one requires it; detach() it",
+        ));
+    }
+    let weight = match weight.filter(|w| !w.is_none()) {
+        None => Value::None,
+        Some(w) => Value::Tensor(value("nll_loss", w)?.0.tensor),
+    };
+    let values = Values::from_iter([
+        Value::Tensor(classes.tensor()),
+        weight,
+        Value::Bool(size_average),
+        Value::Int(ignore_index),
+    ]);
+    row(input, &softmax::nll_loss::OP, values)
+}
+
+/// Adds the functions to the module.
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(matmul_function, m)?)?;
+    m.add_function(wrap_pyfunction!(cat, m)?)?;
+    m.add_function(wrap_pyfunction!(stack, m)?)?;
+    m.add_function(wrap_pyfunction!(softmax_function, m)?)?;
+    m.add_function(wrap_pyfunction!(log_softmax_function, m)?)?;
+    m.add_function(wrap_pyfunction!(threshold_function, m)?)?;
+    m.add_function(wrap_pyfunction!(nll_loss_function, m)?)?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Python numbers and sizes from and to the core.
+
+use crate::dispatch;
+use crate::ops::device;
+use crate::tensor::{Device, Dims, Element, Scalar, Tensor};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
+
+/// An int, bool or float (NumPy's float64 is one); none for anything else (T-6).
+#[inline]
+pub fn number(obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    if let Ok(f) = obj.cast::<PyFloat>() {
+        return Ok(Some(Scalar::Float(f.extract()?)));
+    }
+    if let Ok(i) = obj.cast::<PyInt>() {
+        return match i.extract::<i64>() {
+            Ok(v) => Ok(Some(Scalar::Int(v))),
+            Err(_) => Err(PyRuntimeError::new_err(format!("the int {i} does not fit 64 bits; use a float"))),
+        };
+    }
+    Ok(None)
+}
+
+/// The element `at` elements behind the first, wherever it lives.
+pub fn scalar_at(t: &Tensor, at: i64) -> PyResult<Scalar> {
+    let (t, at) = match t.device() {
+        Device::Cpu => (t.clone(), at),
+        Device::Gpu => (device::to_cpu(&t.as_strided(&[1], &[1], t.offset() as i64 + at)?)?, 0),
+    };
+    Ok(dispatch!(t.dtype(), T => {
+        let v = t.read::<T>(at);
+        if t.dtype().is_float() { Scalar::Float(v.to_f64()) } else { Scalar::Int(v.to_i64()) }
+    }))
+}
+
+/// A Python int or float.
+pub fn number_object(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
+    Ok(match value {
+        Scalar::Int(i) => i.into_pyobject(py)?.into_any().unbind(),
+        Scalar::Float(f) => f.into_pyobject(py)?.into_any().unbind(),
+    })
+}
+
+/// Whether `obj` counts as an int by its `__index__`.
+pub fn is_index(obj: &Bound<'_, PyAny>) -> bool {
+    obj.cast::<PyFloat>().is_err() && obj.extract::<i64>().is_ok()
+}
+
+/// A list or tuple of ints; none when an item is something else.
+pub fn sizes_of(obj: &Bound<'_, PyAny>) -> PyResult<Option<Dims>> {
+    if obj.cast::<PyTuple>().is_err() && obj.cast::<PyList>().is_err() {
+        return Ok(None);
+    }
+    let mut sizes = Dims::new();
+    for item in obj.try_iter()? {
+        let item = item?;
+        if !is_index(&item) {
+            return Ok(None);
+        }
+        sizes.push(item.extract()?);
+    }
+    Ok(Some(sizes))
+}
