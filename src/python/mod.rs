@@ -1,0 +1,5 @@
+//! The edge to Python.
+
+pub mod construct;
+pub mod interop;
+mod raise;
