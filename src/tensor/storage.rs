@@ -11,7 +11,7 @@ use crate::fail;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use triomphe::ThinArc;
 
 /// Elements up to this many bytes live in the tensor's own block.
@@ -20,7 +20,7 @@ const INLINE_BYTES: usize = 64;
 const CONTIGUOUS: u8 = 1;
 /// Counts versions for itself although it views another's memory.
 const OWN_VERSION: u8 = 2;
-/// Memory that cannot be resized: it belongs to NumPy or another owner.
+/// On a root: memory that cannot be resized, since NumPy or another owner has it too.
 const FIXED: u8 = 4;
 
 /// A tensor: a cheap handle to elements with a geometry. Clones are the same tensor.
@@ -42,14 +42,12 @@ struct Header {
     host: AtomicPtr<u8>,
     bytes: AtomicUsize,
     memory: Option<Box<Memory>>,
-    /// Whether a Variable counts its versions here.
-    claimed: AtomicBool,
     offset: usize,
     version: AtomicU32,
     dtype: DType,
     device: Device,
     ndim: u8,
-    flags: u8,
+    flags: AtomicU8,
 }
 
 /// Who owns the bytes of a root that does not hold them itself.
@@ -147,9 +145,8 @@ impl Tensor {
             } else {
                 Device::Cpu
             },
-            flags: CONTIGUOUS,
+            flags: AtomicU8::new(CONTIGUOUS),
             memory: memory.map(Box::new),
-            claimed: AtomicBool::new(false),
             offset: 0,
             version: AtomicU32::new(0),
             dtype,
@@ -194,7 +191,8 @@ impl Tensor {
             Some(Memory::Foreign(keep)),
         );
         root.header().host.store(host, Relaxed);
-        root.build(layout, FIXED, None)
+        root.fix();
+        root.build(layout, 0, None)
     }
 
     /// A row-major tensor whose elements are on the device, in `memory`.
@@ -252,7 +250,6 @@ impl Tensor {
             ),
         }
         let contiguous = dims::is_contiguous(&layout.sizes, &layout.strides);
-        let inherited = self.header().flags & FIXED;
         let own = flags & OWN_VERSION != 0;
         let header = Header {
             root: Some(root.clone()),
@@ -260,13 +257,12 @@ impl Tensor {
             host: AtomicPtr::new(std::ptr::null_mut()),
             bytes: AtomicUsize::new(0),
             memory: None,
-            claimed: AtomicBool::new(false),
             offset: layout.offset,
             version: AtomicU32::new(0),
             dtype,
             device: self.device(),
             ndim: layout.sizes.len() as u8,
-            flags: flags | inherited | if contiguous { CONTIGUOUS } else { 0 },
+            flags: AtomicU8::new(flags | if contiguous { CONTIGUOUS } else { 0 }),
         };
         let words = Words {
             sizes: &layout.sizes,
@@ -279,7 +275,7 @@ impl Tensor {
 
     /// Who counts versions for a view of this; none when the root does.
     fn version_family(&self) -> Option<Tensor> {
-        if self.header().flags & OWN_VERSION != 0 {
+        if self.has(OWN_VERSION) {
             return Some(self.clone());
         }
         self.header().family.clone()
@@ -355,16 +351,22 @@ impl Tensor {
     /// Whether elements follow each other row by row (T-37).
     #[inline(always)]
     pub fn is_contiguous(&self) -> bool {
-        self.header().flags & CONTIGUOUS != 0
+        self.has(CONTIGUOUS)
     }
 
     /// Whether the storage can grow.
     pub fn is_resizable(&self) -> bool {
-        self.header().flags & FIXED == 0
-            && !matches!(
-                self.memory_root().header().memory.as_deref(),
-                Some(Memory::Foreign(_))
-            )
+        !self.memory_root().has(FIXED)
+    }
+
+    /// Forbids resizing from here on: somebody else looks at the memory (T-86).
+    pub fn fix(&self) {
+        self.memory_root().header().flags.fetch_or(FIXED, Relaxed);
+    }
+
+    #[inline(always)]
+    fn has(&self, flag: u8) -> bool {
+        self.header().flags.load(Relaxed) & flag != 0
     }
 
     /// Whether both use the same memory, at any place in it.
@@ -401,7 +403,7 @@ impl Tensor {
 
     /// Takes the version counter for a Variable; tells whether nobody had it.
     pub fn claim(&self) -> bool {
-        !self.memory_root().header().claimed.swap(true, Relaxed)
+        self.memory_root().header().flags.fetch_or(CLAIMED, Relaxed) & CLAIMED == 0
     }
 
     /// Counts one in-place change.
@@ -412,7 +414,7 @@ impl Tensor {
     #[inline(always)]
     fn counter(&self) -> &AtomicU32 {
         let header = self.header();
-        if header.root.is_none() || header.flags & OWN_VERSION != 0 {
+        if header.root.is_none() || self.has(OWN_VERSION) {
             return &header.version;
         }
         let counts = header.family.as_ref().unwrap_or(self.memory_root());

@@ -1,0 +1,318 @@
+//! Python numbers, sizes and nested lists, and tensors made of them (T-15 to T-29).
+//!
+//! Nothing here calls back into the user's code: items are judged by type, never converted by
+//! asking them.
+#![forbid(unsafe_code)]
+
+use super::interop;
+use crate::dispatch;
+use crate::error::Error;
+use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyFloat, PyInt, PyList, PyTuple, PyType};
+
+/// The type of `obj` as a reader knows it: `float`, `numpy.int64`, `torch.FloatTensor`.
+pub fn type_name(obj: &Bound<'_, PyAny>) -> String {
+    match obj.get_type().fully_qualified_name() {
+        Ok(name) => name.to_string(),
+        Err(_) => "object".into(),
+    }
+}
+
+/// A Python int, bool or float (`numpy.float64` is one); `None` for what is no number here (T-6).
+///
+/// # Errors
+/// `RuntimeError` for an int beyond 64 bits.
+pub fn scalar_from(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    match number(obj) {
+        Number::Scalar(v) => Ok(Some(v)),
+        Number::None => Ok(None),
+        Number::TooBig => Err(PyRuntimeError::new_err(format!(
+            "{op}: the int {obj} does not fit 64 bits"
+        ))),
+    }
+}
+
+enum Number {
+    Scalar(Scalar),
+    TooBig,
+    None,
+}
+
+#[inline]
+fn number(obj: &Bound<'_, PyAny>) -> Number {
+    if let Ok(v) = obj.cast::<PyFloat>() {
+        return Number::Scalar(Scalar::Float(v.value()));
+    }
+    if obj.cast::<PyInt>().is_err() {
+        return Number::None;
+    }
+    match obj.extract::<i64>() {
+        Ok(v) => Number::Scalar(Scalar::Int(v)),
+        Err(_) => Number::TooBig,
+    }
+}
+
+/// A tensor of the numbers in nested lists and tuples. `op` is what the errors call the caller.
+///
+/// # Errors
+/// `RuntimeError` for rows of different lengths, an empty row, items that are no numbers of the
+/// class, and lists nested beyond [`MAX_DIMS`]; `TypeError` when `data` is no list or tuple.
+pub fn from_sequence(op: &str, data: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
+    let Some(outer) = items_of(data) else {
+        return Err(PyTypeError::new_err(format!(
+            "{op}: needs a list or tuple of numbers; got {}",
+            type_name(data)
+        )));
+    };
+    if outer.is_empty() {
+        return Ok(Tensor::empty(op, dtype, &[])?);
+    }
+    let sizes = sizes_of(op, &outer)?;
+    let mut tensor = Tensor::empty(op, dtype, &sizes)?;
+    dispatch!(dtype, T => fill::<T>(op, outer, &mut tensor)?);
+    Ok(tensor)
+}
+
+/// The items of a list or tuple as they are at this moment: what happens to the list later, in
+/// another thread, is not seen.
+#[inline]
+fn items_of<'py>(obj: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
+    if let Ok(list) = obj.cast::<PyList>() {
+        return Some(list.to_tuple());
+    }
+    obj.cast::<PyTuple>().ok().cloned()
+}
+
+/// Sizes, read along the first items.
+fn sizes_of(op: &str, outer: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let mut sizes = Dims::from_slice(&[outer.len() as i64]);
+    let mut first = outer.get_item(0)?;
+    while let Some(items) = items_of(&first) {
+        if items.is_empty() {
+            return Err(PyRuntimeError::new_err(format!(
+                "{op}: the sequence at {} is empty; only the outermost may be",
+                "[0]".repeat(sizes.len())
+            )));
+        }
+        if sizes.len() == MAX_DIMS {
+            return Err(PyRuntimeError::new_err(format!(
+                "{op}: sequences are nested deeper than {MAX_DIMS} levels; does one contain itself?"
+            )));
+        }
+        sizes.push(items.len() as i64);
+        first = items.get_item(0)?;
+    }
+    Ok(sizes)
+}
+
+/// One sequence on the way from the outermost to the numbers, and how many items are behind.
+struct Level<'py> {
+    items: Bound<'py, PyTuple>,
+    done: usize,
+}
+
+fn fill<T: Element>(op: &str, outer: Bound<'_, PyTuple>, tensor: &mut Tensor) -> PyResult<()> {
+    let sizes = Dims::from_slice(tensor.sizes());
+    let mut slots = interop::fresh_elements::<T>(tensor).iter_mut();
+    let mut levels = vec![Level {
+        items: outer,
+        done: 0,
+    }];
+    while let Some(level) = levels.last_mut() {
+        let (items, at) = (level.items.clone(), level.done);
+        if at == items.len() {
+            levels.pop();
+            continue;
+        }
+        let depth = levels.len();
+        if depth == sizes.len() {
+            // The row has the right length, so each item has its slot.
+            for (i, (item, slot)) in items.iter_borrowed().zip(&mut slots).enumerate() {
+                let Some(value) = element::<T>(&item) else {
+                    levels[depth - 1].done = i;
+                    return Err(refuse(op, T::DTYPE, &item, &levels));
+                };
+                slot.write(value);
+            }
+            levels.pop();
+            continue;
+        }
+        let item = items.get_item(at)?;
+        match items_of(&item) {
+            Some(items) if items.len() as i64 == sizes[depth] => {
+                levels[depth - 1].done += 1;
+                levels.push(Level { items, done: 0 });
+            }
+            other => {
+                let found = match other {
+                    Some(items) => format!("has length {}", items.len()),
+                    None => format!("has type {}", type_name(&item)),
+                };
+                return Err(PyRuntimeError::new_err(format!(
+                    "{op}: rows must have one length; the item at {} {found}, the first beside it has length {}",
+                    path(&levels),
+                    sizes[depth]
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The number as an element; `None` for what the class does not take.
+#[inline(always)]
+fn element<T: Element>(item: &Bound<'_, PyAny>) -> Option<T> {
+    match number(item) {
+        Number::Scalar(Scalar::Float(v)) if T::DTYPE.is_float() => Some(T::from_f64(v)),
+        Number::Scalar(Scalar::Int(v)) => Some(T::from_i64(v)),
+        _ => None,
+    }
+}
+
+/// Where the walk stands: `[1][0]`.
+fn path(levels: &[Level<'_>]) -> String {
+    let last = levels.len() - 1;
+    let at = |(i, level): (usize, &Level<'_>)| {
+        // The levels above the last have counted the item that the walk is inside of.
+        format!("[{}]", level.done - usize::from(i < last))
+    };
+    levels.iter().enumerate().map(at).collect()
+}
+
+fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>]) -> PyErr {
+    let place = path(levels);
+    let class = class_name(dtype, Device::Cpu);
+    PyRuntimeError::new_err(match number(item) {
+        Number::TooBig => format!("{op}: the int at {place} does not fit 64 bits"),
+        _ if items_of(item).is_some() => format!(
+            "{op}: rows must have one length; the item at {place} has type {}, the first beside it is a number",
+            type_name(item)
+        ),
+        _ => format!(
+            "{op}: the item at {place} has type {}; a {class} is made of {} only",
+            type_name(item),
+            if dtype.is_float() {
+                "int and float numbers"
+            } else {
+                "int numbers"
+            }
+        ),
+    })
+}
+
+/// Sizes as they are given to a constructor: ints, or one list or tuple of them; cut at a zero.
+///
+/// # Errors
+/// `TypeError` for what is no int, `RuntimeError` for negative sizes and too many elements.
+pub fn sizes_from_args(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let sizes = ints_from_args(op, args)?;
+    dims::count(op, &sizes)?;
+    Ok(cut_at_zero(sizes))
+}
+
+/// Ints, or one list or tuple of ints, of any sign.
+pub fn ints_from_args(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    if args.len() == 1
+        && let Some(items) = items_of(&args.get_item(0)?)
+    {
+        return ints(op, &items);
+    }
+    ints(op, args)
+}
+
+fn ints(op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let one = |(i, item): (usize, Borrowed<'_, '_, PyAny>)| match int_from(op, &item)? {
+        Some(v) => Ok(v),
+        None => Err(PyTypeError::new_err(format!(
+            "{op}: sizes are int numbers; number {} has type {}",
+            i + 1,
+            type_name(&item)
+        ))),
+    };
+    items.iter_borrowed().enumerate().map(one).collect()
+}
+
+/// An int, a bool or a NumPy integer; `None` for anything else.
+///
+/// # Errors
+/// `RuntimeError` beyond 64 bits.
+pub fn int_from(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    if obj.cast::<PyInt>().is_err() && !is_numpy_integer(obj)? {
+        return Ok(None);
+    }
+    match obj.extract() {
+        Ok(v) => Ok(Some(v)),
+        Err(_) => Err(PyRuntimeError::new_err(format!(
+            "{op}: the int {obj} does not fit 64 bits"
+        ))),
+    }
+}
+
+/// Whether `obj` is a `numpy.integer`; false without a look as long as nobody has imported numpy.
+fn is_numpy_integer(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    interop::is_instance_of_numpy(obj, &INTEGER, "integer")
+}
+
+/// A size with a zero in it ends before the zero: no dimension of 0.3 has size zero (T-4).
+pub fn cut_at_zero(mut sizes: Dims) -> Dims {
+    if let Some(zero) = sizes.iter().position(|&size| size == 0) {
+        sizes.truncate(zero);
+    }
+    sizes
+}
+
+/// The elements as nested lists of Python numbers.
+pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyList>> {
+    let tensor = interop::on_host(tensor)?;
+    if tensor.ndim() == 0 {
+        return Ok(PyList::empty(py));
+    }
+    dispatch!(tensor.dtype(), T => rows::<T>(py, &tensor, 0, 0))
+}
+
+/// Nested as deep as the tensor has dimensions, so at most [`MAX_DIMS`] calls.
+fn rows<'py, T: Element>(
+    py: Python<'py>,
+    tensor: &Tensor,
+    dim: usize,
+    start: i64,
+) -> PyResult<Bound<'py, PyList>> {
+    let (size, stride) = (tensor.sizes()[dim] as usize, tensor.strides()[dim]);
+    let at = |i: usize| start + i as i64 * stride;
+    if dim + 1 == tensor.ndim() {
+        return PyList::new(
+            py,
+            (0..size).map(|i| python_number(py, tensor.read::<T>(at(i)))),
+        );
+    }
+    let inner: Vec<_> = (0..size)
+        .map(|i| rows::<T>(py, tensor, dim + 1, at(i)))
+        .collect::<PyResult<_>>()?;
+    PyList::new(py, inner)
+}
+
+/// The element `at` elements from the first, as a Python int or float.
+pub fn item<'py>(py: Python<'py>, tensor: &Tensor, at: i64) -> PyResult<Bound<'py, PyAny>> {
+    if tensor.device() == Device::Gpu {
+        let one = tensor.as_strided(&[1], &[1], tensor.offset() as i64 + at)?;
+        return item(py, &interop::on_host(&one)?, 0);
+    }
+    let place = tensor.offset() as i64 + at;
+    if place < 0 || place as usize >= tensor.storage_len() {
+        return Err(Error::Index(format!("item: element {at} is outside the storage")).into());
+    }
+    Ok(dispatch!(tensor.dtype(), T => python_number(py, tensor.read::<T>(at))))
+}
+
+#[inline]
+fn python_number<T: Element>(py: Python<'_>, value: T) -> Bound<'_, PyAny> {
+    if T::DTYPE.is_float() {
+        return PyFloat::new(py, value.to_f64()).into_any();
+    }
+    let Ok(int) = value.to_i64().into_pyobject(py);
+    int.into_any()
+}
