@@ -13,3 +13,6 @@ pub mod graph;
 pub mod ops;
 
 pub mod engine;
+
+#[cfg(feature = "python")]
+pub mod python;
