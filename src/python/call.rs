@@ -354,7 +354,7 @@ pub fn apply_op(py: Python<'_>, op: &'static Op, inputs: &[Input], values: Value
 fn fresh<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
     let Some(Operand::Var(me)) = m.inputs.first() else { return raw(py, m, own) };
     let base = me.var.clone();
-    let inputs: SmallVec<[Input; 3]> = inputs_of(&m)?;
+    let inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
     let results = apply_op(py, m.op, &inputs, m.values)?;
     let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
     for var in results {
@@ -373,8 +373,8 @@ fn several(py: Python<'_>, mut made: SmallVec<[Py<PyAny>; 2]>) -> PyResult<Py<Py
 }
 
 /// What the op needs of Variables.
-fn inputs_of<'a>(m: &'a Matched<'_>) -> Result<SmallVec<[Input<'a>; 3]>> {
-    m.inputs
+fn inputs_of<'a>(operands: &'a [Operand<'_>]) -> Result<SmallVec<[Input<'a>; 3]>> {
+    operands
         .iter()
         .map(|operand| match operand {
             Operand::Var(v) => v.var.input(),
@@ -385,7 +385,7 @@ fn inputs_of<'a>(m: &'a Matched<'_>) -> Result<SmallVec<[Input<'a>; 3]>> {
 
 /// Raw tensors: full reductions give numbers, and equal element counts are enough (T-52).
 fn raw<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
-    let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m)?;
+    let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
     if m.op.forms.number {
         return number_of(py, m.op, &inputs);
     }
@@ -432,7 +432,7 @@ pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
 
 fn in_place<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
     let own = own.map(|o| o.clone().unbind()).unwrap_or_else(|| py.None());
-    let mut inputs = inputs_of(&m)?;
+    let mut inputs = inputs_of(&m.inputs)?;
     if let Some(Operand::Var(me)) = m.inputs.first() {
         run(|| apply_in_place(m.op, &me.var, &inputs[1..], m.values))?;
         return Ok(own);
@@ -470,7 +470,7 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
     if m.inputs.iter().any(|i| matches!(i, Operand::Var(_))) {
         return Err(PyTypeError::new_err(format!("{}: out= takes tensors only, and Variables have no out=", m.op.name)));
     }
-    let mut inputs = inputs_of(&m)?;
+    let mut inputs = inputs_of(&m.inputs)?;
     fall_back(m.op, &mut inputs)?;
     let made = apply_op(py, m.op, &inputs, m.values)?;
     let targets: Vec<Bound<'py, PyAny>> = match out.cast::<PyTuple>() {

@@ -9,7 +9,7 @@ macro_rules! classes {
     ($($name:ident $python:literal $module:literal $dtype:ident $device:ident;)*) => {
         $(
             #[doc = concat!("Tensors of class ", $module, ".", $python, ".")]
-            #[pyclass(extends = PyTensor, name = $python, module = $module, frozen, subclass, skip_from_py_object)]
+            #[pyclass(extends = PyTensor, name = $python, module = $module, frozen, subclass)]
             pub struct $name;
 
             #[pymethods]
@@ -18,7 +18,7 @@ macro_rules! classes {
                 #[pyo3(signature = (*args, **kwargs))]
                 fn new(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<PyClassInitializer<$name>> {
                     let tensor = super::creation::construct(DType::$dtype, Device::$device, args, kwargs)?;
-                    Ok(PyClassInitializer::from(PyTensor::new(tensor)).add_subclass($name))
+                    Ok(PyClassInitializer::from(PyTensor::around(tensor)).add_subclass($name))
                 }
             }
         )*
@@ -28,7 +28,7 @@ macro_rules! classes {
             let (dtype, device) = held.get().kind();
             Ok(match (dtype, device) {
                 $((DType::$dtype, Device::$device) => {
-                    Py::new(py, PyClassInitializer::from(PyTensor::new(held)).add_subclass($name))?.into_any()
+                    Py::new(py, PyClassInitializer::from(PyTensor::around(held)).add_subclass($name))?.into_any()
                 })*
             })
         }

@@ -48,8 +48,8 @@ pub fn construct(dtype: DType, device: Device, args: &Bound<'_, PyTuple>, kwargs
             if other.get().tensor().kind() == (dtype, device) {
                 return Ok(Held::Own(other.get().tensor().alias()));
             }
-        } else if first.cast::<PyVariable>().is_err() && interop::is_array(&first) {
-            return place(interop::shares_or_converts(&first, dtype)?);
+        } else if first.cast::<PyVariable>().is_err() && interop::is_ndarray(&first)? {
+            return place(interop::share_or_convert(&name, &first, dtype)?);
         }
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// A recorded operation.
-#[pyclass(name = "_Node", module = "torch", subclass, weakref, dict, frozen, skip_from_py_object)]
+#[pyclass(name = "_Node", module = "torch", subclass, weakref, dict, frozen)]
 pub struct PyNode {
     pub handle: Handle,
 }

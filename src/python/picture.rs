@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// A picture of a graph: shown by notebooks, saved as SVG, printed as text.
-#[pyclass(name = "Picture", module = "rgrad", frozen, skip_from_py_object)]
+#[pyclass(name = "Picture", module = "rgrad", frozen)]
 pub struct PyPicture(Picture);
 
 /// Columns of a terminal that a printed picture may use.

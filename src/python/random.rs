@@ -24,7 +24,7 @@ type Shared = Arc<Mutex<Generator>>;
 static DEFAULT: LazyLock<Shared> = LazyLock::new(|| Arc::new(Mutex::new(Generator::default())));
 
 /// A source of random numbers with a state of its own (T-110).
-#[pyclass(name = "Generator", module = "torch", frozen, skip_from_py_object)]
+#[pyclass(name = "Generator", module = "torch", frozen)]
 pub struct PyGenerator(Shared);
 
 #[pymethods]

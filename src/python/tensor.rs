@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use std::sync::OnceLock;
 
 /// What all tensor classes share.
-#[pyclass(name = "_TensorBase", module = "torch", subclass, weakref, frozen, skip_from_py_object)]
+#[pyclass(name = "_TensorBase", module = "torch", subclass, weakref, frozen)]
 pub struct PyTensor {
     held: Mutex<Held>,
 }
@@ -48,7 +48,7 @@ impl From<Tensor> for Held {
 
 impl PyTensor {
     /// An object around `held`.
-    pub fn new(held: impl Into<Held>) -> PyTensor {
+    pub fn around(held: impl Into<Held>) -> PyTensor {
         PyTensor { held: Mutex::new(held.into()) }
     }
 
@@ -352,16 +352,16 @@ impl PyTensor {
 
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = run(|| crate::ops::device::to_cpu(&self.tensor()))?;
-        construct::to_list(py, &t)
+        Ok(construct::to_list(py, &t)?.into_any().unbind())
     }
 
     fn numpy(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        interop::numpy(&slf.get().tensor(), slf.as_any())
+        Ok(interop::numpy(slf.py(), &slf.get().tensor())?.unbind())
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]
     fn __array__(slf: &Bound<'_, Self>, dtype: Option<&Bound<'_, PyAny>>, copy: Option<bool>) -> PyResult<Py<PyAny>> {
-        interop::array(&slf.get().tensor(), slf.as_any(), dtype, copy)
+        Ok(interop::as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
     }
 
     #[getter]

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A tensor that remembers how it was computed.
-#[pyclass(name = "Variable", module = "torch.autograd.variable", subclass, weakref, dict, frozen, skip_from_py_object)]
+#[pyclass(name = "Variable", module = "torch.autograd.variable", subclass, weakref, dict, frozen)]
 pub struct PyVariable {
     pub var: Variable,
     /// Keeps `.grad`.

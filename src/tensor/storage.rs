@@ -20,6 +20,8 @@ const INLINE_BYTES: usize = 64;
 const CONTIGUOUS: u8 = 1;
 /// Counts versions for itself although it views another's memory.
 const OWN_VERSION: u8 = 2;
+/// A Variable counts its versions here.
+const CLAIMED: u8 = 8;
 /// On a root: memory that cannot be resized, since NumPy or another owner has it too.
 const FIXED: u8 = 4;
 

@@ -5,11 +5,13 @@
 //! the first two, before an element is touched.
 
 mod assign;
+mod object;
 mod parse;
 mod place;
 mod read;
 
 pub use assign::{Given, given, set, set_var};
+pub use object::{raw_get, raw_set, var_get, var_set};
 pub use parse::parse;
 pub use read::{get, get_var};
 

@@ -1,0 +1,65 @@
+"""The GPU: any adapter that wgpu can use stands for the one CUDA device of 0.3.
+
+`RGRAD_GPU` chooses it: auto (default), off, software, an index, or a part of its name.
+"""
+
+import contextlib
+
+from .. import _C
+
+ByteTensor = _C.cuda_ByteTensor
+CharTensor = _C.cuda_CharTensor
+ShortTensor = _C.cuda_ShortTensor
+IntTensor = _C.cuda_IntTensor
+LongTensor = _C.cuda_LongTensor
+FloatTensor = _C.cuda_FloatTensor
+DoubleTensor = _C.cuda_DoubleTensor
+
+
+def is_available():
+    """Whether there is an adapter to use."""
+    return _C._gpu_is_available()
+
+
+def device_count():
+    """How many devices can be used: 0 or 1."""
+    return _C._gpu_device_count()
+
+
+def current_device():
+    """The number of the device in use."""
+    return 0
+
+
+def get_device_name(device=0):
+    """The adapter's name.
+
+    Raises RuntimeError where there is none.
+    """
+    return _C._gpu_device_name()
+
+
+def synchronize():
+    """Waits until all work on the device is done, and raises what went wrong there."""
+    _C._gpu_synchronize()
+
+
+def manual_seed(seed):
+    """Seeds the random numbers of the GPU, which are drawn on the CPU."""
+    _C.manual_seed(seed)
+
+
+manual_seed_all = manual_seed
+
+
+def set_device(device):
+    """Chooses the device; there is one."""
+    if device not in (0, -1):
+        raise RuntimeError(f"set_device: there is no device {device}; only device 0 is used")
+
+
+@contextlib.contextmanager
+def device(idx):
+    """Uses device `idx` inside the block."""
+    set_device(idx)
+    yield

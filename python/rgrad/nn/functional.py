@@ -1,0 +1,110 @@
+"""Functions of neural networks, as in torch.nn.functional of 0.3."""
+
+import warnings
+
+from .. import _C
+
+__all__ = [
+    "cross_entropy",
+    "linear",
+    "log_softmax",
+    "mse_loss",
+    "nll_loss",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+    "threshold",
+]
+
+
+def threshold(input, threshold, value, inplace=False):
+    """`input` where it is larger than `threshold`, else `value`."""
+    return _C._threshold(input, threshold, value, inplace)
+
+
+def relu(input, inplace=False):
+    """max(x, 0), element by element.
+
+    >>> import rgrad as torch
+    >>> v = torch.autograd.Variable(torch.FloatTensor([-1, 2]))
+    >>> relu(v).data.tolist()
+    [0.0, 2.0]
+    """
+    return _C._threshold(input, 0, 0, inplace)
+
+
+def sigmoid(input):
+    """1 / (1 + exp(-x)), element by element."""
+    return input.sigmoid()
+
+
+def tanh(input):
+    """The hyperbolic tangent, element by element."""
+    return input.tanh()
+
+
+def _softmax_dim(name, ndim, dim, stacklevel):
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. "
+        "Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def softmax(input, dim=None, _stacklevel=3):
+    """e^x / sum e^x along `dim`."""
+    return _C._softmax(input, _softmax_dim("softmax", input.dim(), dim, _stacklevel))
+
+
+def log_softmax(input, dim=None, _stacklevel=3):
+    """x - log(sum e^x) along `dim`."""
+    return _C._log_softmax(input, _softmax_dim("log_softmax", input.dim(), dim, _stacklevel))
+
+
+def nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
+    """Negative log likelihood of the classes `target` under the log probabilities `input`.
+
+    -sum_i w[t_i] x[i, t_i], divided by sum_i w[t_i] when `size_average`; one number for each row
+    when not `reduce`. `input` is N x C, `target` a LongTensor of N classes.
+
+    Raises ValueError for other dimensions, RuntimeError for a class out of range.
+    """
+    if not reduce:
+        rows = -input.gather(1, target.view(-1, 1)).view(-1)
+        if weight is not None:
+            rows = rows * weight.index_select(0, target)
+        return rows
+    return _C._nll_loss(input, target, weight, size_average, ignore_index)
+
+
+def cross_entropy(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
+    """`nll_loss` of `log_softmax(input)` over classes."""
+    return nll_loss(log_softmax(input, 1), target, weight, size_average, ignore_index, reduce)
+
+
+def linear(input, weight, bias=None):
+    """input weight^T + bias; `input` is ... x in, `weight` out x in."""
+    if input.dim() == 2 and bias is not None:
+        return _C.addmm(bias, input, weight.t())
+    output = _C.matmul(input, weight.t())
+    return output if bias is None else output + bias
+
+
+def mse_loss(input, target, size_average=True, reduce=True):
+    """Mean (or sum) of (input - target)^2."""
+    if input.size() != target.size() and input.numel() != target.numel():
+        raise RuntimeError(
+            f"mse_loss: input and target must have as many elements; got {tuple(input.size())} "
+            f"and {tuple(target.size())}"
+        )
+    if target.requires_grad:
+        raise AssertionError("mse_loss: targets get no gradient; detach() this one")
+    difference = input - target.view(*input.size())
+    squares = difference * difference
+    if not reduce:
+        return squares
+    return squares.mean() if size_average else squares.sum()

@@ -1,0 +1,54 @@
+//! `__getitem__` and `__setitem__` of tensors and Variables.
+
+use super::{Given, Index, Rules, get, get_var, given, parse, set, set_var};
+use crate::graph::Variable;
+use crate::python::call::Operand;
+use crate::python::classes;
+use crate::python::errors::run;
+use crate::python::number::{number_object, scalar_at};
+use crate::python::variable::PyVariable;
+use crate::tensor::Tensor;
+use pyo3::prelude::*;
+
+fn tensor_of(object: &Bound<'_, PyAny>) -> Option<Tensor> {
+    Operand::of(object).map(|o| o.tensor())
+}
+
+fn value_of(value: &Bound<'_, PyAny>) -> PyResult<Given> {
+    match Operand::of(value) {
+        Some(Operand::Raw(t)) => Ok(Given::Tensor(t)),
+        Some(Operand::Var(v)) => Ok(Given::Variable(v.var.clone())),
+        None => given(value),
+    }
+}
+
+/// `tensor[index]`.
+pub fn raw_get(py: Python<'_>, x: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let index: Index = parse(index, x, Rules::Raw, &tensor_of)?;
+    let part = run(|| get(x, &index))?;
+    if index.is_number() {
+        return number_object(py, scalar_at(&part, 0)?);
+    }
+    classes::wrap(py, part)
+}
+
+/// `tensor[index] = value`.
+pub fn raw_set(x: &Tensor, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let index = parse(index, x, Rules::Raw, &tensor_of)?;
+    let value = value_of(value)?;
+    run(|| set(x, &index, value))
+}
+
+/// `variable[index]`.
+pub fn var_get(py: Python<'_>, x: &Variable, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let index = parse(index, &x.tensor(), Rules::Variable, &tensor_of)?;
+    let part = run(|| get_var(x, &index))?;
+    Ok(PyVariable::wrap(py, part)?.into_any())
+}
+
+/// `variable[index] = value`.
+pub fn var_set(x: &Variable, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    let index = parse(index, &x.tensor(), Rules::Variable, &tensor_of)?;
+    let value = value_of(value)?;
+    run(|| set_var(x, &index, value))
+}
