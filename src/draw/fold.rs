@@ -11,7 +11,7 @@ use std::borrow::Cow;
 /// Bends that a layout may have; a graph with more is folded whatever its size.
 const BENDS: usize = 100_000;
 /// Boxes kept where chains alone do not make a graph small.
-const KEPT: usize = 160;
+const KEPT: usize = 60;
 /// Chains from this length are folded, but for this many boxes at either end.
 const CHAIN: usize = 8;
 const ENDS: usize = 2;
@@ -128,8 +128,8 @@ fn chains(picture: &Picture) -> Vec<u32> {
     }
     let mut group: Vec<u32> = (0..n as u32).collect();
     let mut run = Vec::new();
-    for first in 0..n {
-        if !link(first) || inside[first] {
+    for (first, &inside) in inside.iter().enumerate() {
+        if !link(first) || inside {
             continue;
         }
         run.clear();

@@ -21,7 +21,7 @@ pub(super) fn mark(kind: Kind) -> &'static str {
 /// Draws the boxes as lines of at most `width` columns.
 pub(super) fn draw(picture: &Picture, ends: &[(u32, u32)], back: &[bool], width: usize) -> String {
     let on = |e: usize| !back[e] && ends[e].0 != ends[e].1;
-    let order = order(picture.nodes.len(), ends, &on);
+    let order = order(picture.nodes.len(), ends, on);
     let (start, list) = index(picture.nodes.len(), ends.iter().map(|end| end.0));
     let leaving = |v: usize| {
         let all = &list[start[v] as usize..start[v + 1] as usize];
@@ -130,12 +130,21 @@ fn lanes<I: Iterator<Item = usize>>(
     let mut canvas = Canvas::default();
     let mut lanes: Vec<Option<usize>> = Vec::new();
     let mut y = 0;
+    // The lane in which the line above ended.
+    let mut ended = None;
     for &v in order {
         let arriving: Vec<usize> = (0..lanes.len()).filter(|&i| lanes[i] == Some(v)).collect();
         let home = arriving
             .first()
             .copied()
             .unwrap_or_else(|| free(&mut lanes, v));
+        // What starts right below an end would look as if it were led to.
+        if arriving.is_empty() && ended == Some(home) {
+            lanes[home] = None;
+            pass(&mut canvas, &lanes, y);
+            lanes[home] = Some(v);
+            y += 1;
+        }
         if arriving.len() > 1 {
             pass(&mut canvas, &lanes, y);
             canvas.line(2 * home, y, SOUTH | NORTH);
@@ -162,6 +171,7 @@ fn lanes<I: Iterator<Item = usize>>(
         y += 1;
         let mut targets = leaving(v).map(|e| ends[e].1 as usize);
         lanes[home] = targets.next();
+        ended = lanes[home].is_none().then_some(home);
         let before = lanes.clone();
         let opened: Vec<usize> = targets.map(|to| free(&mut lanes, to)).collect();
         if lanes.len() > most {

@@ -13,6 +13,8 @@ pub(super) struct Sizes {
     pub bend: f64,
     pub gap: f64,
     pub thin: f64,
+    /// How much shorter a drawing must be to be preferred to a symmetric one: 0.75 is a quarter.
+    pub even: f64,
 }
 
 /// Where everything is. Items are the boxes, then the bends of long arrows.
@@ -110,16 +112,21 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
         bend,
         gap: sizes.gap,
         thin: sizes.thin,
+        even: sizes.even,
     };
     let mut best: Option<(f64, Vec<Vec<u32>>, Vec<f64>)> = None;
     for mut rows in order::arrange(&layers) {
-        if mirrored(&rows, count as u32) {
+        let mut unlike = out_of_order(&rows, count as u32);
+        if unlike > 0.5 {
             rows.iter_mut().for_each(|row| row.reverse());
+            unlike = 1.0 - unlike;
         }
         layers.rows = rows;
         let (x, length) = place::centres(&layers, &widths);
-        if best.as_ref().is_none_or(|(least, ..)| length < *least) {
-            best = Some((length, layers.rows.clone(), x));
+        // Boxes in the order they were named in are worth some length.
+        let cost = length * (1.0 + 0.2 * unlike);
+        if best.as_ref().is_none_or(|(least, ..)| cost < *least) {
+            best = Some((cost, layers.rows.clone(), x));
         }
     }
     let (_, rows, x) = best.unwrap_or_default();
@@ -134,15 +141,22 @@ pub(super) fn lay_out(ends: &[(u32, u32)], ranked: Ranked, sizes: &Sizes) -> Lay
     }
 }
 
-/// Whether most boxes would stand in the order they were named in if left and right were exchanged.
-fn mirrored(rows: &[Vec<u32>], count: u32) -> bool {
-    let mut balance = 0i64;
+/// The share of neighbours that do not stand in the order they were named in.
+fn out_of_order(rows: &[Vec<u32>], count: u32) -> f64 {
+    let (mut wrong, mut all) = (0, 0);
     for row in rows {
         let mut last = None;
         for &v in row.iter().filter(|&&v| v < count) {
-            balance += last.map_or(0, |before| if before < v { 1 } else { -1 });
+            if let Some(before) = last {
+                wrong += usize::from(before > v);
+                all += 1;
+            }
             last = Some(v);
         }
     }
-    balance < 0
+    if all == 0 {
+        0.0
+    } else {
+        wrong as f64 / all as f64
+    }
 }

@@ -13,6 +13,8 @@ pub(super) struct Widths {
     /// The room between two boxes, and between two items of which one is a bend.
     pub gap: f64,
     pub thin: f64,
+    /// The share of a symmetric drawing's length below which a shorter one is preferred.
+    pub even: f64,
 }
 
 impl Widths {
@@ -60,7 +62,7 @@ pub(super) fn centres(layers: &Layers, widths: &Widths) -> (Vec<f64>, f64) {
         };
         x.iter_mut().for_each(|x| *x += by);
     }
-    let mut x: Vec<f64> = (0..count)
+    let x: Vec<f64> = (0..count)
         .map(|v| {
             let mut at = [four[0][v], four[1][v], four[2][v], four[3][v]];
             at.sort_unstable_by(f64::total_cmp);
@@ -71,7 +73,7 @@ pub(super) fn centres(layers: &Layers, widths: &Widths) -> (Vec<f64>, f64) {
     let mut short = x.clone();
     pull(layers, widths, &mut short);
     let lengths = (length(layers, widths, &x), length(layers, widths, &short));
-    if lengths.1 < 0.95 * lengths.0 {
+    if lengths.1 < widths.even * lengths.0 {
         (short, lengths.1)
     } else {
         (x, lengths.0)

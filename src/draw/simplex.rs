@@ -219,14 +219,14 @@ impl Tree {
         let v = self.lower(arcs, leaving);
         let tail_below = arcs[leaving].from as usize == v;
         let mut best: Option<(i64, usize)> = None;
-        for at in 0..arcs.len() {
+        for (at, arc) in arcs.iter().enumerate() {
             if self.in_tree[at] {
                 continue;
             }
-            let from = self.below(arcs[at].from as usize, v);
-            let to = self.below(arcs[at].to as usize, v);
+            let from = self.below(arc.from as usize, v);
+            let to = self.below(arc.to as usize, v);
             if from != to && to == tail_below {
-                let room = slack(&arcs[at], rank);
+                let room = slack(arc, rank);
                 if best.is_none_or(|(least, _)| room < least) {
                     best = Some((room, at));
                 }
@@ -244,9 +244,9 @@ impl Tree {
             } else {
                 -room
             };
-            for u in 0..rank.len() {
+            for (u, rank) in rank.iter_mut().enumerate() {
                 if self.below(u, v) {
-                    rank[u] += by;
+                    *rank += by;
                 }
             }
         }

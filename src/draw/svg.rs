@@ -152,6 +152,7 @@ impl<'a> Sheet<'a> {
                 bend: 0.0,
                 gap: 26.0,
                 thin: 18.0,
+                even: 0.95,
             },
         };
         sheet.sizes.boxes = (0..count)

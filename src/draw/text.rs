@@ -29,9 +29,9 @@ pub fn text(picture: &Picture, width: usize) -> Result<String> {
     };
     for line in [&picture.title, note]
         .into_iter()
-        .filter(|line| !line.is_empty())
+        .filter(|line| !line.trim().is_empty())
     {
-        out.push_str(&shortened(line, |text| cells(text) > width));
+        out.push_str(shortened(line, |text| cells(text) > width).trim_end());
         out.push('\n');
     }
     if picture.nodes.is_empty() {
@@ -145,6 +145,7 @@ impl<'a> Boxes<'a> {
             bend: 1.0,
             gap: 2.0,
             thin: 1.0,
+            even: 0.75,
         };
         Boxes {
             picture,

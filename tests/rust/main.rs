@@ -1,5 +1,6 @@
 //! Everything that needs no Python.
 
 mod chain;
+mod draw;
 mod layers;
 mod table;

@@ -4,7 +4,10 @@ use rgrad::draw::{Direction, Edge, Kind, Picture};
 
 /// Adds a box, with arrows to it from `inputs`.
 fn add(p: &mut Picture, kind: Kind, name: &str, size: &str, inputs: &[usize]) -> usize {
-    let lines: Vec<&str> = [name, size].into_iter().filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = [name, size]
+        .into_iter()
+        .filter(|line| !line.is_empty())
+        .collect();
     let node = p.node(kind, &lines, "");
     for &input in inputs {
         p.edge(input, node);
@@ -42,7 +45,17 @@ pub fn functions() -> Picture {
     let b = f(Kind::Function, "MulBackward", "b = w1 * a");
     let c = f(Kind::Function, "MulBackward", "c = w2 * a");
     let w = ["w1", "w2", "w3", "w4"].map(|w| p.node(Kind::Leaf, &["AccumulateGrad", w], w));
-    for (from, to) in [(l, d), (d, e), (d, g), (e, w[2]), (e, b), (g, w[3]), (g, c), (b, w[0]), (c, w[1])] {
+    for (from, to) in [
+        (l, d),
+        (d, e),
+        (d, g),
+        (e, w[2]),
+        (e, b),
+        (g, w[3]),
+        (g, c),
+        (b, w[0]),
+        (c, w[1]),
+    ] {
         p.edge(from, to);
     }
     p
@@ -62,14 +75,29 @@ pub fn perceptron() -> Picture {
     let bias1 = add(p, Kind::Function, "ExpandBackward", "64 x 256", &[one]);
     let turn1 = add(p, Kind::Function, "TBackward", "784 x 256", &[one]);
     add(p, Kind::Leaf, "AccumulateGrad", "fc2.bias (10)", &[bias2]);
-    add(p, Kind::Leaf, "AccumulateGrad", "fc2.weight (10 x 256)", &[turn2]);
+    add(
+        p,
+        Kind::Leaf,
+        "AccumulateGrad",
+        "fc2.weight (10 x 256)",
+        &[turn2],
+    );
     add(p, Kind::Leaf, "AccumulateGrad", "fc1.bias (256)", &[bias1]);
-    add(p, Kind::Leaf, "AccumulateGrad", "fc1.weight (256 x 784)", &[turn1]);
+    add(
+        p,
+        Kind::Leaf,
+        "AccumulateGrad",
+        "fc1.weight (256 x 784)",
+        &[turn1],
+    );
     p.clone()
 }
 
 pub fn diamond() -> Picture {
-    let mut p = Picture::new("A diamond, and a square: y = exp(x) + tanh(x), z = y * y", Direction::Down);
+    let mut p = Picture::new(
+        "A diamond, and a square: y = exp(x) + tanh(x), z = y * y",
+        Direction::Down,
+    );
     let p = &mut p;
     let x = add(p, Kind::Leaf, "x", "3", &[]);
     let exp = add(p, Kind::Value, "exp", "3", &[x]);
@@ -100,8 +128,20 @@ pub fn chain(length: usize) -> Picture {
     let mut p = Picture::new(format!("A chain of {length}"), Direction::Down);
     let mut last = p.node(Kind::Leaf, &["x"], "");
     for i in 1..length {
-        let kind = if i + 1 == length { Kind::Root } else { Kind::Function };
-        let node = p.node(kind, &[if i % 2 == 0 { "MulBackward" } else { "AddBackward" }], "");
+        let kind = if i + 1 == length {
+            Kind::Root
+        } else {
+            Kind::Function
+        };
+        let node = p.node(
+            kind,
+            &[if i % 2 == 0 {
+                "MulBackward"
+            } else {
+                "AddBackward"
+            }],
+            "",
+        );
         p.edge(last, node);
         last = node;
     }
@@ -111,15 +151,48 @@ pub fn chain(length: usize) -> Picture {
 /// Everything odd at once: a cycle, loops, parallel and labelled arrows, other scripts, a long line.
 pub fn odd() -> Picture {
     let mut p = Picture::new("Odd <things> & \"quotes\"", Direction::Down);
-    let kinds = [Kind::Leaf, Kind::Constant, Kind::Value, Kind::Function, Kind::Root, Kind::Fold];
-    let names = ["gewichtä", "重み行列", "a<b && c>\"d\"", "λ → μ", "", "a very long name that goes on and on and on until nobody reads it"];
+    let kinds = [
+        Kind::Leaf,
+        Kind::Constant,
+        Kind::Value,
+        Kind::Function,
+        Kind::Root,
+        Kind::Fold,
+    ];
+    let names = [
+        "gewichtä",
+        "重み行列",
+        "a<b && c>\"d\"",
+        "λ → μ",
+        "",
+        "a very long name that goes on and on and on until nobody reads it",
+    ];
     for (kind, name) in kinds.into_iter().zip(names) {
-        p.node(kind, &[name, "2 x 3", "third line"], "note with <tags> & \u{1} control");
+        p.node(
+            kind,
+            &[name, "2 x 3", "third line"],
+            "note with <tags> & \u{1} control",
+        );
     }
     let labels = ["", "self", "grad 0", "", "", "", "back", "", "", "through"];
-    let ends = [(0, 2), (1, 2), (1, 3), (2, 3), (2, 3), (3, 4), (4, 0), (4, 4), (4, 4), (0, 5)];
+    let ends = [
+        (0, 2),
+        (1, 2),
+        (1, 3),
+        (2, 3),
+        (2, 3),
+        (3, 4),
+        (4, 0),
+        (4, 4),
+        (4, 4),
+        (0, 5),
+    ];
     for ((from, to), label) in ends.into_iter().zip(labels) {
-        p.edges.push(Edge { from, to, label: label.to_string() });
+        p.edges.push(Edge {
+            from,
+            to,
+            label: label.to_string(),
+        });
     }
     p
 }
@@ -128,13 +201,22 @@ pub fn odd() -> Picture {
 pub fn random(count: usize, extra: usize, near: usize, seed: u64) -> Picture {
     let mut state = seed;
     let mut next = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    let mut p = Picture::new(format!("Random: {count} boxes, seed {seed}"), Direction::Down);
+    let mut p = Picture::new(
+        format!("Random: {count} boxes, seed {seed}"),
+        Direction::Down,
+    );
     p.fold_above = usize::MAX;
     for v in 0..count {
-        p.node(if v == 0 { Kind::Leaf } else { Kind::Function }, &[&format!("op{v}")], "");
+        p.node(
+            if v == 0 { Kind::Leaf } else { Kind::Function },
+            &[&format!("op{v}")],
+            "",
+        );
         if v > 0 {
             p.edge(v - 1 - next(near.min(v)), v);
         }
@@ -146,13 +228,38 @@ pub fn random(count: usize, extra: usize, near: usize, seed: u64) -> Picture {
     p
 }
 
+/// A long chain in which every box has an input of its own.
+pub fn comb(length: usize) -> Picture {
+    let mut p = Picture::new(format!("A comb of {length}"), Direction::Down);
+    let mut last = p.node(Kind::Leaf, &["x"], "");
+    for i in 0..length {
+        let weight = p.node(Kind::Leaf, &[&format!("w{i}")], "");
+        last = add(&mut p, Kind::Function, "mul", "", &[last, weight]);
+    }
+    p
+}
+
+/// Many boxes that lead to one.
+pub fn star(inputs: usize) -> Picture {
+    let mut p = Picture::new(format!("A star of {inputs}"), Direction::Down);
+    let inputs: Vec<usize> = (0..inputs)
+        .map(|i| p.node(Kind::Leaf, &[&format!("x{i}")], ""))
+        .collect();
+    add(&mut p, Kind::Root, "cat", "", &inputs);
+    p
+}
+
 /// A dense network seen number by number.
 pub fn neurons() -> Picture {
     let mut p = Picture::new("Neurons 4-5-3", Direction::Right);
     let p = &mut p;
-    let mut layer: Vec<usize> = (0..4).map(|i| add(p, Kind::Constant, &format!("x{i}"), "", &[])).collect();
+    let mut layer: Vec<usize> = (0..4)
+        .map(|i| add(p, Kind::Constant, &format!("x{i}"), "", &[]))
+        .collect();
     for (size, name) in [(5, "h"), (3, "y")] {
-        layer = (0..size).map(|i| add(p, Kind::Value, &format!("{name}{i}"), "", &layer)).collect();
+        layer = (0..size)
+            .map(|i| add(p, Kind::Value, &format!("{name}{i}"), "", &layer))
+            .collect();
     }
     p.clone()
 }
@@ -168,13 +275,24 @@ pub fn all() -> Vec<(String, Picture)> {
         ("recurrent-right".into(), recurrent(3, Direction::Right)),
         ("chain".into(), chain(30)),
         ("chain-folded".into(), chain(1_000_000)),
-        ("recurrent-folded".into(), recurrent(2_000, Direction::Down)),
         ("odd".into(), odd()),
         ("neurons".into(), neurons()),
         ("empty".into(), Picture::new("Empty", Direction::Down)),
     ];
-    for (i, (count, extra, near)) in [(12, 6, 6), (20, 10, 6), (30, 10, 12), (40, 30, 8), (60, 20, 20)].into_iter().enumerate() {
-        pictures.push((format!("random-{i}"), random(count, extra, near, i as u64 + 1)));
+    for (i, (count, extra, near)) in [
+        (12, 6, 6),
+        (20, 10, 6),
+        (30, 10, 12),
+        (40, 30, 8),
+        (60, 20, 20),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        pictures.push((
+            format!("random-{i}"),
+            random(count, extra, near, i as u64 + 1),
+        ));
     }
     pictures
 }
