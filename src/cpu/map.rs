@@ -81,8 +81,19 @@ unsafe fn store<T: Element>(to: *mut T, step: isize, len: usize, block: [T; BLOC
     }
 }
 
+/// Runs a loop over elements of type `T`. Loops over integers are compiled once and not once for
+/// each SIMD width: they are rarely what takes time, and there are many of them.
+#[inline(always)]
+fn compiled<T: Element, R>(body: impl FnOnce() -> R) -> R {
+    if const { T::DTYPE.is_float() } {
+        wide(body)
+    } else {
+        body()
+    }
+}
+
 macro_rules! map {
-    ($(#[$doc:meta])* $name:ident, $n:literal, $($x:ident $k:tt $t:ident),*) => {
+    ($(#[$doc:meta])* $name:ident, $n:literal, $first:ident, $($x:ident $k:tt $t:ident),*) => {
         $(#[$doc])*
         pub fn $name<$($t: Element,)* U: Element>(
             $($x: &Tensor,)* y: &Tensor, f: impl Fn($($t),*) -> U + Copy + Sync,
@@ -99,8 +110,7 @@ macro_rules! map {
             plan.for_rows(|row: Row<$n>| {
                 let to = to;
                 $(let $x = $x.0;)*
-                wide(
-                    #[inline(always)]
+                compiled::<$first, _>(#[inline(always)]
                     || {
                         let mut i = 0;
                         while i < row.len {
@@ -118,8 +128,7 @@ macro_rules! map {
                             }
                             i += BLOCK;
                         }
-                    },
-                );
+                    });
             });
         }
     };
@@ -127,15 +136,15 @@ macro_rules! map {
 
 map!(
     /// y = f(a) for every element.
-    map1, 2, a 1 A
+    map1, 2, A, a 1 A
 );
 map!(
     /// y = f(a, b) for every element; sizes are equal (broadcasting is an expand before).
-    map2, 3, a 1 A, b 2 B
+    map2, 3, A, a 1 A, b 2 B
 );
 map!(
     /// y = f(a, b, c) for every element.
-    map3, 4, a 1 A, b 2 B, c 3 C
+    map3, 4, A, a 1 A, b 2 B, c 3 C
 );
 
 /// Sets every element to `value`.
@@ -145,9 +154,9 @@ pub fn fill<T: Element>(y: &Tensor, value: T) {
 
 /// Copies with conversion: y = U(x).
 pub fn convert<T: Element, U: Element>(x: &Tensor, y: &Tensor) {
-    if T::DTYPE == U::DTYPE {
+    if const { T::DTYPE as u8 == U::DTYPE as u8 } {
         map1::<T, T>(x, y, |v| v);
-    } else if T::DTYPE.is_float() {
+    } else if const { T::DTYPE.is_float() } {
         map1::<T, U>(x, y, |v| U::from_f64(v.to_f64()));
     } else {
         map1::<T, U>(x, y, |v| U::from_i64(v.to_i64()));

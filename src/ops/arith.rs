@@ -171,7 +171,10 @@ fn refuse_zero_number(op: &str, dtype: DType, value: &Value) -> Result<()> {
 /// 0.3 has no derivative for the divisor and refuses it in forward.
 fn refuse_divisor(inputs: &[crate::graph::Input]) -> Result<()> {
     if inputs[1].requires_grad() {
-        fail!(Runtime, "remainder: the derivative for the divisor is not implemented; detach() it first");
+        fail!(
+            Runtime,
+            "remainder: the derivative for the divisor is not implemented; detach() it first"
+        );
     }
     refuse_zero("remainder", &inputs[1].tensor)
 }

@@ -20,7 +20,9 @@ enum Given {
 }
 
 fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
-    let Some(gradient) = gradient.filter(|g| !g.is_none()) else { return Ok(Given::Missing) };
+    let Some(gradient) = gradient.filter(|g| !g.is_none()) else {
+        return Ok(Given::Missing);
+    };
     if let Ok(v) = gradient.cast::<PyVariable>() {
         return Ok(Given::Var(v.get().var.clone()));
     }
@@ -34,7 +36,10 @@ fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
 }
 
 fn truth(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<bool>> {
-    value.filter(|v| !v.is_none()).map(|v| v.is_truthy()).transpose()
+    value
+        .filter(|v| !v.is_none())
+        .map(|v| v.is_truthy())
+        .transpose()
 }
 
 /// What the arguments of `backward` and `grad` come to (A-71…A-74).
@@ -45,12 +50,16 @@ fn options(
     create_graph: Option<&Bound<'_, PyAny>>,
     retain_variables: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Options> {
-    let live = gradients.iter().any(|g| matches!(g, Given::Var(v) if !v.volatile()));
+    let live = gradients
+        .iter()
+        .any(|g| matches!(g, Given::Var(v) if !v.volatile()));
     let create_graph = truth(create_graph)?.unwrap_or(live);
     let mut retain = truth(retain_graph)?;
     if let Some(old) = truth(retain_variables)? {
         if retain.is_some() {
-            return Err(PyValueError::new_err("backward: got both retain_graph and retain_variables; give retain_graph only"));
+            return Err(PyValueError::new_err(
+                "backward: got both retain_graph and retain_variables; give retain_graph only",
+            ));
         }
         PyErr::warn(
             py,
@@ -60,11 +69,18 @@ fn options(
         )?;
         retain = Some(old);
     }
-    Ok(Options { retain_graph: retain.unwrap_or(create_graph), create_graph })
+    Ok(Options {
+        retain_graph: retain.unwrap_or(create_graph),
+        create_graph,
+    })
 }
 
 /// The roots with their first gradients; checks come before anything runs.
-fn roots_of(variables: &[Bound<'_, PyVariable>], gradients: Vec<Given>, create_graph: bool) -> Result<Vec<Root>> {
+fn roots_of(
+    variables: &[Bound<'_, PyVariable>],
+    gradients: Vec<Given>,
+    create_graph: bool,
+) -> Result<Vec<Root>> {
     let mut roots = Vec::new();
     for (i, (variable, gradient)) in variables.iter().zip(gradients).enumerate() {
         let root = &variable.get().var;
@@ -92,7 +108,10 @@ fn roots_of(variables: &[Bound<'_, PyVariable>], gradients: Vec<Given>, create_g
 }
 
 /// Runs `body` with the interpreter released; signals are looked at now and then.
-fn released<R: Send>(py: Python<'_>, body: impl FnOnce(engine::Pulse) -> Result<R> + Send) -> PyResult<R> {
+fn released<R: Send>(
+    py: Python<'_>,
+    body: impl FnOnce(engine::Pulse) -> Result<R> + Send,
+) -> PyResult<R> {
     let interrupted: Mutex<Option<PyErr>> = Mutex::new(None);
     let pulse = || {
         Python::attach(|py| py.check_signals()).map_err(|e| {
@@ -116,7 +135,10 @@ pub fn backward_of(
     create_graph: Option<&Bound<'_, PyAny>>,
     retain_variables: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let gradients = gradients.iter().map(|g| given(g.as_ref())).collect::<PyResult<Vec<_>>>()?;
+    let gradients = gradients
+        .iter()
+        .map(|g| given(g.as_ref()))
+        .collect::<PyResult<Vec<_>>>()?;
     if gradients.len() != variables.len() {
         return Err(PyRuntimeError::new_err(format!(
             "backward: got {} Variables and {} gradients; give one for each, None where the output has one element",
@@ -152,7 +174,10 @@ fn variables<'py>(what: &str, of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py,
     Ok(out)
 }
 
-fn gradients_of<'py>(count: usize, given: Option<&Bound<'py, PyAny>>) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+fn gradients_of<'py>(
+    count: usize,
+    given: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
     match given {
         Some(g) if !g.is_none() => Ok(sequence(g)?.into_iter().map(Some).collect()),
         _ => Ok(vec![None; count]),
@@ -172,7 +197,14 @@ fn backward(
 ) -> PyResult<()> {
     let roots = self::variables("backward", variables)?;
     let gradients = gradients_of(roots.len(), grad_variables)?;
-    backward_of(py, &roots, &gradients, retain_graph, create_graph, retain_variables)
+    backward_of(
+        py,
+        &roots,
+        &gradients,
+        retain_graph,
+        create_graph,
+        retain_variables,
+    )
 }
 
 /// `torch.autograd.grad`: gradients of `outputs` with respect to `inputs`, as a tuple.
@@ -218,7 +250,9 @@ fn grad(
     let roots = roots_of(&outputs, given, options.create_graph)?;
     let _ = only_inputs;
     options.retain_graph |= options.create_graph;
-    let found = released(py, |pulse| engine::gradients(roots, &wanted, options, pulse))?;
+    let found = released(py, |pulse| {
+        engine::gradients(roots, &wanted, options, pulse)
+    })?;
     let mut items = Vec::new();
     for (i, gradient) in found.into_iter().enumerate() {
         items.push(match gradient {

@@ -1,8 +1,8 @@
 //! Calling a row from Python: which overload, which argument is what, and what comes back.
 
 use super::classes;
-use super::number::{number, sizes_of};
 use super::errors::run;
+use super::number::{number, sizes_of};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::error::{Error, Result};
@@ -45,7 +45,10 @@ pub fn groups() -> Vec<Group> {
         }
         match groups.iter_mut().find(|g| g.name == op.name) {
             Some(group) => group.rows.push(op),
-            None => groups.push(Group { name: op.name, rows: vec![op] }),
+            None => groups.push(Group {
+                name: op.name,
+                rows: vec![op],
+            }),
         }
     }
     groups
@@ -60,7 +63,9 @@ impl Group {
     /// The text of Python's help.
     pub fn doc(&self, form: Form) -> String {
         let rows = self.rows.iter().filter(|op| has(op, form));
-        let parts: Vec<String> = rows.map(|op| format!("{}\n\n{}", signature(op, form), op.doc.trim())).collect();
+        let parts: Vec<String> = rows
+            .map(|op| format!("{}\n\n{}", signature(op, form), op.doc.trim()))
+            .collect();
         parts.join("\n\n")
     }
 }
@@ -95,7 +100,12 @@ pub fn signature(op: &Op, form: Form) -> String {
         });
         parts.push(format!("{kind} {}{default}", p.name));
     }
-    parts.extend(op.inputs.iter().skip(1).map(|name| format!("Tensor {name}")));
+    parts.extend(
+        op.inputs
+            .iter()
+            .skip(1)
+            .map(|name| format!("Tensor {name}")),
+    );
     let suffix = if form == Form::InPlace { "_" } else { "" };
     format!("{}{suffix}({})", op.name, parts.join(", "))
 }
@@ -112,7 +122,10 @@ impl<'py> Operand<'py> {
         if let Ok(v) = object.cast::<PyVariable>() {
             return Some(Operand::Var(v.borrow()));
         }
-        object.cast::<PyTensor>().ok().map(|t| Operand::Raw(t.get().tensor()))
+        object
+            .cast::<PyTensor>()
+            .ok()
+            .map(|t| Operand::Raw(t.get().tensor()))
     }
 
     /// Its elements.
@@ -132,7 +145,9 @@ struct Matched<'py> {
 }
 
 /// Names under which 0.3 also takes the second operand or the number (T-83).
-const ALIASES: [&str; 9] = ["other", "value", "tensor", "mat2", "vec", "tensor2", "exponent", "source", "src"];
+const ALIASES: [&str; 9] = [
+    "other", "value", "tensor", "mat2", "vec", "tensor2", "exponent", "source", "src",
+];
 
 /// Calls the overload of `group` that fits.
 pub fn call<'py>(
@@ -173,9 +188,17 @@ pub fn call<'py>(
         if !fits || base_first != (op.rule.node == "PowConstantBackward") {
             continue;
         }
-        let Some(own) = first.as_ref().and_then(Operand::of) else { break };
-        let Some(matched) = fit(op, own, &rest, &named)? else { continue };
-        if matched.inputs.iter().any(|i| matches!(i, Operand::Var(_)) != is_var) {
+        let Some(own) = first.as_ref().and_then(Operand::of) else {
+            break;
+        };
+        let Some(matched) = fit(op, own, &rest, &named)? else {
+            continue;
+        };
+        if matched
+            .inputs
+            .iter()
+            .any(|i| matches!(i, Operand::Var(_)) != is_var)
+        {
             break;
         }
         return match (form, out) {
@@ -208,7 +231,8 @@ fn fit<'py>(
         let next = values.iter().position(Option::is_none);
         if let Some(operand) = operand {
             // A tensor is the next index argument, or else the next operand.
-            let wanted = next.filter(|&p| matches!(params[p].kind, Kind::Tensor | Kind::OptionalTensor));
+            let wanted =
+                next.filter(|&p| matches!(params[p].kind, Kind::Tensor | Kind::OptionalTensor));
             if let Some(p) = wanted {
                 values[p] = Some(Value::Tensor(operand.tensor()));
             } else if let Some(slot) = operands.iter_mut().find(|o| o.is_none()) {
@@ -229,7 +253,9 @@ fn fit<'py>(
             values[p] = Some(Value::Dims(Box::new(sizes)));
             continue;
         }
-        let Some(value) = value_of(params[p].kind, argument, dtype, lenient)? else { return Ok(None) };
+        let Some(value) = value_of(params[p].kind, argument, dtype, lenient)? else {
+            return Ok(None);
+        };
         values[p] = Some(value);
         i += 1;
     }
@@ -238,22 +264,38 @@ fn fit<'py>(
         let input = op.inputs.iter().position(|x| x == name);
         let alias = ALIASES.contains(&name.as_str());
         let number = params.iter().position(|p| p.kind == Kind::Number);
-        let param = param.or(if alias && Operand::of(argument).is_none() || name == "alpha" || name == "value" { number } else { None });
+        let param = param.or(
+            if alias && Operand::of(argument).is_none() || name == "alpha" || name == "value" {
+                number
+            } else {
+                None
+            },
+        );
         if let Some(p) = param
             && values[p].is_none()
         {
-            let Some(value) = value_of(params[p].kind, argument, dtype, lenient)? else { return Ok(None) };
+            let Some(value) = value_of(params[p].kind, argument, dtype, lenient)? else {
+                return Ok(None);
+            };
             values[p] = Some(value);
             continue;
         }
-        let Some(operand) = Operand::of(argument) else { return Ok(None) };
-        let place = input.or(if alias && op.inputs.len() == 2 { Some(1) } else { None });
+        let Some(operand) = Operand::of(argument) else {
+            return Ok(None);
+        };
+        let place = input.or(if alias && op.inputs.len() == 2 {
+            Some(1)
+        } else {
+            None
+        });
         match place {
             Some(x) if operands[x].is_none() => operands[x] = Some(operand),
             _ => return Ok(None),
         }
     }
-    let Some(inputs) = operands.into_iter().collect::<Option<SmallVec<_>>>() else { return Ok(None) };
+    let Some(inputs) = operands.into_iter().collect::<Option<SmallVec<_>>>() else {
+        return Ok(None);
+    };
     let mut full = Values::new();
     for (value, param) in values.into_iter().zip(params) {
         match value.or_else(|| param.default.map(|d| d())) {
@@ -261,7 +303,11 @@ fn fit<'py>(
             None => return Ok(None),
         }
     }
-    Ok(Some(Matched { op, inputs, values: full }))
+    Ok(Some(Matched {
+        op,
+        inputs,
+        values: full,
+    }))
 }
 
 fn integer(argument: &Bound<'_, PyAny>) -> Option<i64> {
@@ -272,11 +318,18 @@ fn integer(argument: &Bound<'_, PyAny>) -> Option<i64> {
 }
 
 /// `argument` as a value of `kind`; none when it is of another kind.
-fn value_of(kind: Kind, argument: &Bound<'_, PyAny>, dtype: DType, lenient: bool) -> PyResult<Option<Value>> {
+fn value_of(
+    kind: Kind,
+    argument: &Bound<'_, PyAny>,
+    dtype: DType,
+    lenient: bool,
+) -> PyResult<Option<Value>> {
     Ok(match kind {
         Kind::Bool => match argument.cast::<PyBool>() {
             Ok(b) => Some(Value::Bool(b.is_true())),
-            Err(_) => integer(argument).filter(|v| matches!(v, 0 | 1)).map(|v| Value::Bool(v == 1)),
+            Err(_) => integer(argument)
+                .filter(|v| matches!(v, 0 | 1))
+                .map(|v| Value::Bool(v == 1)),
         },
         Kind::Int => integer(argument).map(Value::Int),
         Kind::Number | Kind::Float => number(argument)?.map(|n| match n {
@@ -289,7 +342,11 @@ fn value_of(kind: Kind, argument: &Bound<'_, PyAny>, dtype: DType, lenient: bool
         Kind::OptionalNumber => return value_of(Kind::Number, argument, dtype, lenient),
         Kind::Dims => {
             let sequence = argument.cast::<PyTuple>().is_ok() || argument.cast::<PyList>().is_ok();
-            if sequence { sizes_of(argument)?.map(|d| Value::Dims(Box::new(d))) } else { None }
+            if sequence {
+                sizes_of(argument)?.map(|d| Value::Dims(Box::new(d)))
+            } else {
+                None
+            }
         }
         Kind::Tensor => Operand::of(argument).map(|o| Value::Tensor(o.tensor())),
         Kind::OptionalTensor if argument.is_none() => Some(Value::None),
@@ -305,7 +362,10 @@ fn kind_name(argument: &Bound<'_, PyAny>) -> String {
             let t = v.var.tensor();
             format!("Variable[{}]", class_name(t.dtype(), t.device()))
         }
-        None => argument.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string()),
+        None => argument
+            .get_type()
+            .name()
+            .map_or_else(|_| "?".into(), |n| n.to_string()),
     }
 }
 
@@ -318,11 +378,21 @@ fn refused<'py>(
     own: Option<&Bound<'py, PyAny>>,
 ) -> PyErr {
     let mut parts: Vec<String> = given.iter().map(kind_name).collect();
-    parts.extend(keywords.iter().map(|(name, value)| format!("{name}={}", kind_name(value))));
+    parts.extend(
+        keywords
+            .iter()
+            .map(|(name, value)| format!("{name}={}", kind_name(value))),
+    );
     let rows = group.rows.iter().filter(|op| has(op, form));
     let accepted: Vec<String> = rows.map(|op| signature(op, form)).collect();
-    let on = own.filter(|_| form != Form::Function).map_or(String::new(), |o| format!(" on a {}", kind_name(o)));
-    let mixed = own.into_iter().chain(given).filter_map(Operand::of).map(|o| matches!(o, Operand::Var(_)));
+    let on = own
+        .filter(|_| form != Form::Function)
+        .map_or(String::new(), |o| format!(" on a {}", kind_name(o)));
+    let mixed = own
+        .into_iter()
+        .chain(given)
+        .filter_map(Operand::of)
+        .map(|o| matches!(o, Operand::Var(_)));
     let kinds: Vec<bool> = mixed.collect();
     let advice = if kinds.contains(&true) && kinds.contains(&false) {
         "; a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data"
@@ -344,22 +414,36 @@ fn is_long(op: &Op, inputs: &[Input]) -> bool {
 }
 
 /// Runs the op, with the interpreter released when it takes long.
-pub fn apply_op(py: Python<'_>, op: &'static Op, inputs: &[Input], values: Values) -> PyResult<ops::apply::Results> {
+pub fn apply_op(
+    py: Python<'_>,
+    op: &'static Op,
+    inputs: &[Input],
+    values: Values,
+) -> PyResult<ops::apply::Results> {
     if is_long(op, inputs) {
         return py.detach(|| run(|| apply(op, inputs, values)));
     }
     apply(op, inputs, values).map_err(PyErr::from)
 }
 
-fn fresh<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
-    let Some(Operand::Var(me)) = m.inputs.first() else { return raw(py, m, own) };
+fn fresh<'py>(
+    py: Python<'py>,
+    m: Matched<'py>,
+    own: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let Some(Operand::Var(me)) = m.inputs.first() else {
+        return raw(py, m, own);
+    };
     let base = me.var.clone();
     let inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
     let results = apply_op(py, m.op, &inputs, m.values)?;
     let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
     for var in results {
-        let variable =
-            if m.op.forms.view { Variable::view_of(var, &base, shape::remake_view) } else { Variable::new(var) };
+        let variable = if m.op.forms.view {
+            Variable::view_of(var, &base, shape::remake_view)
+        } else {
+            Variable::new(var)
+        };
         made.push(PyVariable::wrap(py, variable)?.into_any());
     }
     several(py, made)
@@ -384,7 +468,11 @@ fn inputs_of<'a>(operands: &'a [Operand<'_>]) -> Result<SmallVec<[Input<'a>; 3]>
 }
 
 /// Raw tensors: full reductions give numbers, and equal element counts are enough (T-52).
-fn raw<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn raw<'py>(
+    py: Python<'py>,
+    m: Matched<'py>,
+    own: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
     if m.op.forms.number {
         return number_of(py, m.op, &inputs);
@@ -392,7 +480,10 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -
     fall_back(m.op, &mut inputs)?;
     let results = apply_op(py, m.op, &inputs, m.values)?;
     let _ = own;
-    let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results.into_iter().map(|v| classes::wrap(py, v.tensor)).collect();
+    let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results
+        .into_iter()
+        .map(|v| classes::wrap(py, v.tensor))
+        .collect();
     several(py, made?)
 }
 
@@ -419,10 +510,13 @@ pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
     if !op.forms.broadcasts {
         return Ok(());
     }
-    let Some((first, others)) = inputs.split_first_mut() else { return Ok(()) };
+    let Some((first, others)) = inputs.split_first_mut() else {
+        return Ok(());
+    };
     let sizes = Dims::from_slice(first.tensor.sizes());
     for other in others {
-        let refused = crate::tensor::dims::broadcast(op.name, &sizes, other.tensor.sizes()).is_err();
+        let refused =
+            crate::tensor::dims::broadcast(op.name, &sizes, other.tensor.sizes()).is_err();
         if refused && other.tensor.numel() == first.tensor.numel() {
             other.tensor = other.tensor.view_or_copy(&sizes)?;
         }
@@ -430,7 +524,11 @@ pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
     Ok(())
 }
 
-fn in_place<'py>(py: Python<'py>, m: Matched<'py>, own: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn in_place<'py>(
+    py: Python<'py>,
+    m: Matched<'py>,
+    own: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let own = own.map(|o| o.clone().unbind()).unwrap_or_else(|| py.None());
     let mut inputs = inputs_of(&m.inputs)?;
     if let Some(Operand::Var(me)) = m.inputs.first() {
@@ -468,7 +566,10 @@ pub fn raw_in_place(op: &'static Op, inputs: &mut [Input], values: &[Value]) -> 
 /// `out=`: computed as ever, then written where the caller wants it, which takes its size (O-7).
 fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
     if m.inputs.iter().any(|i| matches!(i, Operand::Var(_))) {
-        return Err(PyTypeError::new_err(format!("{}: out= takes tensors only, and Variables have no out=", m.op.name)));
+        return Err(PyTypeError::new_err(format!(
+            "{}: out= takes tensors only, and Variables have no out=",
+            m.op.name
+        )));
     }
     let mut inputs = inputs_of(&m.inputs)?;
     fall_back(m.op, &mut inputs)?;
@@ -488,7 +589,11 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
     let mut places = Vec::new();
     for (target, result) in targets.iter().zip(&made) {
         let Ok(place) = target.cast::<PyTensor>() else {
-            return Err(PyTypeError::new_err(format!("{}: out= must be a tensor; got {}", m.op.name, kind_name(target))));
+            return Err(PyTypeError::new_err(format!(
+                "{}: out= must be a tensor; got {}",
+                m.op.name,
+                kind_name(target)
+            )));
         };
         let (have, want) = (place.get().tensor().kind(), result.tensor.kind());
         if have != want {

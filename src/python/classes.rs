@@ -78,7 +78,9 @@ pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Py<PyAny>> {
 pub fn kind_of(what: &Bound<'_, PyAny>) -> PyResult<(DType, Device)> {
     let name = match what.cast::<PyType>() {
         Ok(class) => {
-            let found = DType::ALL.into_iter().flat_map(|d| [(d, Device::Cpu), (d, Device::Gpu)]);
+            let found = DType::ALL
+                .into_iter()
+                .flat_map(|d| [(d, Device::Cpu), (d, Device::Gpu)]);
             for (dtype, device) in found {
                 if class_of(what.py(), dtype, device).is(class) {
                     return Ok((dtype, device));

@@ -2,9 +2,9 @@
 
 use super::classes;
 use super::construct::{self, cut_at_zero, sizes_from_args};
-use super::number::{self, number};
 use super::errors::run;
 use super::interop;
+use super::number::{self, number};
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
 use crate::cpu::pool;
@@ -27,21 +27,34 @@ pub fn default_kind() -> (DType, Device) {
 }
 
 /// `FloatTensor(...)` and its kin (T-15…T-26).
-pub fn construct(dtype: DType, device: Device, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Held> {
+pub fn construct(
+    dtype: DType,
+    device: Device,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Held> {
     let name = class_name(dtype, device);
     if kwargs.is_some_and(|k| !k.is_empty()) && device == Device::Cpu {
-        return Err(PyTypeError::new_err(format!("{name} takes no keyword arguments; give sizes, a sequence or a tensor")));
+        return Err(PyTypeError::new_err(format!(
+            "{name} takes no keyword arguments; give sizes, a sequence or a tensor"
+        )));
     }
     check_gpu(&name, device)?;
     let place = |t: Tensor| -> PyResult<Held> {
-        Ok(Held::Own(if device == Device::Gpu { run(|| device::to_gpu(&t))? } else { t }))
+        Ok(Held::Own(if device == Device::Gpu {
+            run(|| device::to_gpu(&t))?
+        } else {
+            t
+        }))
     };
     if args.is_empty() {
         return place(run(|| Tensor::empty(&name, dtype, &[]))?);
     }
     let first = args.get_item(0)?;
     if args.len() == 1 {
-        if first.cast::<PyList>().is_ok() || (first.cast::<PyTuple>().is_ok() && !tensor::is_size(&first)) {
+        if first.cast::<PyList>().is_ok()
+            || (first.cast::<PyTuple>().is_ok() && !tensor::is_size(&first))
+        {
             return place(construct::from_sequence(&name, &first, dtype)?);
         }
         if let Ok(other) = first.cast::<PyTensor>() {
@@ -54,10 +67,18 @@ pub fn construct(dtype: DType, device: Device, args: &Bound<'_, PyTuple>, kwargs
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
         let sizes = cut_at_zero(sizes_from_args(&name, args)?);
-        return Ok(Held::Own(run(|| device::zeros(&name, dtype, device, &sizes))?));
+        return Ok(Held::Own(run(|| {
+            device::zeros(&name, dtype, device, &sizes)
+        })?));
     }
-    let got: Vec<String> =
-        args.iter().map(|a| a.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string())).collect();
+    let got: Vec<String> = args
+        .iter()
+        .map(|a| {
+            a.get_type()
+                .name()
+                .map_or_else(|_| "?".into(), |n| n.to_string())
+        })
+        .collect();
     Err(PyTypeError::new_err(format!(
         "{name} received an invalid combination of arguments - got ({}), but expected one of: no arguments or (int ...) or (torch.Size sizes) or ({name} viewed_tensor) or (sequence data) or (ndarray data)",
         got.join(", ")
@@ -77,11 +98,18 @@ pub fn check_gpu(what: &str, device: Device) -> PyResult<()> {
 
 /// Fails unless `device` is None or the one GPU there is.
 pub fn check_device(device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-    let Some(device) = device.filter(|d| !d.is_none()) else { return Ok(()) };
+    let Some(device) = device.filter(|d| !d.is_none()) else {
+        return Ok(());
+    };
     match device.extract::<i64>() {
         Ok(0) | Ok(-1) => Ok(()),
-        Ok(i) => Err(PyRuntimeError::new_err(format!("cuda: there is no device {i}; only device 0 is used"))),
-        Err(_) => Err(PyTypeError::new_err(format!("cuda: the device is an int; got {}", device.get_type().name()?))),
+        Ok(i) => Err(PyRuntimeError::new_err(format!(
+            "cuda: there is no device {i}; only device 0 is used"
+        ))),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "cuda: the device is an int; got {}",
+            device.get_type().name()?
+        ))),
     }
 }
 
@@ -101,7 +129,13 @@ pub fn text_of(t: &Tensor) -> PyResult<String> {
         })
     };
     let gpu = (t.device() == Device::Gpu).then_some(0);
-    Ok(print::text(t.sizes(), &class_name(t.dtype(), t.device()), gpu, &at, &options))
+    Ok(print::text(
+        t.sizes(),
+        &class_name(t.dtype(), t.device()),
+        gpu,
+        &at,
+        &options,
+    ))
 }
 
 /// Items of text for printing tensors: digits, threshold, items at the edges, line width.
@@ -117,11 +151,15 @@ fn set_printoptions(
     let mut options = PRINT.lock().unwrap_or_default();
     if let Some(name) = profile {
         options = Options::profile(name).ok_or_else(|| {
-            PyValueError::new_err(format!("set_printoptions: no profile '{name}'; there are default, short and full"))
+            PyValueError::new_err(format!(
+                "set_printoptions: no profile '{name}'; there are default, short and full"
+            ))
         })?;
     }
     options.precision = precision.unwrap_or(options.precision);
-    options.threshold = threshold.map_or(options.threshold, |t| if t >= 1e18 { usize::MAX } else { t as usize });
+    options.threshold = threshold.map_or(options.threshold, |t| {
+        if t >= 1e18 { usize::MAX } else { t as usize }
+    });
     options.edgeitems = edgeitems.unwrap_or(options.edgeitems);
     options.linewidth = linewidth.unwrap_or(options.linewidth);
     *PRINT.lock() = Some(options);
@@ -139,7 +177,10 @@ pub fn filled<'py>(
     let sizes = cut_at_zero(sizes_from_args(op, sizes)?);
     if let Some(out) = out.filter(|o| !o.is_none()) {
         let Ok(place) = out.cast::<PyTensor>() else {
-            return Err(PyTypeError::new_err(format!("{op}: out= must be a tensor; got {}", out.get_type().name()?)));
+            return Err(PyTypeError::new_err(format!(
+                "{op}: out= must be a tensor; got {}",
+                out.get_type().name()?
+            )));
         };
         if place.get().tensor().sizes() != sizes.as_slice() {
             place.get().resize(&sizes)?;
@@ -157,15 +198,27 @@ pub fn filled<'py>(
 /// A tensor of zeros in the default class.
 #[pyfunction]
 #[pyo3(signature = (*sizes, out=None))]
-fn zeros<'py>(py: Python<'py>, sizes: &Bound<'py, PyTuple>, out: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
-    filled(py, "zeros", sizes, out, |t| run(|| fill_with(t, Scalar::Int(0))))
+fn zeros<'py>(
+    py: Python<'py>,
+    sizes: &Bound<'py, PyTuple>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    filled(py, "zeros", sizes, out, |t| {
+        run(|| fill_with(t, Scalar::Int(0)))
+    })
 }
 
 /// A tensor of ones in the default class.
 #[pyfunction]
 #[pyo3(signature = (*sizes, out=None))]
-fn ones<'py>(py: Python<'py>, sizes: &Bound<'py, PyTuple>, out: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
-    filled(py, "ones", sizes, out, |t| run(|| fill_with(t, Scalar::Int(1))))
+fn ones<'py>(
+    py: Python<'py>,
+    sizes: &Bound<'py, PyTuple>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    filled(py, "ones", sizes, out, |t| {
+        run(|| fill_with(t, Scalar::Int(1)))
+    })
 }
 
 /// A vector or matrix of doubles that are computed by place, in the default class or `out`.
@@ -179,19 +232,30 @@ fn computed<'py>(
     let count = crate::tensor::dims::count(op, sizes)?;
     let values: Vec<f64> = (0..count as i64).map(value).collect();
     let flat = run(|| Tensor::from_slice(&values)?.view_or_copy(sizes))?;
-    filled(py, op, &PyTuple::new(py, [PyTuple::new(py, sizes)?])?, out, |t| run(|| crate::ops::copy::copy_into(t, &flat)))
+    filled(
+        py,
+        op,
+        &PyTuple::new(py, [PyTuple::new(py, sizes)?])?,
+        out,
+        |t| run(|| crate::ops::copy::copy_into(t, &flat)),
+    )
 }
 
 fn real(op: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
     match number(v)? {
         Some(n) => Ok(n.f64()),
-        None => Err(PyTypeError::new_err(format!("{op}: needs numbers; got {}", v.get_type().name()?))),
+        None => Err(PyTypeError::new_err(format!(
+            "{op}: needs numbers; got {}",
+            v.get_type().name()?
+        ))),
     }
 }
 
 fn steps(op: &str, start: f64, end: f64, step: f64, closed: bool) -> PyResult<i64> {
     if step == 0.0 || !step.is_finite() {
-        return Err(PyRuntimeError::new_err(format!("{op}: the step must not be zero; got {step}")));
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: the step must not be zero; got {step}"
+        )));
     }
     if (end - start) * step < 0.0 {
         return Err(PyRuntimeError::new_err(format!(
@@ -199,7 +263,11 @@ fn steps(op: &str, start: f64, end: f64, step: f64, closed: bool) -> PyResult<i6
         )));
     }
     let n = (end - start) / step;
-    Ok(if closed { n.floor() as i64 + 1 } else { n.ceil() as i64 })
+    Ok(if closed {
+        n.floor() as i64 + 1
+    } else {
+        n.ceil() as i64
+    })
 }
 
 /// The numbers from `start` (or 0) to before `end`, `step` apart.
@@ -221,7 +289,11 @@ fn arange<'py>(
         ([s, e], None, None, t) => (*s, *e, t.unwrap_or(1.0)),
         ([s, e, t], None, None, None) => (*s, *e, *t),
         ([], s, Some(e), t) => (s.unwrap_or(0.0), e, t.unwrap_or(1.0)),
-        _ => return Err(PyTypeError::new_err("arange: expected (end) or (start, end) or (start, end, step)")),
+        _ => {
+            return Err(PyTypeError::new_err(
+                "arange: expected (end) or (start, end) or (start, end, step)",
+            ));
+        }
     };
     let n = steps("arange", start, end, step, false)?;
     let sizes: Vec<i64> = if n == 0 { vec![] } else { vec![n] };
@@ -231,7 +303,13 @@ fn arange<'py>(
 /// The numbers from `start` to `end`, both included, `step` apart (deprecated since 0.2; use arange).
 #[pyfunction]
 #[pyo3(signature = (start, end, step=1.0, out=None))]
-fn range<'py>(py: Python<'py>, start: f64, end: f64, step: f64, out: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn range<'py>(
+    py: Python<'py>,
+    start: f64,
+    end: f64,
+    step: f64,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     PyErr::warn(
         py,
         &py.get_type::<pyo3::exceptions::PyUserWarning>(),
@@ -245,34 +323,53 @@ fn range<'py>(py: Python<'py>, start: f64, end: f64, step: f64, out: Option<&Bou
 /// `steps` numbers from `start` to `end`, evenly spaced, both included.
 #[pyfunction]
 #[pyo3(signature = (start, end, steps=100, out=None))]
-fn linspace<'py>(py: Python<'py>, start: f64, end: f64, steps: i64, out: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn linspace<'py>(
+    py: Python<'py>,
+    start: f64,
+    end: f64,
+    steps: i64,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     if steps < 1 || (steps == 1 && start != end) {
         return Err(PyRuntimeError::new_err(format!(
             "linspace: {steps} steps cannot hold both {start} and {end}; ask for at least 2"
         )));
     }
-    let width = if steps == 1 { 0.0 } else { (end - start) / (steps - 1) as f64 };
+    let width = if steps == 1 {
+        0.0
+    } else {
+        (end - start) / (steps - 1) as f64
+    };
     computed(py, "linspace", &[steps], out, |i| start + i as f64 * width)
 }
 
 /// A matrix with ones on its diagonal, n x n or n x m.
 #[pyfunction]
 #[pyo3(signature = (n, m=None, out=None))]
-fn eye<'py>(py: Python<'py>, n: i64, m: Option<i64>, out: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn eye<'py>(
+    py: Python<'py>,
+    n: i64,
+    m: Option<i64>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let m = m.unwrap_or(n);
     if n < 1 || m < 1 {
-        return Err(PyRuntimeError::new_err(format!("eye: needs positive sizes; got {n} x {m}")));
+        return Err(PyRuntimeError::new_err(format!(
+            "eye: needs positive sizes; got {n} x {m}"
+        )));
     }
     computed(py, "eye", &[n, m], out, |i| f64::from(i / m == i % m))
 }
 
 fn like<'py>(op: &str, input: &Bound<'py, PyAny>, value: i64) -> PyResult<Py<PyAny>> {
     let py = input.py();
-    let make = |t: &Tensor| run(|| {
-        let y = device::empty(op, t.dtype(), t.device(), t.sizes())?;
-        fill_with(&y, Scalar::Int(value))?;
-        Ok(y)
-    });
+    let make = |t: &Tensor| {
+        run(|| {
+            let y = device::empty(op, t.dtype(), t.device(), t.sizes())?;
+            fill_with(&y, Scalar::Int(value))?;
+            Ok(y)
+        })
+    };
     if let Ok(v) = input.cast::<PyVariable>() {
         return PyVariable::fresh(py, make(&v.get().var.tensor())?.into());
     }
@@ -323,7 +420,9 @@ fn get_num_threads() -> usize {
 #[pyfunction]
 fn set_num_threads(n: i64) -> PyResult<()> {
     if n < 1 {
-        return Err(PyRuntimeError::new_err(format!("set_num_threads: needs a positive number; got {n}")));
+        return Err(PyRuntimeError::new_err(format!(
+            "set_num_threads: needs a positive number; got {n}"
+        )));
     }
     pool::set_threads(n as usize);
     Ok(())
@@ -334,7 +433,10 @@ fn set_num_threads(n: i64) -> PyResult<()> {
 fn numel(input: &Bound<'_, PyAny>) -> PyResult<usize> {
     match super::call::Operand::of(input) {
         Some(o) => Ok(o.tensor().numel()),
-        None => Err(PyTypeError::new_err(format!("numel: needs a tensor; got {}", input.get_type().name()?))),
+        None => Err(PyTypeError::new_err(format!(
+            "numel: needs a tensor; got {}",
+            input.get_type().name()?
+        ))),
     }
 }
 
@@ -356,7 +458,12 @@ fn _cpu_features() -> &'static str {
 /// (name, kind, driver) of each adapter that could be used.
 #[pyfunction]
 fn _gpu_adapters(py: Python<'_>) -> Vec<String> {
-    py.detach(|| crate::gpu::adapters().iter().map(|a| format!("{a:?}")).collect())
+    py.detach(|| {
+        crate::gpu::adapters()
+            .iter()
+            .map(|a| format!("{a:?}"))
+            .collect()
+    })
 }
 
 #[pyfunction]

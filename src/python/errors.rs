@@ -9,7 +9,12 @@ use pyo3::types::PyType;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
-pyo3::create_exception!(torch, InternalError, PyRuntimeError, "A bug in rgrad itself; please report it.");
+pyo3::create_exception!(
+    torch,
+    InternalError,
+    PyRuntimeError,
+    "A bug in rgrad itself; please report it."
+);
 
 /// `ZeroDivisionError` that old code can also catch as `RuntimeError` (E-79).
 static ZERO_DIVISION: OnceLock<Py<PyAny>> = OnceLock::new();
@@ -37,10 +42,15 @@ impl From<Error> for PyErr {
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     m.add("InternalError", py.get_type::<InternalError>())?;
-    let both = (py.get_type::<PyZeroDivisionError>(), py.get_type::<PyRuntimeError>());
+    let both = (
+        py.get_type::<PyZeroDivisionError>(),
+        py.get_type::<PyRuntimeError>(),
+    );
     let space = pyo3::types::PyDict::new(py);
     space.set_item("__module__", "torch")?;
-    let class = py.get_type::<PyType>().call1(("IntegerDivisionByZero", both, space))?;
+    let class = py
+        .get_type::<PyType>()
+        .call1(("IntegerDivisionByZero", both, space))?;
     m.add("IntegerDivisionByZero", &class)?;
     let _ = ZERO_DIVISION.set(class.unbind());
     Ok(())

@@ -24,8 +24,13 @@ pub fn equal(a: &Tensor, b: &Tensor) -> PyResult<bool> {
         if a.sizes() != b.sizes() {
             return Ok(false);
         }
-        let (a, b) = (as_contiguous(&device::to_cpu(a)?)?, as_contiguous(&device::to_cpu(b)?)?);
-        Ok(dispatch!(a.dtype(), T => (0..a.numel() as i64).all(|i| a.read::<T>(i) == b.read::<T>(i))))
+        let (a, b) = (
+            as_contiguous(&device::to_cpu(a)?)?,
+            as_contiguous(&device::to_cpu(b)?)?,
+        );
+        Ok(
+            dispatch!(a.dtype(), T => (0..a.numel() as i64).all(|i| a.read::<T>(i) == b.read::<T>(i))),
+        )
     })
 }
 
@@ -34,12 +39,19 @@ fn value(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<(Var, bool)> {
     match Operand::of(obj) {
         Some(Operand::Raw(t)) => Ok((Var::from(t), false)),
         Some(Operand::Var(v)) => Ok((v.var.var()?, true)),
-        None => Err(PyTypeError::new_err(format!("{op}: needs a tensor or Variable; got {}", obj.get_type().name()?))),
+        None => Err(PyTypeError::new_err(format!(
+            "{op}: needs a tensor or Variable; got {}",
+            obj.get_type().name()?
+        ))),
     }
 }
 
 fn wrap(py: Python<'_>, var: Var, variable: bool) -> PyResult<Py<PyAny>> {
-    if variable { PyVariable::fresh(py, var) } else { classes::wrap(py, var.tensor) }
+    if variable {
+        PyVariable::fresh(py, var)
+    } else {
+        classes::wrap(py, var.tensor)
+    }
 }
 
 /// Product of tensors by their dimensions: dot, mv, mm, bmm, with leading ones expanded.
@@ -64,8 +76,16 @@ pub fn product(a: &Var, b: &Var) -> Result<Var> {
 }
 
 fn batched(a: &Var, b: &Var) -> Result<Var> {
-    let left = if a.sizes().len() == 1 { shape::unsqueeze(a, 0)? } else { a.clone() };
-    let right = if b.sizes().len() == 1 { shape::unsqueeze(b, 1)? } else { b.clone() };
+    let left = if a.sizes().len() == 1 {
+        shape::unsqueeze(a, 0)?
+    } else {
+        a.clone()
+    };
+    let right = if b.sizes().len() == 1 {
+        shape::unsqueeze(b, 1)?
+    } else {
+        b.clone()
+    };
     let lead = |v: &Var| Dims::from_slice(&v.sizes()[..v.sizes().len() - 2]);
     let (la, lb) = (lead(&left), lead(&right));
     let common = match (la.is_empty(), lb.is_empty()) {
@@ -78,7 +98,11 @@ fn batched(a: &Var, b: &Var) -> Result<Var> {
         let tail = &v.sizes()[v.sizes().len() - 2..];
         let mut wide = common.clone();
         wide.extend_from_slice(tail);
-        let expanded = if v.sizes() == wide.as_slice() { v.clone() } else { shape::expand(v, wide)? };
+        let expanded = if v.sizes() == wide.as_slice() {
+            v.clone()
+        } else {
+            shape::expand(v, wide)?
+        };
         shape::reshape(&expanded, &Dims::from_slice(&[count, tail[0], tail[1]]))
     };
     let out = products::bmm(&stack(&left)?, &stack(&right)?)?;
@@ -110,16 +134,29 @@ pub fn matmul(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>>
 
 #[pyfunction(name = "matmul")]
 #[pyo3(signature = (tensor1, tensor2, out=None))]
-fn matmul_function(tensor1: &Bound<'_, PyAny>, tensor2: &Bound<'_, PyAny>, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+fn matmul_function(
+    tensor1: &Bound<'_, PyAny>,
+    tensor2: &Bound<'_, PyAny>,
+    out: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let made = matmul(tensor1, tensor2)?;
     into_given(tensor1.py(), "matmul", made, out)
 }
 
 /// Writes a made tensor into `out`, if there is one.
-fn into_given(py: Python<'_>, op: &str, made: Py<PyAny>, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-    let Some(out) = out.filter(|o| !o.is_none()) else { return Ok(made) };
+fn into_given(
+    py: Python<'_>,
+    op: &str,
+    made: Py<PyAny>,
+    out: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let Some(out) = out.filter(|o| !o.is_none()) else {
+        return Ok(made);
+    };
     let (Ok(place), Ok(result)) = (out.cast::<PyTensor>(), made.bind(py).cast::<PyTensor>()) else {
-        return Err(PyTypeError::new_err(format!("{op}: out= takes tensors only")));
+        return Err(PyTypeError::new_err(format!(
+            "{op}: out= takes tensors only"
+        )));
     };
     let (have, want) = (place.get().tensor().kind(), result.get().tensor().kind());
     if have != want {
@@ -137,7 +174,9 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
     let mut out = Vec::new();
     let mut kinds = Vec::new();
     if Operand::of(sequence).is_some() {
-        return Err(PyTypeError::new_err(format!("{op}: needs a sequence of tensors; got one tensor; put it in a list")));
+        return Err(PyTypeError::new_err(format!(
+            "{op}: needs a sequence of tensors; got one tensor; put it in a list"
+        )));
     }
     for item in sequence.try_iter()? {
         let (var, variable) = value(op, &item?)?;
@@ -155,7 +194,12 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
 /// Joins tensors along `dim`.
 #[pyfunction]
 #[pyo3(signature = (seq, dim=0, out=None))]
-fn cat(py: Python<'_>, seq: &Bound<'_, PyAny>, dim: i64, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+fn cat(
+    py: Python<'_>,
+    seq: &Bound<'_, PyAny>,
+    dim: i64,
+    out: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("cat", seq)?;
     let made = py.detach(|| run(|| shape::cat(&parts, dim)))?;
     let made = wrap(py, made, variable)?;
@@ -165,10 +209,17 @@ fn cat(py: Python<'_>, seq: &Bound<'_, PyAny>, dim: i64, out: Option<&Bound<'_, 
 /// Joins tensors of one size along a new dimension `dim`.
 #[pyfunction]
 #[pyo3(signature = (sequence, dim=0, out=None))]
-fn stack(py: Python<'_>, sequence: &Bound<'_, PyAny>, dim: i64, out: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+fn stack(
+    py: Python<'_>,
+    sequence: &Bound<'_, PyAny>,
+    dim: i64,
+    out: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("stack", sequence)?;
     let Some(first) = parts.first() else {
-        return Err(PyValueError::new_err("stack: needs at least one tensor; the sequence is empty"));
+        return Err(PyValueError::new_err(
+            "stack: needs at least one tensor; the sequence is empty",
+        ));
     };
     let n = first.sizes().len() as i64;
     let made = run(|| {
@@ -212,18 +263,31 @@ fn row<'py>(obj: &Bound<'py, PyAny>, op: &'static Op, values: Values) -> PyResul
 /// e^x / sum e^x along `dim`.
 #[pyfunction(name = "_softmax")]
 fn softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
-    row(input, &softmax::softmax::OP, Values::from_iter([Value::Int(dim)]))
+    row(
+        input,
+        &softmax::softmax::OP,
+        Values::from_iter([Value::Int(dim)]),
+    )
 }
 
 /// x - log sum e^x along `dim`.
 #[pyfunction(name = "_log_softmax")]
 fn log_softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
-    row(input, &softmax::log_softmax::OP, Values::from_iter([Value::Int(dim)]))
+    row(
+        input,
+        &softmax::log_softmax::OP,
+        Values::from_iter([Value::Int(dim)]),
+    )
 }
 
 /// x where it is larger than `threshold`, else `value`.
 #[pyfunction(name = "_threshold")]
-fn threshold_function(input: &Bound<'_, PyAny>, threshold: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, inplace: bool) -> PyResult<Py<PyAny>> {
+fn threshold_function(
+    input: &Bound<'_, PyAny>,
+    threshold: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+    inplace: bool,
+) -> PyResult<Py<PyAny>> {
     let values: PyResult<Values> = [threshold, value]
         .into_iter()
         .map(|v| {
@@ -235,8 +299,17 @@ fn threshold_function(input: &Bound<'_, PyAny>, threshold: &Bound<'_, PyAny>, va
         return row(input, &pointwise::threshold::OP, values?);
     }
     match Operand::of(input) {
-        Some(Operand::Var(v)) => run(|| ops::apply_in_place(&pointwise::threshold::OP, &v.var, &[], values.unwrap_or_default()))?,
-        Some(Operand::Raw(t)) => call::raw_in_place(&pointwise::threshold::OP, &mut [Input::plain(t)], &values?)?,
+        Some(Operand::Var(v)) => run(|| {
+            ops::apply_in_place(
+                &pointwise::threshold::OP,
+                &v.var,
+                &[],
+                values.unwrap_or_default(),
+            )
+        })?,
+        Some(Operand::Raw(t)) => {
+            call::raw_in_place(&pointwise::threshold::OP, &mut [Input::plain(t)], &values?)?
+        }
         None => return Err(PyTypeError::new_err("threshold_: needs a Variable")),
     }
     Ok(input.clone().unbind())

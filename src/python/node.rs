@@ -2,8 +2,8 @@
 
 use super::variable::PyVariable;
 use crate::engine;
-use crate::graph::arena::Handle;
 use crate::graph::NodeId;
+use crate::graph::arena::Handle;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
@@ -38,7 +38,10 @@ impl Drop for PyNode {
 impl PyNode {
     /// The object of a node.
     pub fn wrap(py: Python<'_>, handle: Handle) -> PyResult<Py<PyAny>> {
-        let known = OBJECTS.lock().as_ref().and_then(|o| o.get(&handle.id()).map(|r| r.clone_ref(py)));
+        let known = OBJECTS
+            .lock()
+            .as_ref()
+            .and_then(|o| o.get(&handle.id()).map(|r| r.clone_ref(py)));
         if let Some(object) = known.and_then(|r| r.bind(py).upgrade()) {
             return Ok(object.unbind());
         }
@@ -60,9 +63,14 @@ fn class_for(py: Python<'_>, name: &'static str) -> PyResult<Py<PyType>> {
     let space = PyDict::new(py);
     // Native nodes have no module in their name.
     space.set_item("__module__", "builtins")?;
-    let class = py.get_type::<PyType>().call1((name, (py.get_type::<PyNode>(),), space))?;
+    let class = py
+        .get_type::<PyType>()
+        .call1((name, (py.get_type::<PyNode>(),), space))?;
     let class = class.cast_into::<PyType>()?.unbind();
-    CLASSES.lock().get_or_insert_default().insert(name, class.clone_ref(py));
+    CLASSES
+        .lock()
+        .get_or_insert_default()
+        .insert(name, class.clone_ref(py));
     Ok(class)
 }
 
@@ -72,7 +80,9 @@ impl PyNode {
     fn new() -> PyResult<PyNode> {
         match NEXT.take() {
             Some(handle) => Ok(PyNode { handle }),
-            None => Err(PyTypeError::new_err("graph nodes are made by operations on Variables, not by hand")),
+            None => Err(PyTypeError::new_err(
+                "graph nodes are made by operations on Variables, not by hand",
+            )),
         }
     }
 
@@ -112,6 +122,10 @@ impl PyNode {
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> String {
-        format!("<{} object at {:#x}>", slf.get().handle.rule().node, slf.as_ptr() as usize)
+        format!(
+            "<{} object at {:#x}>",
+            slf.get().handle.rule().node,
+            slf.as_ptr() as usize
+        )
     }
 }

@@ -16,7 +16,9 @@ pub fn number(obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
     if let Ok(i) = obj.cast::<PyInt>() {
         return match i.extract::<i64>() {
             Ok(v) => Ok(Some(Scalar::Int(v))),
-            Err(_) => Err(PyRuntimeError::new_err(format!("the int {i} does not fit 64 bits; use a float"))),
+            Err(_) => Err(PyRuntimeError::new_err(format!(
+                "the int {i} does not fit 64 bits; use a float"
+            ))),
         };
     }
     Ok(None)
@@ -26,7 +28,10 @@ pub fn number(obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
 pub fn scalar_at(t: &Tensor, at: i64) -> PyResult<Scalar> {
     let (t, at) = match t.device() {
         Device::Cpu => (t.clone(), at),
-        Device::Gpu => (device::to_cpu(&t.as_strided(&[1], &[1], t.offset() as i64 + at)?)?, 0),
+        Device::Gpu => (
+            device::to_cpu(&t.as_strided(&[1], &[1], t.offset() as i64 + at)?)?,
+            0,
+        ),
     };
     Ok(dispatch!(t.dtype(), T => {
         let v = t.read::<T>(at);

@@ -2,8 +2,8 @@
 
 use super::call::{self, Operand};
 use super::classes;
-use super::number::number;
 use super::errors::run;
+use super::number::number;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
@@ -20,12 +20,30 @@ struct Pair {
     number: &'static Op,
 }
 
-static ADD: Pair = Pair { both: &arith::add::OP, number: &arith::add_number::OP };
-static SUB: Pair = Pair { both: &arith::sub::OP, number: &arith::sub_number::OP };
-static MUL: Pair = Pair { both: &arith::mul::OP, number: &arith::mul_number::OP };
-static DIV: Pair = Pair { both: &arith::div::OP, number: &arith::div_number::OP };
-static POW: Pair = Pair { both: &arith::pow::OP, number: &arith::pow_number::OP };
-static MOD: Pair = Pair { both: &arith::remainder::OP, number: &arith::remainder_number::OP };
+static ADD: Pair = Pair {
+    both: &arith::add::OP,
+    number: &arith::add_number::OP,
+};
+static SUB: Pair = Pair {
+    both: &arith::sub::OP,
+    number: &arith::sub_number::OP,
+};
+static MUL: Pair = Pair {
+    both: &arith::mul::OP,
+    number: &arith::mul_number::OP,
+};
+static DIV: Pair = Pair {
+    both: &arith::div::OP,
+    number: &arith::div_number::OP,
+};
+static POW: Pair = Pair {
+    both: &arith::pow::OP,
+    number: &arith::pow_number::OP,
+};
+static MOD: Pair = Pair {
+    both: &arith::remainder::OP,
+    number: &arith::remainder_number::OP,
+};
 
 /// What Python's operators are called with a foreign object.
 fn foreign(op: &Op, own: &str, other: &Bound<'_, PyAny>) -> PyErr {
@@ -55,7 +73,11 @@ fn one(value: Scalar) -> Values {
 }
 
 #[inline]
-fn var_binary(slf: &Bound<'_, PyVariable>, other: &Bound<'_, PyAny>, pair: &Pair) -> PyResult<Py<PyAny>> {
+fn var_binary(
+    slf: &Bound<'_, PyVariable>,
+    other: &Bound<'_, PyAny>,
+    pair: &Pair,
+) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
@@ -69,12 +91,21 @@ fn var_binary(slf: &Bound<'_, PyVariable>, other: &Bound<'_, PyAny>, pair: &Pair
     }
 }
 
-fn var_number(py: Python<'_>, me: &Variable, op: &'static Op, value: Scalar) -> PyResult<Py<PyAny>> {
+fn var_number(
+    py: Python<'_>,
+    me: &Variable,
+    op: &'static Op,
+    value: Scalar,
+) -> PyResult<Py<PyAny>> {
     let mut made = call::apply_op(py, op, &[me.input()?], one(beside(me, value)))?;
     PyVariable::fresh(py, made.swap_remove(0))
 }
 
-fn var_in_place(slf: &Bound<'_, PyVariable>, other: &Bound<'_, PyAny>, pair: &Pair) -> PyResult<()> {
+fn var_in_place(
+    slf: &Bound<'_, PyVariable>,
+    other: &Bound<'_, PyAny>,
+    pair: &Pair,
+) -> PyResult<()> {
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
         let input = other.get().var.input()?;
@@ -86,7 +117,11 @@ fn var_in_place(slf: &Bound<'_, PyVariable>, other: &Bound<'_, PyAny>, pair: &Pa
     }
 }
 
-fn raw_binary(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair) -> PyResult<Py<PyAny>> {
+fn raw_binary(
+    slf: &Bound<'_, PyTensor>,
+    other: &Bound<'_, PyAny>,
+    pair: &Pair,
+) -> PyResult<Py<PyAny>> {
     let py = slf.py();
     let me = Input::plain(slf.get().tensor());
     if let Ok(other) = other.cast::<PyTensor>() {
@@ -120,12 +155,30 @@ fn raw_in_place(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair
 /// The pair of a comparison.
 fn comparison(op: CompareOp) -> Pair {
     match op {
-        CompareOp::Eq => Pair { both: &compare::eq::OP, number: &compare::eq_number::OP },
-        CompareOp::Ne => Pair { both: &compare::ne::OP, number: &compare::ne_number::OP },
-        CompareOp::Lt => Pair { both: &compare::lt::OP, number: &compare::lt_number::OP },
-        CompareOp::Le => Pair { both: &compare::le::OP, number: &compare::le_number::OP },
-        CompareOp::Gt => Pair { both: &compare::gt::OP, number: &compare::gt_number::OP },
-        CompareOp::Ge => Pair { both: &compare::ge::OP, number: &compare::ge_number::OP },
+        CompareOp::Eq => Pair {
+            both: &compare::eq::OP,
+            number: &compare::eq_number::OP,
+        },
+        CompareOp::Ne => Pair {
+            both: &compare::ne::OP,
+            number: &compare::ne_number::OP,
+        },
+        CompareOp::Lt => Pair {
+            both: &compare::lt::OP,
+            number: &compare::lt_number::OP,
+        },
+        CompareOp::Le => Pair {
+            both: &compare::le::OP,
+            number: &compare::le_number::OP,
+        },
+        CompareOp::Gt => Pair {
+            both: &compare::gt::OP,
+            number: &compare::gt_number::OP,
+        },
+        CompareOp::Ge => Pair {
+            both: &compare::ge::OP,
+            number: &compare::ge_number::OP,
+        },
     }
 }
 
@@ -161,22 +214,41 @@ macro_rules! operators {
             fn __mod__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 $binary(slf, other, &MOD)
             }
-            fn __pow__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, _modulo: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+            fn __pow__(
+                slf: &Bound<'_, Self>,
+                other: &Bound<'_, PyAny>,
+                _modulo: &Bound<'_, PyAny>,
+            ) -> PyResult<Py<PyAny>> {
                 $binary(slf, other, &POW)
             }
             /// `number - x`: there is no node for it, so it is a negative and a sum.
             fn __rsub__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 let value = needs_number(&arith::sub::OP, other, $own)?;
                 let negative = slf.get().unary(slf.py(), &arith::neg::OP)?;
-                $binary(negative.bind(slf.py()).cast::<$class>()?, &number_of(slf.py(), value)?, &ADD)
+                $binary(
+                    negative.bind(slf.py()).cast::<$class>()?,
+                    &number_of(slf.py(), value)?,
+                    &ADD,
+                )
             }
             /// `number / x`: a reciprocal and a product.
-            fn __rtruediv__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+            fn __rtruediv__(
+                slf: &Bound<'_, Self>,
+                other: &Bound<'_, PyAny>,
+            ) -> PyResult<Py<PyAny>> {
                 let value = needs_number(&arith::div::OP, other, $own)?;
                 let inverse = slf.get().unary(slf.py(), &pointwise::reciprocal::OP)?;
-                $binary(inverse.bind(slf.py()).cast::<$class>()?, &number_of(slf.py(), value)?, &MUL)
+                $binary(
+                    inverse.bind(slf.py()).cast::<$class>()?,
+                    &number_of(slf.py(), value)?,
+                    &MUL,
+                )
             }
-            fn __rpow__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, _modulo: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+            fn __rpow__(
+                slf: &Bound<'_, Self>,
+                other: &Bound<'_, PyAny>,
+                _modulo: &Bound<'_, PyAny>,
+            ) -> PyResult<Py<PyAny>> {
                 let value = needs_number(&arith::pow::OP, other, $own)?;
                 slf.get().with_number(slf.py(), &arith::pow_base::OP, value)
             }
@@ -201,7 +273,11 @@ macro_rules! operators {
             fn matmul(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 super::functional::matmul(slf.as_any(), other)
             }
-            fn __richcmp__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
+            fn __richcmp__(
+                slf: &Bound<'_, Self>,
+                other: &Bound<'_, PyAny>,
+                op: CompareOp,
+            ) -> PyResult<Py<PyAny>> {
                 $binary(slf, other, &comparison(op))
             }
         }

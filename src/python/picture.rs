@@ -34,7 +34,11 @@ impl PyPicture {
     }
 
     fn __repr__(&self) -> String {
-        format!("<picture of {} boxes: {}>", self.0.nodes.len(), self.0.title)
+        format!(
+            "<picture of {} boxes: {}>",
+            self.0.nodes.len(),
+            self.0.title
+        )
     }
 }
 
@@ -56,7 +60,10 @@ impl Names {
     }
 
     fn of_leaf(&self, leaf: &Variable) -> Option<&str> {
-        self.known.iter().find(|(_, v)| v.is(leaf)).map(|(name, _)| name.as_str())
+        self.known
+            .iter()
+            .find(|(_, v)| v.is(leaf))
+            .map(|(name, _)| name.as_str())
     }
 
     fn of_output(&self, id: NodeId, nr: u32) -> Option<&(String, Variable)> {
@@ -64,7 +71,10 @@ impl Names {
     }
 
     fn of_tensor(&self, t: &Tensor) -> Option<&str> {
-        self.known.iter().find(|(_, v)| v.is_leaf() && v.tensor().is(t)).map(|(name, _)| name.as_str())
+        self.known
+            .iter()
+            .find(|(_, v)| v.is_leaf() && v.tensor().is(t))
+            .map(|(name, _)| name.as_str())
     }
 }
 
@@ -81,13 +91,19 @@ fn size_line(t: &Tensor) -> String {
 }
 
 fn note(t: &Tensor) -> String {
-    format!("{} of size {}", class_name(t.dtype(), t.device()), crate::tensor::sizes_text(t.sizes()))
+    format!(
+        "{} of size {}",
+        class_name(t.dtype(), t.device()),
+        crate::tensor::sizes_text(t.sizes())
+    )
 }
 
 /// `mul` of `MulBackward1`.
 fn operation(node: &str) -> String {
     let name = node.trim_end_matches(|c: char| c.is_ascii_digit());
-    name.trim_end_matches("Backward").trim_end_matches("Backwards").to_lowercase()
+    name.trim_end_matches("Backward")
+        .trim_end_matches("Backwards")
+        .to_lowercase()
 }
 
 /// Nodes from `root` on, each once, in the order they are met.
@@ -108,7 +124,10 @@ fn reachable(root: &Handle) -> Vec<Handle> {
 
 /// The graph of Functions: `grad_fn` and what `next_functions` lead to.
 fn functions(root: &Handle, names: &Names) -> Picture {
-    let mut picture = Picture::new("Functions: from grad_fn along next_functions", Direction::Down);
+    let mut picture = Picture::new(
+        "Functions: from grad_fn along next_functions",
+        Direction::Down,
+    );
     let nodes = reachable(root);
     let mut place = HashMap::new();
     for (i, node) in nodes.iter().enumerate() {
@@ -122,7 +141,8 @@ fn functions(root: &Handle, names: &Names) -> Picture {
             }
             None => {
                 let made = names.of_output(node.id(), 0);
-                let line = made.map(|(name, v)| format!("makes {name}: {}", size_line(&v.tensor())));
+                let line =
+                    made.map(|(name, v)| format!("makes {name}: {}", size_line(&v.tensor())));
                 let kind = if i == 0 { Kind::Root } else { Kind::Function };
                 match &line {
                     Some(line) => picture.node(kind, &[class, line], class),
@@ -158,9 +178,16 @@ fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
     let mut boxes = HashMap::new();
     for node in nodes.iter().rev().filter(|n| n.leaf().is_none()) {
         let class = node.rule().node;
-        boxes.insert(node.id(), picture.node(Kind::Function, &[&operation(class)], class));
+        boxes.insert(
+            node.id(),
+            picture.node(Kind::Function, &[&operation(class)], class),
+        );
     }
-    for (handle, box_) in nodes.iter().rev().filter_map(|n| boxes.get(&n.id()).map(|b| (n, *b))) {
+    for (handle, box_) in nodes
+        .iter()
+        .rev()
+        .filter_map(|n| boxes.get(&n.id()).map(|b| (n, *b)))
+    {
         for nr in 0..handle.outputs() {
             let is_root = handle.id() == node.id() && nr == root.output_nr();
             let known = names.of_output(handle.id(), nr);
@@ -179,13 +206,17 @@ fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
         let to = boxes[&node.id()];
         for (i, next) in engine::next_functions(node).into_iter().enumerate() {
             if let Some((next, nr)) = next {
-                let from = place.get(&(next.id(), nr)).or_else(|| boxes.get(&next.id()));
+                let from = place
+                    .get(&(next.id(), nr))
+                    .or_else(|| boxes.get(&next.id()));
                 if let Some(&from) = from {
                     picture.edge(from, to);
                 }
                 continue;
             }
-            let Some(t) = node.saved_input(i as u32) else { continue };
+            let Some(t) = node.saved_input(i as u32) else {
+                continue;
+            };
             let from = match constants.iter().find(|(known, _)| known.is(&t)) {
                 Some((_, index)) => *index,
                 None => {
@@ -204,14 +235,25 @@ fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
 fn alone(root: &Variable, names: &Names) -> Picture {
     let t = root.tensor();
     let mut picture = Picture::new("A Variable without history", Direction::Down);
-    let kind = if root.requires_grad() { Kind::Leaf } else { Kind::Constant };
-    picture.node(kind, &[names.of_leaf(root).unwrap_or("leaf"), &size_line(&t)], &note(&t));
+    let kind = if root.requires_grad() {
+        Kind::Leaf
+    } else {
+        Kind::Constant
+    };
+    picture.node(
+        kind,
+        &[names.of_leaf(root).unwrap_or("leaf"), &size_line(&t)],
+        &note(&t),
+    );
     picture
 }
 
 /// Both pictures of what made `root`: (Variables, Functions). `names` are (name, Variable) pairs.
 #[pyfunction]
-fn _pictures(root: &Bound<'_, PyVariable>, names: Vec<(String, Bound<'_, PyVariable>)>) -> PyResult<(PyPicture, PyPicture)> {
+fn _pictures(
+    root: &Bound<'_, PyVariable>,
+    names: Vec<(String, Bound<'_, PyVariable>)>,
+) -> PyResult<(PyPicture, PyPicture)> {
     let root = &root.get().var;
     let mut known = Vec::new();
     // A name that the user gave goes before what a variable happens to be called.
@@ -221,8 +263,14 @@ fn _pictures(root: &Bound<'_, PyVariable>, names: Vec<(String, Bound<'_, PyVaria
     }
     let names = Names::new(known)?;
     match root.grad_fn()? {
-        Some((node, _)) => Ok((PyPicture(variables(root, &node, &names)), PyPicture(functions(&node, &names)))),
-        None => Ok((PyPicture(alone(root, &names)), PyPicture(alone(root, &names)))),
+        Some((node, _)) => Ok((
+            PyPicture(variables(root, &node, &names)),
+            PyPicture(functions(&node, &names)),
+        )),
+        None => Ok((
+            PyPicture(alone(root, &names)),
+            PyPicture(alone(root, &names)),
+        )),
     }
 }
 

@@ -81,7 +81,10 @@ fn chosen(generator: Option<&Bound<'_, PyAny>>) -> PyResult<Shared> {
         None => Ok(DEFAULT.clone()),
         Some(g) => match g.cast::<PyGenerator>() {
             Ok(g) => Ok(g.get().0.clone()),
-            Err(_) => Err(PyTypeError::new_err(format!("generator= must be a torch.Generator; got {}", g.get_type().name()?))),
+            Err(_) => Err(PyTypeError::new_err(format!(
+                "generator= must be a torch.Generator; got {}",
+                g.get_type().name()?
+            ))),
         },
     }
 }
@@ -89,7 +92,11 @@ fn chosen(generator: Option<&Bound<'_, PyAny>>) -> PyResult<Shared> {
 /// Writes the next numbers of `draw` into `t`, row by row; onto the GPU through the host.
 fn fill(t: &Tensor, mut draw: impl FnMut(DType) -> Result<f64>) -> Result<()> {
     let whole = t.device() == Device::Cpu && t.is_contiguous();
-    let host = if whole { t.clone() } else { Tensor::empty("random", t.dtype(), t.sizes())? };
+    let host = if whole {
+        t.clone()
+    } else {
+        Tensor::empty("random", t.dtype(), t.sizes())?
+    };
     dispatch!(t.dtype(), T => {
         for i in 0..host.numel() as i64 {
             host.write::<T>(i, T::from_f64(draw(T::DTYPE)?));
@@ -100,7 +107,11 @@ fn fill(t: &Tensor, mut draw: impl FnMut(DType) -> Result<f64>) -> Result<()> {
 
 fn fill_ints(t: &Tensor, mut draw: impl FnMut(DType) -> Result<i64>) -> Result<()> {
     let whole = t.device() == Device::Cpu && t.is_contiguous();
-    let host = if whole { t.clone() } else { Tensor::empty("random", t.dtype(), t.sizes())? };
+    let host = if whole {
+        t.clone()
+    } else {
+        Tensor::empty("random", t.dtype(), t.sizes())?
+    };
     dispatch!(t.dtype(), T => {
         for i in 0..host.numel() as i64 {
             host.write::<T>(i, T::from_i64(draw(T::DTYPE)?));
@@ -111,7 +122,13 @@ fn fill_ints(t: &Tensor, mut draw: impl FnMut(DType) -> Result<i64>) -> Result<(
 
 fn uniform(t: &Tensor, shared: &Shared, a: f64, b: f64) -> Result<()> {
     let mut g = shared.lock();
-    fill(t, |dtype| Ok(if dtype == DType::F64 { g.uniform_f64(a, b) } else { f64::from(g.uniform_f32(a as f32, b as f32)) }))
+    fill(t, |dtype| {
+        Ok(if dtype == DType::F64 {
+            g.uniform_f64(a, b)
+        } else {
+            f64::from(g.uniform_f32(a as f32, b as f32))
+        })
+    })
 }
 
 fn floats(op: &str, t: &Tensor) -> PyResult<()> {
@@ -127,21 +144,38 @@ fn floats(op: &str, t: &Tensor) -> PyResult<()> {
 /// Uniform numbers in [0, 1) in the default class.
 #[pyfunction]
 #[pyo3(signature = (*sizes, out=None, generator=None))]
-fn rand<'py>(py: Python<'py>, sizes: &Bound<'py, PyTuple>, out: Option<&Bound<'py, PyAny>>, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn rand<'py>(
+    py: Python<'py>,
+    sizes: &Bound<'py, PyTuple>,
+    out: Option<&Bound<'py, PyAny>>,
+    generator: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let (sizes, generator) = with_generator(sizes, generator)?;
-    filled(py, "rand", &sizes, out, |t| run(|| uniform(t, &generator, 0.0, 1.0)))
+    filled(py, "rand", &sizes, out, |t| {
+        run(|| uniform(t, &generator, 0.0, 1.0))
+    })
 }
 
 /// Normal numbers of mean 0 and deviation 1 in the default class.
 #[pyfunction]
 #[pyo3(signature = (*sizes, out=None, generator=None))]
-fn randn<'py>(py: Python<'py>, sizes: &Bound<'py, PyTuple>, out: Option<&Bound<'py, PyAny>>, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn randn<'py>(
+    py: Python<'py>,
+    sizes: &Bound<'py, PyTuple>,
+    out: Option<&Bound<'py, PyAny>>,
+    generator: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let (sizes, generator) = with_generator(sizes, generator)?;
-    filled(py, "randn", &sizes, out, |t| run(|| normal(t, &generator, 0.0, 1.0)))
+    filled(py, "randn", &sizes, out, |t| {
+        run(|| normal(t, &generator, 0.0, 1.0))
+    })
 }
 
 /// 0.3 also takes the generator as the first argument.
-fn with_generator<'py>(sizes: &Bound<'py, PyTuple>, generator: Option<&Bound<'py, PyAny>>) -> PyResult<(Bound<'py, PyTuple>, Shared)> {
+fn with_generator<'py>(
+    sizes: &Bound<'py, PyTuple>,
+    generator: Option<&Bound<'py, PyAny>>,
+) -> PyResult<(Bound<'py, PyTuple>, Shared)> {
     if let Ok(first) = sizes.get_item(0)
         && let Ok(g) = first.cast::<PyGenerator>()
     {
@@ -158,9 +192,16 @@ fn normal(t: &Tensor, shared: &Shared, mean: f64, std: f64) -> Result<()> {
 /// The ints from 0 to n - 1 in random order, as a LongTensor.
 #[pyfunction]
 #[pyo3(signature = (n, out=None, generator=None))]
-fn randperm<'py>(py: Python<'py>, n: i64, out: Option<&Bound<'py, PyAny>>, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Py<PyAny>> {
+fn randperm<'py>(
+    py: Python<'py>,
+    n: i64,
+    out: Option<&Bound<'py, PyAny>>,
+    generator: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     if n < 1 {
-        return Err(PyRuntimeError::new_err(format!("randperm: needs a positive number; got {n}")));
+        return Err(PyRuntimeError::new_err(format!(
+            "randperm: needs a positive number; got {n}"
+        )));
     }
     let mut order = vec![0i64; n as usize];
     chosen(generator)?.lock().permutation(&mut order);
@@ -169,7 +210,9 @@ fn randperm<'py>(py: Python<'py>, n: i64, out: Option<&Bound<'py, PyAny>>, gener
         None => classes::wrap(py, made),
         Some(out) => {
             let Ok(place) = out.cast::<PyTensor>() else {
-                return Err(PyTypeError::new_err("randperm: out= must be a torch.LongTensor"));
+                return Err(PyTypeError::new_err(
+                    "randperm: out= must be a torch.LongTensor",
+                ));
             };
             place.get().take_result("randperm", &made)?;
             Ok(out.clone().unbind())
@@ -188,7 +231,10 @@ fn multinomial<'py>(
     out: Option<&Bound<'py, PyAny>>,
     generator: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
-    let variable = input.cast::<PyVariable>().ok().map(|v| v.get().var.tensor());
+    let variable = input
+        .cast::<PyVariable>()
+        .ok()
+        .map(|v| v.get().var.tensor());
     let is_var = variable.is_some();
     let t = variable.map_or_else(|| raw("multinomial", input), Ok)?;
     floats("multinomial", &t)?;
@@ -213,7 +259,11 @@ fn multinomial<'py>(
             g.multinomial(&weights, replacement, part)?;
         }
         let flat = Tensor::from_slice(&drawn)?;
-        if t.ndim() == 2 { flat.view(&[rows, num_samples]) } else { Ok(flat) }
+        if t.ndim() == 2 {
+            flat.view(&[rows, num_samples])
+        } else {
+            Ok(flat)
+        }
     })?;
     if is_var {
         return PyVariable::fresh(py, made.into());
@@ -223,7 +273,9 @@ fn multinomial<'py>(
             place.get().take_result("multinomial", &made)?;
             Ok(place.clone().into_any().unbind())
         }
-        Some(Err(_)) => Err(PyTypeError::new_err("multinomial: out= must be a torch.LongTensor")),
+        Some(Err(_)) => Err(PyTypeError::new_err(
+            "multinomial: out= must be a torch.LongTensor",
+        )),
         None => classes::wrap(py, made),
     }
 }
@@ -265,7 +317,12 @@ fn bound(op: &str, v: &Bound<'_, PyAny>) -> PyResult<i64> {
 impl PyTensor {
     /// Uniform numbers in [from, to).
     #[pyo3(signature = (from=0.0, to=1.0, *, generator=None))]
-    fn uniform_<'py>(slf: &Bound<'py, Self>, from: f64, to: f64, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+    fn uniform_<'py>(
+        slf: &Bound<'py, Self>,
+        from: f64,
+        to: f64,
+        generator: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
         let t = slf.get().tensor();
         floats("uniform_", &t)?;
         let shared = chosen(generator)?;
@@ -275,11 +332,18 @@ impl PyTensor {
 
     /// Normal numbers.
     #[pyo3(signature = (mean=0.0, std=1.0, *, generator=None))]
-    fn normal_<'py>(slf: &Bound<'py, Self>, mean: f64, std: f64, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+    fn normal_<'py>(
+        slf: &Bound<'py, Self>,
+        mean: f64,
+        std: f64,
+        generator: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
         let t = slf.get().tensor();
         floats("normal_", &t)?;
         if std <= 0.0 {
-            return Err(PyRuntimeError::new_err(format!("normal_: the deviation must be positive; got {std}")));
+            return Err(PyRuntimeError::new_err(format!(
+                "normal_: the deviation must be positive; got {std}"
+            )));
         }
         let shared = chosen(generator)?;
         run(|| normal(&t, &shared, mean, std))?;
@@ -288,7 +352,11 @@ impl PyTensor {
 
     /// Ints: over the whole range of the class, below `to`, or from `from` to below `to`.
     #[pyo3(signature = (*bounds, generator=None))]
-    fn random_<'py>(slf: &Bound<'py, Self>, bounds: &Bound<'py, PyTuple>, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+    fn random_<'py>(
+        slf: &Bound<'py, Self>,
+        bounds: &Bound<'py, PyTuple>,
+        generator: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
         let t = slf.get().tensor();
         let shared = chosen(generator)?;
         let given: PyResult<Vec<i64>> = bounds.iter().map(|b| bound("random_", &b)).collect();
@@ -297,7 +365,11 @@ impl PyTensor {
             [] => run(|| fill_ints(&t, |dtype| Ok(g.random(dtype))))?,
             [to] => run(|| fill_ints(&t, |dtype| g.random_between(dtype, 0, *to)))?,
             [from, to] => run(|| fill_ints(&t, |dtype| g.random_between(dtype, *from, *to)))?,
-            _ => return Err(PyTypeError::new_err("random_: expected () or (int to) or (int from, int to)")),
+            _ => {
+                return Err(PyTypeError::new_err(
+                    "random_: expected () or (int to) or (int from, int to)",
+                ));
+            }
         }
         drop(g);
         Ok(slf.clone())
@@ -305,7 +377,11 @@ impl PyTensor {
 
     /// Ones with probability `p`, which may be a tensor of probabilities, else zeros.
     #[pyo3(signature = (p=None, *, generator=None))]
-    fn bernoulli_<'py>(slf: &Bound<'py, Self>, p: Option<&Bound<'py, PyAny>>, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+    fn bernoulli_<'py>(
+        slf: &Bound<'py, Self>,
+        p: Option<&Bound<'py, PyAny>>,
+        generator: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
         let t = slf.get().tensor();
         let shared = chosen(generator)?;
         let Some(p) = p else {
@@ -336,7 +412,11 @@ impl PyTensor {
 
     /// Exponentially distributed numbers of rate `lambd`.
     #[pyo3(signature = (lambd=1.0, *, generator=None))]
-    fn exponential_<'py>(slf: &Bound<'py, Self>, lambd: f64, generator: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
+    fn exponential_<'py>(
+        slf: &Bound<'py, Self>,
+        lambd: f64,
+        generator: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
         let t = slf.get().tensor();
         floats("exponential_", &t)?;
         let shared = chosen(generator)?;

@@ -15,7 +15,12 @@ static GROUPS: OnceLock<Vec<Group>> = OnceLock::new();
 /// The most op names that can have methods.
 const ROOM: usize = 128;
 
-type Entry = unsafe extern "C" fn(*mut ffi::PyObject, *const *mut ffi::PyObject, ffi::Py_ssize_t, *mut ffi::PyObject) -> *mut ffi::PyObject;
+type Entry = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
 
 /// What Python calls for group `I` in form `F`; one function each, because a method descriptor
 /// carries no data.
@@ -38,7 +43,9 @@ unsafe extern "C" fn entry<const I: usize, const F: u8>(
                 None => Vec::new(),
             };
             let all = count as usize + names.len();
-            let given: Vec<Bound<'_, PyAny>> = (0..all).map(|i| Bound::from_borrowed_ptr(py, *args.add(i))).collect();
+            let given: Vec<Bound<'_, PyAny>> = (0..all)
+                .map(|i| Bound::from_borrowed_ptr(py, *args.add(i)))
+                .collect();
             (given, names)
         };
         let (positional, keyword) = given.split_at(count as usize);
@@ -89,15 +96,24 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
             if !group.has(form) {
                 continue;
             }
-            let name = if form == Form::InPlace { format!("{}_", group.name) } else { group.name.into() };
+            let name = if form == Form::InPlace {
+                format!("{}_", group.name)
+            } else {
+                group.name.into()
+            };
             let Some(entry) = entries.get(i) else {
-                return Err(pyo3::exceptions::PyImportError::new_err("the op table outgrew its entries"));
+                return Err(pyo3::exceptions::PyImportError::new_err(
+                    "the op table outgrew its entries",
+                ));
             };
             let def = definition(&name, *entry, &group.doc(form));
             if form == Form::Function {
                 // SAFETY: `def` lives as long as the process.
                 let function = unsafe {
-                    Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(def, std::ptr::null_mut(), std::ptr::null_mut()))?
+                    Bound::from_owned_ptr_or_err(
+                        py,
+                        ffi::PyCFunction_NewEx(def, std::ptr::null_mut(), std::ptr::null_mut()),
+                    )?
                 };
                 m.add(&*name, function)?;
                 continue;
@@ -105,7 +121,10 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
             for class in &classes {
                 // SAFETY: as above, and `class` is a live type object.
                 let method = unsafe {
-                    Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))?
+                    Bound::from_owned_ptr_or_err(
+                        py,
+                        ffi::PyDescr_NewMethod(class.as_type_ptr(), def),
+                    )?
                 };
                 class.setattr(&*name, method)?;
             }
@@ -116,10 +135,16 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// A method definition that lives as long as the process, as Python requires.
 fn definition(name: &str, entry: Entry, doc: &str) -> *mut ffi::PyMethodDef {
-    let text = |s: &str| -> *const c_char { CString::new(s.replace('\0', "")).unwrap_or_default().into_raw() };
+    let text = |s: &str| -> *const c_char {
+        CString::new(s.replace('\0', ""))
+            .unwrap_or_default()
+            .into_raw()
+    };
     Box::into_raw(Box::new(ffi::PyMethodDef {
         ml_name: text(name),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry },
+        ml_meth: ffi::PyMethodDefPointer {
+            PyCFunctionFastWithKeywords: entry,
+        },
         ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
         ml_doc: text(doc),
     }))

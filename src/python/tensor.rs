@@ -31,7 +31,9 @@ pub fn size_object(py: Python<'_>, sizes: &[i64]) -> PyResult<Py<PyAny>> {
 
 /// Whether `obj` is a `torch.Size`, which stands for sizes where a tuple stands for values.
 pub fn is_size(obj: &Bound<'_, PyAny>) -> bool {
-    SIZE_CLASS.get().is_some_and(|class| obj.get_type().is(class.bind(obj.py())))
+    SIZE_CLASS
+        .get()
+        .is_some_and(|class| obj.get_type().is(class.bind(obj.py())))
 }
 
 /// Takes the class that `torch.Size` is.
@@ -49,7 +51,9 @@ impl From<Tensor> for Held {
 impl PyTensor {
     /// An object around `held`.
     pub fn around(held: impl Into<Held>) -> PyTensor {
-        PyTensor { held: Mutex::new(held.into()) }
+        PyTensor {
+            held: Mutex::new(held.into()),
+        }
     }
 
     /// The tensor as it is now.
@@ -76,7 +80,10 @@ impl PyTensor {
             if count == tensor.numel() && tensor.is_contiguous() {
                 return tensor.view(sizes);
             }
-            let layout = crate::tensor::Layout { offset: tensor.offset(), ..crate::tensor::Layout::row_major(sizes) };
+            let layout = crate::tensor::Layout {
+                offset: tensor.offset(),
+                ..crate::tensor::Layout::row_major(sizes)
+            };
             let wanted = tensor.offset() + count;
             if wanted <= tensor.storage_len() {
                 return tensor.with_layout(layout);
@@ -88,10 +95,13 @@ impl PyTensor {
             if !tensor.is_resizable() {
                 tensor.grow("resize_", wanted)?;
             }
-            let fresh = crate::ops::device::zeros("resize_", tensor.dtype(), tensor.device(), sizes)?;
+            let fresh =
+                crate::ops::device::zeros("resize_", tensor.dtype(), tensor.device(), sizes)?;
             let kept = tensor.numel().min(count) as i64;
             if kept > 0 {
-                let old = as_contiguous(&tensor)?.view(&[tensor.numel() as i64])?.narrow(0, 0, kept)?;
+                let old = as_contiguous(&tensor)?
+                    .view(&[tensor.numel() as i64])?
+                    .narrow(0, 0, kept)?;
                 copy_into(&fresh.view(&[count as i64])?.narrow(0, 0, kept)?, &old)?;
             }
             Ok(fresh)
@@ -121,7 +131,10 @@ impl PyTensor {
 pub fn raw(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     match obj.cast::<PyTensor>() {
         Ok(t) => Ok(t.get().tensor()),
-        Err(_) => Err(PyTypeError::new_err(format!("{op}: needs a tensor; got {}", obj.get_type().name()?))),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "{op}: needs a tensor; got {}",
+            obj.get_type().name()?
+        ))),
     }
 }
 
@@ -132,7 +145,10 @@ impl PyTensor {
         let t = self.tensor();
         match dim {
             None => size_object(py, t.sizes()),
-            Some(d) => Ok(t.sizes()[dims::wrap_dim("size", d, t.ndim())?].into_pyobject(py)?.into_any().unbind()),
+            Some(d) => Ok(t.sizes()[dims::wrap_dim("size", d, t.ndim())?]
+                .into_pyobject(py)?
+                .into_any()
+                .unbind()),
         }
     }
 
@@ -146,7 +162,10 @@ impl PyTensor {
         let t = self.tensor();
         match dim {
             None => Ok(PyTuple::new(py, t.strides())?.into_any().unbind()),
-            Some(d) => Ok(t.strides()[dims::wrap_dim("stride", d, t.ndim())?].into_pyobject(py)?.into_any().unbind()),
+            Some(d) => Ok(t.strides()[dims::wrap_dim("stride", d, t.ndim())?]
+                .into_pyobject(py)?
+                .into_any()
+                .unbind()),
         }
     }
 
@@ -196,7 +215,10 @@ impl PyTensor {
 
     fn is_set_to(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
         let (a, b) = (self.tensor(), raw("is_set_to", other)?);
-        Ok(a.shares_memory(&b) && a.offset() == b.offset() && a.sizes() == b.sizes() && a.strides() == b.strides())
+        Ok(a.shares_memory(&b)
+            && a.offset() == b.offset()
+            && a.sizes() == b.sizes()
+            && a.strides() == b.strides())
     }
 
     #[getter]
@@ -207,7 +229,9 @@ impl PyTensor {
     fn get_device(&self) -> PyResult<usize> {
         match self.tensor().device() {
             Device::Gpu => Ok(0),
-            Device::Cpu => Err(PyRuntimeError::new_err("get_device: this tensor is on the CPU; only cuda tensors have a device")),
+            Device::Cpu => Err(PyRuntimeError::new_err(
+                "get_device: this tensor is on the CPU; only cuda tensors have a device",
+            )),
         }
     }
 
@@ -269,11 +293,17 @@ impl PyTensor {
     }
 
     #[pyo3(name = "r#type", signature = (new_type=None, r#async=false))]
-    fn type_(slf: &Bound<'_, Self>, new_type: Option<&Bound<'_, PyAny>>, r#async: bool) -> PyResult<Py<PyAny>> {
+    fn type_(
+        slf: &Bound<'_, Self>,
+        new_type: Option<&Bound<'_, PyAny>>,
+        r#async: bool,
+    ) -> PyResult<Py<PyAny>> {
         let _ = r#async;
         let t = slf.get().tensor();
         match new_type {
-            None => Ok(PyString::new(slf.py(), &class_name(t.dtype(), t.device())).into_any().unbind()),
+            None => Ok(PyString::new(slf.py(), &class_name(t.dtype(), t.device()))
+                .into_any()
+                .unbind()),
             Some(what) => Self::cast_to(slf, kind_of(what)?),
         }
     }
@@ -286,7 +316,11 @@ impl PyTensor {
     }
 
     #[pyo3(signature = (device=None, r#async=false))]
-    fn cuda(slf: &Bound<'_, Self>, device: Option<&Bound<'_, PyAny>>, r#async: bool) -> PyResult<Py<PyAny>> {
+    fn cuda(
+        slf: &Bound<'_, Self>,
+        device: Option<&Bound<'_, PyAny>>,
+        r#async: bool,
+    ) -> PyResult<Py<PyAny>> {
         let _ = r#async;
         super::creation::check_device(device)?;
         Self::cast_to(slf, (slf.get().tensor().dtype(), Device::Gpu))
@@ -315,7 +349,9 @@ impl PyTensor {
         let (to, from) = (slf.get().tensor(), raw("copy_", source)?);
         slf.py().detach(|| {
             run(|| match copy_into(&to, &from) {
-                Err(_) if to.numel() == from.numel() => copy_into(&to, &from.view_or_copy(to.sizes())?),
+                Err(_) if to.numel() == from.numel() => {
+                    copy_into(&to, &from.view_or_copy(to.sizes())?)
+                }
                 other => other,
             })
         })?;
@@ -323,13 +359,19 @@ impl PyTensor {
     }
 
     #[pyo3(signature = (*sizes))]
-    fn resize_<'py>(slf: &Bound<'py, Self>, sizes: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, Self>> {
+    fn resize_<'py>(
+        slf: &Bound<'py, Self>,
+        sizes: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, Self>> {
         let sizes = construct::cut_at_zero(construct::sizes_from_args("resize_", sizes)?);
         slf.get().resize(&sizes)?;
         Ok(slf.clone())
     }
 
-    fn resize_as_<'py>(slf: &Bound<'py, Self>, template: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+    fn resize_as_<'py>(
+        slf: &Bound<'py, Self>,
+        template: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
         let sizes = Dims::from_slice(raw("resize_as_", template)?.sizes());
         slf.get().resize(&sizes)?;
         Ok(slf.clone())
@@ -344,7 +386,11 @@ impl PyTensor {
 
     /// A new tensor of the same class, built as the class builds it.
     #[pyo3(signature = (*args, **kwargs))]
-    fn new(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
+    fn new(
+        slf: &Bound<'_, Self>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
         let (dtype, device) = slf.get().tensor().kind();
         let tensor = super::creation::construct(dtype, device, args, kwargs)?;
         classes::wrap_held(slf.py(), tensor)
@@ -360,13 +406,19 @@ impl PyTensor {
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]
-    fn __array__(slf: &Bound<'_, Self>, dtype: Option<&Bound<'_, PyAny>>, copy: Option<bool>) -> PyResult<Py<PyAny>> {
+    fn __array__(
+        slf: &Bound<'_, Self>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
         Ok(interop::as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
     }
 
     #[getter]
     fn data(&self) -> PyResult<()> {
-        Err(PyRuntimeError::new_err("data: only Variables have .data; this is a tensor already, so use it as it is"))
+        Err(PyRuntimeError::new_err(
+            "data: only Variables have .data; this is a tensor already, so use it as it is",
+        ))
     }
 
     fn all(&self) -> PyResult<bool> {
@@ -385,7 +437,11 @@ impl PyTensor {
         let py = slf.py();
         let t = slf.get().tensor();
         let rebuild = py.import("rgrad._C")?.getattr("_rebuild")?;
-        let args = (class_name(t.dtype(), Device::Cpu), t.sizes().to_vec(), slf.get().tolist(py)?);
+        let args = (
+            class_name(t.dtype(), Device::Cpu),
+            t.sizes().to_vec(),
+            slf.get().tolist(py)?,
+        );
         Ok((rebuild, args).into_pyobject(py)?.into_any().unbind())
     }
 
@@ -402,7 +458,10 @@ impl PyTensor {
 }
 
 impl PyTensor {
-    fn cast_to(slf: &Bound<'_, Self>, (dtype, device): (crate::tensor::DType, Device)) -> PyResult<Py<PyAny>> {
+    fn cast_to(
+        slf: &Bound<'_, Self>,
+        (dtype, device): (crate::tensor::DType, Device),
+    ) -> PyResult<Py<PyAny>> {
         let t = slf.get().tensor();
         if t.kind() == (dtype, device) {
             return Ok(slf.clone().into_any().unbind());
@@ -444,7 +503,9 @@ pub fn bytes_of(op: &str, t: &Tensor) -> PyResult<Vec<u8>> {
     }
     run(|| {
         let flat = as_contiguous(&crate::ops::device::to_cpu(t)?)?;
-        Ok((0..flat.numel() as i64).map(|i| flat.read::<u8>(i)).collect())
+        Ok((0..flat.numel() as i64)
+            .map(|i| flat.read::<u8>(i))
+            .collect())
     })
 }
 

@@ -19,7 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A tensor that remembers how it was computed.
-#[pyclass(name = "Variable", module = "torch.autograd.variable", subclass, weakref, dict, frozen)]
+#[pyclass(
+    name = "Variable",
+    module = "torch.autograd.variable",
+    subclass,
+    weakref,
+    dict,
+    frozen
+)]
 pub struct PyVariable {
     pub var: Variable,
     /// Keeps `.grad`.
@@ -33,7 +40,10 @@ pub struct PyVariable {
 
 impl Drop for PyVariable {
     fn drop(&mut self) {
-        let _ = self.var.wrapper().compare_exchange(self.note.load(Relaxed), 0, Relaxed, Relaxed);
+        let _ = self
+            .var
+            .wrapper()
+            .compare_exchange(self.note.load(Relaxed), 0, Relaxed, Relaxed);
     }
 }
 
@@ -125,7 +135,10 @@ impl PyVariable {
         }
         let object = match data {
             Some(object) if !object.is_none() => object.clone().unbind(),
-            _ => classes::wrap(py, crate::tensor::Tensor::empty("Variable", DType::F32, &[])?)?,
+            _ => classes::wrap(
+                py,
+                crate::tensor::Tensor::empty("Variable", DType::F32, &[])?,
+            )?,
         };
         let Ok(tensor) = object.bind(py).cast::<PyTensor>().cloned() else {
             return Err(PyRuntimeError::new_err(format!(
@@ -151,7 +164,11 @@ impl PyVariable {
 
     /// Notes the object's address once it has one.
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn __init__(slf: &Bound<'_, Self>, _args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) {
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) {
         slf.get().note_down(slf.as_ptr() as usize);
     }
 
@@ -183,7 +200,11 @@ impl PyVariable {
 
     #[getter]
     fn grad(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
-        let slot = self.grad.lock().clone().or_else(|| self.var.live_grad_slot());
+        let slot = self
+            .grad
+            .lock()
+            .clone()
+            .or_else(|| self.var.live_grad_slot());
         let grad = slot.and_then(|slot| slot.lock().clone());
         grad.map(|g| PyVariable::wrap(py, g)).transpose()
     }
@@ -201,7 +222,9 @@ impl PyVariable {
                     )));
                 };
                 if grad.get().var.is(&me.var) {
-                    return Err(PyRuntimeError::new_err("grad: a Variable cannot be its own gradient; give another one"));
+                    return Err(PyRuntimeError::new_err(
+                        "grad: a Variable cannot be its own gradient; give another one",
+                    ));
                 }
                 let (have, want) = (grad.get().var.tensor(), me.var.tensor());
                 if have.kind() != want.kind() || have.sizes() != want.sizes() {
@@ -298,7 +321,9 @@ impl PyVariable {
         if self.var.retains_grad() {
             return Ok(true);
         }
-        Err(PyAttributeError::new_err("Variable has no attribute retains_grad before retain_grad() was called"))
+        Err(PyAttributeError::new_err(
+            "Variable has no attribute retains_grad before retain_grad() was called",
+        ))
     }
 
     #[getter(name)]
@@ -326,7 +351,10 @@ impl PyVariable {
         let t = self.var.tensor();
         match dim {
             None => size_object(py, t.sizes()),
-            Some(d) => Ok(t.sizes()[dims::wrap_dim("size", d, t.ndim())?].into_pyobject(py)?.into_any().unbind()),
+            Some(d) => Ok(t.sizes()[dims::wrap_dim("size", d, t.ndim())?]
+                .into_pyobject(py)?
+                .into_any()
+                .unbind()),
         }
     }
 
@@ -335,7 +363,10 @@ impl PyVariable {
         let t = self.var.tensor();
         match dim {
             None => Ok(PyTuple::new(py, t.strides())?.into_any().unbind()),
-            Some(d) => Ok(t.strides()[dims::wrap_dim("stride", d, t.ndim())?].into_pyobject(py)?.into_any().unbind()),
+            Some(d) => Ok(t.strides()[dims::wrap_dim("stride", d, t.ndim())?]
+                .into_pyobject(py)?
+                .into_any()
+                .unbind()),
         }
     }
 
@@ -374,7 +405,9 @@ impl PyVariable {
     fn get_device(&self) -> PyResult<usize> {
         match self.var.tensor().device() {
             Device::Gpu => Ok(0),
-            Device::Cpu => Err(PyRuntimeError::new_err("get_device: this Variable is on the CPU; only cuda ones have a device")),
+            Device::Cpu => Err(PyRuntimeError::new_err(
+                "get_device: this Variable is on the CPU; only cuda ones have a device",
+            )),
         }
     }
 
@@ -411,7 +444,10 @@ impl PyVariable {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?.to_string();
-        Ok(format!("{class} containing:{}", super::creation::text_of(&slf.get().var.tensor())?))
+        Ok(format!(
+            "{class} containing:{}",
+            super::creation::text_of(&slf.get().var.tensor())?
+        ))
     }
 
     fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -426,17 +462,22 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let n = me.var.tensor().sizes().first().copied().unwrap_or(0);
-        let items: PyResult<Vec<Py<PyAny>>> =
-            (0..n).map(|i| indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any())).collect();
+        let items: PyResult<Vec<Py<PyAny>>> = (0..n)
+            .map(|i| indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any()))
+            .collect();
         Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
     }
 
     fn __invert__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("~ does not exist for Variables in 0.3; use 1 - v, or ~v.data on a ByteTensor"))
+        Err(PyTypeError::new_err(
+            "~ does not exist for Variables in 0.3; use 1 - v, or ~v.data on a ByteTensor",
+        ))
     }
 
     fn __ipow__(&self, _other: &Bound<'_, PyAny>, _modulo: &Bound<'_, PyAny>) -> PyResult<()> {
-        Err(PyNotImplementedError::new_err("in-place ** does not exist for Variables in 0.3; write v = v ** p"))
+        Err(PyNotImplementedError::new_err(
+            "in-place ** does not exist for Variables in 0.3; write v = v ** p",
+        ))
     }
 
     /// Gradients of this Variable with respect to the leaves it came from, added into their `.grad`.
@@ -450,18 +491,30 @@ impl PyVariable {
     ) -> PyResult<()> {
         let roots = [slf.clone()];
         let gradients = [gradient.cloned()];
-        super::autograd::backward_of(slf.py(), &roots, &gradients, retain_graph, create_graph, retain_variables)
+        super::autograd::backward_of(
+            slf.py(),
+            &roots,
+            &gradients,
+            retain_graph,
+            create_graph,
+            retain_variables,
+        )
     }
 
     /// A leaf on the same data, without history.
     fn detach(&self, py: Python<'_>) -> PyResult<Py<PyVariable>> {
-        PyVariable::wrap(py, Variable::leaf(self.var.tensor().alias(), false, self.var.volatile()))
+        PyVariable::wrap(
+            py,
+            Variable::leaf(self.var.tensor().alias(), false, self.var.volatile()),
+        )
     }
 
     fn detach_(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let me = slf.get();
         if me.var.base().is_some() {
-            return Err(PyRuntimeError::new_err("detach_: cannot detach a view in place; use detach()"));
+            return Err(PyRuntimeError::new_err(
+                "detach_: cannot detach a view in place; use detach()",
+            ));
         }
         me.var.rebase(None, false);
         Ok(slf.clone().into_any().unbind())
@@ -469,7 +522,9 @@ impl PyVariable {
 
     fn retain_grad(&self) -> PyResult<()> {
         if !self.var.requires_grad() {
-            return Err(PyRuntimeError::new_err("retain_grad: can't retain_grad on Variable that has requires_grad=False"));
+            return Err(PyRuntimeError::new_err(
+                "retain_grad: can't retain_grad on Variable that has requires_grad=False",
+            ));
         }
         if self.var.retains_grad() {
             return Ok(());
@@ -498,7 +553,12 @@ impl PyVariable {
                 return ops::apply_in_place(&copy::copy::OP, &me.var, &[input], Default::default());
             }
             let wide = ops::apply::expanded(&input, &Dims::from_slice(me.var.tensor().sizes()))?;
-            ops::apply_in_place(&copy::copy::OP, &me.var, &[wide.input()], Default::default())
+            ops::apply_in_place(
+                &copy::copy::OP,
+                &me.var,
+                &[wide.input()],
+                Default::default(),
+            )
         })?;
         Ok(slf.clone())
     }
@@ -518,7 +578,10 @@ impl PyVariable {
         match new_type {
             None => {
                 let t = slf.get().var.tensor();
-                Ok(class_name(t.dtype(), t.device()).into_pyobject(slf.py())?.into_any().unbind())
+                Ok(class_name(t.dtype(), t.device())
+                    .into_pyobject(slf.py())?
+                    .into_any()
+                    .unbind())
             }
             Some(what) => Self::cast_to(slf, kind_of(what)?),
         }
@@ -532,7 +595,11 @@ impl PyVariable {
     }
 
     #[pyo3(signature = (device=None, r#async=false))]
-    fn cuda(slf: &Bound<'_, Self>, device: Option<&Bound<'_, PyAny>>, r#async: bool) -> PyResult<Py<PyAny>> {
+    fn cuda(
+        slf: &Bound<'_, Self>,
+        device: Option<&Bound<'_, PyAny>>,
+        r#async: bool,
+    ) -> PyResult<Py<PyAny>> {
         let _ = r#async;
         super::creation::check_device(device)?;
         Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Gpu))
@@ -579,7 +646,10 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let state = (me.var.requires_grad(), me.var.volatile(), py.None());
-        Ok((slf.get_type(), (Self::data(slf)?,), state).into_pyobject(py)?.into_any().unbind())
+        Ok((slf.get_type(), (Self::data(slf)?,), state)
+            .into_pyobject(py)?
+            .into_any()
+            .unbind())
     }
 
     fn __setstate__(&self, state: &Bound<'_, PyTuple>) -> PyResult<()> {
@@ -605,7 +675,11 @@ impl PyVariable {
         number::scalar_at(&t, 0)
     }
 
-    fn view_op(&self, py: Python<'_>, op: impl FnOnce(&Var) -> crate::error::Result<Var>) -> PyResult<Py<PyAny>> {
+    fn view_op(
+        &self,
+        py: Python<'_>,
+        op: impl FnOnce(&Var) -> crate::error::Result<Var>,
+    ) -> PyResult<Py<PyAny>> {
         let var = run(|| op(&self.var.var()?))?;
         Ok(PyVariable::wrap(py, Variable::view_of(var, &self.var, shape::remake_view))?.into_any())
     }
