@@ -3,7 +3,7 @@
 use super::call::Operand;
 use super::classes::{self, kind_of};
 use super::errors::run;
-use super::{construct, indexing, interop, number};
+use super::{construct, dlpack, indexing, number, numpy};
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::tensor::{Device, Dims, Held, Tensor, class_name, dims, sizes_text};
 use parking_lot::Mutex;
@@ -402,7 +402,7 @@ impl PyTensor {
     }
 
     fn numpy(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Ok(interop::numpy(slf.py(), &slf.get().tensor())?.unbind())
+        Ok(numpy::numpy(slf.py(), &slf.get().tensor())?.unbind())
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]
@@ -411,7 +411,7 @@ impl PyTensor {
         dtype: Option<&Bound<'_, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Py<PyAny>> {
-        Ok(interop::as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
+        Ok(numpy::as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
     }
 
     #[getter]
