@@ -33,9 +33,9 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
                     }
                 }
                 if log {
-                    let shift = T::from_f64(sum.ln()).plus(top);
+                    let shift = sum.ln();
                     for k in 0..lines.len {
-                        put(k, at(k).minus(shift));
+                        put(k, T::from_f64(at(k).to_f64() - top.to_f64() - shift));
                     }
                 } else {
                     let scale = 1.0 / sum;

@@ -24,6 +24,17 @@ pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Result
     {
         return apply_expanded(op, inputs, values, &sizes);
     }
+    if op.forms.expands_first
+        && let Ok(sizes) =
+            super::matmul::product_sizes(op.name, &inputs[1].tensor, &inputs[2].tensor, 2)
+        && inputs[0].tensor.sizes() != sizes.as_slice()
+        && inputs[0].tensor.expand(&sizes).is_ok()
+    {
+        let wide = expanded(&inputs[0], &sizes)?;
+        let all = [wide.input(), inputs[1].clone(), inputs[2].clone()];
+        let made = (op.run)(&all, &values, &Out::Fresh)?;
+        return record(op, &all, values, made);
+    }
     let made = (op.run)(inputs, &values, &Out::Fresh)?;
     record(op, inputs, values, made)
 }
@@ -285,6 +296,10 @@ pub fn apply_in_place(
     let lets = run_into(op, &inputs, &values, &tensor)?;
     tensor.bump();
     inputs[0].tensor = before;
+    if !recording {
+        target.settle();
+        return Ok(());
+    }
     if wanted == 0 {
         if volatile {
             target.rebase(None, true);
@@ -309,6 +324,7 @@ pub fn apply_in_place(
     };
     let handle = write_through(op, &from, &inputs, &tensor, payload)?;
     base.rebase(Some((handle, 0)), false);
+    target.outdate();
     Ok(())
 }
 

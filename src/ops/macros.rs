@@ -244,6 +244,7 @@ pub mod prelude {
         direct: false,
         list: false,
         number: false,
+        expands_first: false,
     };
 
     /// The place of `name` among `names`.

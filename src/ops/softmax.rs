@@ -65,6 +65,20 @@ ops! {
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, true, -100i64),
              (sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, false, 0i64)];
     }
+    /// Mean (or sum) of (x - target)^2.
+    : fn mse_loss(x; target: Tensor, size_average: bool = true) -> (y): Float named "mse_loss" as "MseLossBackward" {
+        forward(out) = {
+            let difference = &Var::from(x.clone()) - &Var::from(target.clone());
+            let total = crate::ops::reduce::sum(&(&difference * &difference))?;
+            scaled_by(&total, size_average, x.numel())?.tensor
+        };
+        grad x = |g, x| {
+            let difference = x - &Var::from(target.clone());
+            let all = crate::ops::shape::expand(&scaled_by(g, size_average, x.tensor.numel())?, Dims::from_slice(x.sizes()))?;
+            all * difference * 2.0
+        };
+        try [(sample(&[2, 3]); positive(&[2, 3]), true), (sample(&[4]); positive(&[4]), false)];
+    }
     /// -g w at each row's class, 0 elsewhere.
     : fn nll_loss_grad(g; target: Tensor, factors: Tensor, classes: i64) -> (out): Float named "nll_loss_backward" as "NllLossBackwardBackward" {
         forward(to) = nll_spread(g, &target, &factors, classes)?;
@@ -77,6 +91,14 @@ ops! {
         forward(to) = nll_sum(h, &target, &factors, -100)?;
         grad h = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?;
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), positive(&[3]))];
+    }
+}
+
+fn scaled_by(v: &Var, average: bool, count: usize) -> Result<Var> {
+    if average {
+        crate::ops::arith::div_number(v, crate::tensor::Scalar::Int(count as i64))
+    } else {
+        Ok(v.clone())
     }
 }
 

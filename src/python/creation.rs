@@ -3,8 +3,8 @@
 use super::classes;
 use super::construct::{self, cut_at_zero, sizes_from_args};
 use super::errors::run;
-use super::numpy;
 use super::number::{self, number};
+use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
 use crate::cpu::pool;

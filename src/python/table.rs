@@ -89,7 +89,7 @@ static ENTRIES: [[Entry; ROOM]; 3] = in_each_form!(
 pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     let groups = GROUPS.get_or_init(call::groups);
-    let classes = [py.get_type::<PyTensor>(), py.get_type::<PyVariable>()];
+    let (tensors, variables) = (py.get_type::<PyTensor>(), py.get_type::<PyVariable>());
     for (i, group) in groups.iter().enumerate() {
         for (form, entries) in ENTRIES.iter().enumerate() {
             let form = Form::from(form as u8);
@@ -118,7 +118,18 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
                 m.add(&*name, function)?;
                 continue;
             }
-            for class in &classes {
+            let narrow = group.only_for(form);
+            let holders: Vec<Bound<'_, PyType>> = match narrow {
+                None => vec![tensors.clone(), variables.clone()],
+                Some(dtypes) => {
+                    let places = [crate::tensor::Device::Cpu, crate::tensor::Device::Gpu];
+                    let each = dtypes
+                        .iter()
+                        .flat_map(|d| places.map(|p| super::classes::class_of(py, *d, p)));
+                    each.chain([variables.clone()]).collect()
+                }
+            };
+            for class in &holders {
                 // SAFETY: as above, and `class` is a live type object.
                 let method = unsafe {
                     Bound::from_owned_ptr_or_err(

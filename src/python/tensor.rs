@@ -396,6 +396,56 @@ impl PyTensor {
         classes::wrap_held(slf.py(), tensor)
     }
 
+    fn expand_as(&self, py: Python<'_>, tensor: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        classes::wrap(py, self.tensor().expand(raw("expand_as", tensor)?.sizes())?)
+    }
+
+    fn view_as(&self, py: Python<'_>, tensor: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        classes::wrap(py, self.tensor().view(raw("view_as", tensor)?.sizes())?)
+    }
+
+    /// NumPy asks this class, not the array, when both stand in an expression.
+    #[classattr]
+    fn __array_priority__() -> i64 {
+        1000
+    }
+
+    #[pyo3(signature = (array, context=None, return_scalar=false))]
+    fn __array_wrap__(
+        &self,
+        py: Python<'_>,
+        array: &Bound<'_, PyAny>,
+        context: Option<&Bound<'_, PyAny>>,
+        return_scalar: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = (context, return_scalar);
+        match numpy::array_wrap(array)? {
+            numpy::Wrapped::Tensor(tensor) => classes::wrap(py, tensor),
+            numpy::Wrapped::Other(object) => Ok(object),
+        }
+    }
+
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__(
+        &self,
+        py: Python<'_>,
+        stream: Option<&Bound<'_, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = stream;
+        Ok(
+            dlpack::to_dlpack(py, &self.tensor(), max_version, dl_device, copy)?
+                .into_any()
+                .unbind(),
+        )
+    }
+
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::dlpack_device(&self.tensor())
+    }
+
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = run(|| crate::ops::device::to_cpu(&self.tensor()))?;
         Ok(construct::to_list(py, &t)?.into_any().unbind())

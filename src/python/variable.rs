@@ -122,7 +122,7 @@ impl PyVariable {
         let volatile = volatile.map_or(Ok(false), |v| flag("volatile", v))?;
         if requires_grad && volatile {
             return Err(PyRuntimeError::new_err(
-                "Variable can't be volatile and require_grad at the same time; drop one of the two flags",
+                "Variable can't be volatile and require_grad at the same time; drop either volatile=True or requires_grad=True",
             ));
         }
         if let Some(f) = _grad_fn
