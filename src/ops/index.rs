@@ -175,13 +175,6 @@ ops! {
             (sample(&[2, 3, 2]), sample(&[2, 2, 2]); [0, 1, 2], [1, 1], longs(&[2, 0], &[2]), [2]),
         ];
     }
-    /// A slice of no elements: the empty tensor, through which a gradient of zeros flows back.
-    : fn nothing(x) -> (y): Any named "__getitem__" as "IndexBackward" {
-        let back: Dims = Dims::from_slice(x.sizes());
-        forward(out) = device::empty("index", x.dtype(), x.device(), &[])?;
-        grad x = |g| crate::ops::shape::zeros_like(g, &back)?;
-        try [(sample(&[2, 3]))];
-    }
     /// g where the mask is one, else 0.
     : fn keep(g; mask: Tensor) -> (out): Number named "_keep" as "MaskedFillBackward" {
         forward(to) = chosen("keep", g, &mask, Scalar::Int(0), false, to)?;
