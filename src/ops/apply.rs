@@ -103,12 +103,13 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         needs(inputs)
     };
     if needs == 0 || !is_recording() {
-        let wrap = |tensor| Var {
+        // Index results have no flags at all.
+        let wrap = |(nr, tensor)| Var {
             tensor,
             history: None,
-            volatile,
+            volatile: volatile && nr == 0,
         };
-        return Ok(made.outputs.into_iter().map(wrap).collect());
+        return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }
     let outputs = made.outputs;
     let mut payload = payload(op, inputs, &outputs, values, made.lets, needs);
@@ -273,6 +274,17 @@ pub fn apply_in_place(
     }
     let volatile = inputs.iter().any(|i| i.volatile);
     let base = target.base();
+    if recording
+        && base
+            .as_ref()
+            .is_some_and(|b| b.is_leaf() && b.requires_grad())
+    {
+        fail!(
+            Runtime,
+            "{}_: a view of a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
+            op.name
+        );
+    }
     let base_var = match &base {
         Some(base) => Some(base.input()?),
         None => None,

@@ -26,7 +26,7 @@ ops! {
     number method function: fn sum(x) -> (y): Number named "sum" as "SumBackward0" {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = whole(x, Reduction::Sum)?;
-        grad x = |g| expand(g, sizes.clone())?;
+        grad x = |g| if sizes.is_empty() { crate::ops::shape::zeros_like(g, &sizes)? } else { expand(g, sizes.clone())? };
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
     /// Mean over one dimension, which is dropped unless `keepdim`.

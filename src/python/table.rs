@@ -30,9 +30,24 @@ unsafe extern "C" fn entry<const I: usize, const F: u8>(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    // SAFETY: the arguments are Python's, passed on as they came.
+    unsafe { enter(I, Form::from(F), slf, args, count, names) }
+}
+
+/// The body of every [`entry`], compiled once.
+///
+/// # Safety
+/// As Python calls a method with the vectorcall convention.
+unsafe fn enter(
+    group: usize,
+    form: Form,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
     // SAFETY: Python calls with the interpreter attached.
     let py = unsafe { Python::assume_attached() };
-    let form = Form::from(F);
     let result = guard(|| {
         let groups = GROUPS.get().map(Vec::as_slice).unwrap_or_default();
         // SAFETY: the vectorcall convention: `count` positional arguments, then one for each name.
@@ -56,7 +71,14 @@ unsafe extern "C" fn entry<const I: usize, const F: u8>(
             // SAFETY: a method's first argument is its object.
             Some(unsafe { Bound::from_borrowed_ptr(py, slf) })
         };
-        call::call(py, &groups[I], form, own.as_ref(), positional, &keywords)
+        call::call(
+            py,
+            &groups[group],
+            form,
+            own.as_ref(),
+            positional,
+            &keywords,
+        )
     });
     match result {
         Ok(object) => object.into_ptr(),
