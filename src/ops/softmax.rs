@@ -9,7 +9,7 @@ use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
-use crate::tensor::{DType, Device, Dims, Element, Tensor, sizes_text};
+use crate::tensor::{DType, Device, Dims, Element, Tensor, class_name, sizes_text};
 
 ops! {
     /// Softmax along `dim`: e^x / sum e^x, computed from x minus the largest.
@@ -108,7 +108,7 @@ fn lines_grad(
 }
 
 /// What each row counts: its class weight, over the sum of all when averaging; 0 when ignored.
-/// Kept on the CPU in double, where targets are checked.
+/// On the CPU in double, and targets are checked; on the GPU the kernels check them on their way.
 fn nll_factors(
     x: &Tensor,
     target: &Tensor,
@@ -125,23 +125,26 @@ fn nll_factors(
             sizes_text(target.sizes())
         );
     }
-    if target.dtype() != DType::I64 {
+    if target.kind() != (DType::I64, x.device()) {
         fail!(
             Type,
-            "{OP}: targets are a torch.LongTensor of classes; got {}",
-            crate::tensor::class_name(target.dtype(), target.device())
+            "{OP}: targets of a {} are a {} of classes; got a {}",
+            class_name(x.dtype(), x.device()),
+            class_name(DType::I64, x.device()),
+            class_name(target.dtype(), target.device())
         );
     }
     let classes = x.sizes()[1];
-    let target = device::to_cpu(target)?;
-    let weight = weight.map(device::to_cpu).transpose()?;
-    if let Some(w) = &weight
-        && (w.sizes() != [classes] || w.dtype() != x.dtype())
+    if let Some(w) = weight
+        && (w.sizes() != [classes] || w.kind() != x.kind())
     {
         fail!(
             Runtime,
             "{OP}: weight needs one number of the scores' class for each of {classes} classes; got {w:?}"
         );
+    }
+    if x.device() == Device::Gpu {
+        return device::nll_factors(target, weight, average, ignore);
     }
     let n = target.numel();
     let mut factors = vec![0.0f64; n];
@@ -157,13 +160,13 @@ fn nll_factors(
                 classes - 1
             );
         }
-        *factor = match &weight {
+        *factor = match weight {
             Some(w) => dispatch!(w.dtype(), T => w.read::<T>(t * w.strides()[0]).to_f64()),
             None => 1.0,
         };
     }
     let sum: f64 = factors.iter().sum();
-    if average {
+    if average && sum != 0.0 {
         factors.iter_mut().for_each(|f| *f /= sum);
     }
     Tensor::from_slice(&factors)
@@ -171,14 +174,15 @@ fn nll_factors(
 
 fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result<Tensor> {
     if x.device() == Device::Gpu {
-        return device::nll_sum(x, target, factors, ignore);
+        return device::nll_sum(x, target, factors);
     }
     let y = Tensor::empty("nll_loss", x.dtype(), &[1])?;
     dispatch!(float x.dtype(), "nll_loss", T => {
-        let mut sum = 0.0;
+        let (mut sum, classes) = (0.0, x.sizes()[1]);
         for i in 0..target.numel() as i64 {
             let (t, f) = (target.read::<i64>(i * target.strides()[0]), factors.read::<f64>(i));
-            if t != ignore {
+            // What is ignored may be no class at all, and the way back does not know its number.
+            if t != ignore && (0..classes).contains(&t) {
                 sum -= f * x.read::<T>(i * x.strides()[0] + t * x.strides()[1]).to_f64();
             }
         }

@@ -1,5 +1,7 @@
 //! Everything that needs no Python.
 
 mod chain;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod layers;
 mod table;
