@@ -98,6 +98,7 @@ fn lines_grad(
     log: bool,
     to: &super::Out,
 ) -> Result<Tensor> {
+    crate::tensor::dtype::same(op, g.kind(), y.kind())?;
     let out = to.make(op, g.kind(), g.sizes())?;
     if g.device() == Device::Gpu {
         device::softmax_grad(g, y, dim, log, &out)?;
@@ -125,15 +126,7 @@ fn nll_factors(
             sizes_text(target.sizes())
         );
     }
-    if target.kind() != (DType::I64, x.device()) {
-        fail!(
-            Type,
-            "{OP}: targets of a {} are a {} of classes; got a {}",
-            class_name(x.dtype(), x.device()),
-            class_name(DType::I64, x.device()),
-            class_name(target.dtype(), target.device())
-        );
-    }
+    fits(x, target, target)?;
     let classes = x.sizes()[1];
     if let Some(w) = weight
         && (w.sizes() != [classes] || w.kind() != x.kind())
@@ -172,7 +165,25 @@ fn nll_factors(
     Tensor::from_slice(&factors)
 }
 
+/// Fails unless `target` are classes for scores or gradients like `x`, all on one device.
+fn fits(x: &Tensor, target: &Tensor, factors: &Tensor) -> Result<()> {
+    if !x.dtype().is_float() {
+        return Err(crate::tensor::dtype::not_float("nll_loss", x.dtype()));
+    }
+    if target.kind() != (DType::I64, x.device()) || factors.device() != x.device() {
+        fail!(
+            Type,
+            "nll_loss: targets beside a {} are a {} of classes; got a {}",
+            class_name(x.dtype(), x.device()),
+            class_name(DType::I64, x.device()),
+            class_name(target.dtype(), target.device())
+        );
+    }
+    Ok(())
+}
+
 fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result<Tensor> {
+    fits(x, target, factors)?;
     if x.device() == Device::Gpu {
         return device::nll_sum(x, target, factors);
     }
@@ -192,6 +203,7 @@ fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result
 }
 
 fn nll_spread(g: &Tensor, target: &Tensor, factors: &Tensor, classes: i64) -> Result<Tensor> {
+    fits(g, target, factors)?;
     let sizes = [target.numel() as i64, classes];
     if g.device() == Device::Gpu {
         return device::nll_spread(g, target, factors, classes);

@@ -5,3 +5,5 @@ mod chain;
 mod gpu;
 mod layers;
 mod table;
+#[cfg(feature = "gpu")]
+mod training;
