@@ -159,6 +159,7 @@ impl Run {
             incoming: &incoming,
             outgoing: SmallVec::new(),
             history,
+            given: None,
         };
         if step.has_gradient() {
             with_recording(self.options.create_graph, || back(&mut step))?;

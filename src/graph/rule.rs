@@ -50,6 +50,8 @@ pub struct Step<'a> {
     pub outgoing: SmallVec<[Option<Var>; 2]>,
     /// Where saved inputs came from, when their history is wanted (`create_graph`).
     pub history: Option<(&'a Handle, &'a Edges)>,
+    /// Histories of operands and results by index, for a rule that runs inside another's.
+    pub given: Option<&'a [Option<Var>]>,
 }
 
 impl Step<'_> {
@@ -99,6 +101,15 @@ impl Step<'_> {
             ));
         }
         let tensor = saved.tensor.clone();
+        if let Some(given) = self.given {
+            let history = given.get(index as usize).and_then(Option::as_ref);
+            let history = history.and_then(|v| v.history.clone());
+            return Ok(Var {
+                tensor,
+                history,
+                volatile: false,
+            });
+        }
         let Some((node, edges)) = self.history else {
             return Ok(Var::from(tensor));
         };

@@ -192,8 +192,12 @@ impl Variable {
     /// What an op needs to know of it. A view whose family changed gets its history anew.
     #[inline]
     pub fn input(&self) -> Result<Input<'_>> {
-        self.refresh()?;
-        let state = self.0.state.lock();
+        let mut state = self.0.state.lock();
+        if state.view.is_some() {
+            drop(state);
+            self.refresh()?;
+            state = self.0.state.lock();
+        }
         let tensor = state.held.get();
         let origin = match &state.history {
             Some((node, nr)) => Origin::Node(node.id(), *nr),

@@ -40,10 +40,11 @@ pub struct PyVariable {
 
 impl Drop for PyVariable {
     fn drop(&mut self) {
-        let _ = self
-            .var
-            .wrapper()
-            .compare_exchange(self.note.load(Relaxed), 0, Relaxed, Relaxed);
+        // The interpreter's lock orders this with `wrap`, so plain loads and stores are enough.
+        let noted = self.var.wrapper();
+        if noted.load(Relaxed) == self.note.load(Relaxed) {
+            noted.store(0, Relaxed);
+        }
     }
 }
 
@@ -66,21 +67,23 @@ impl PyVariable {
         }
         let object = Py::new(py, PyVariable::from(var))?;
         object.get().note_down(object.as_ptr() as usize);
+        if let Some(slot) = object.get().var.live_grad_slot() {
+            *object.get().grad.lock() = Some(slot);
+        }
         Ok(object)
     }
 
     /// A fresh value as an object.
     #[inline]
     pub fn fresh(py: Python<'_>, var: Var) -> PyResult<Py<PyAny>> {
-        Ok(PyVariable::wrap(py, Variable::new(var))?.into_any())
+        let object = Py::new(py, PyVariable::from(Variable::new(var)))?;
+        object.get().note_down(object.as_ptr() as usize);
+        Ok(object.into_any())
     }
 
     fn note_down(&self, address: usize) {
         self.note.store(address, Relaxed);
         self.var.wrapper().store(address, Relaxed);
-        if let Some(slot) = self.var.live_grad_slot() {
-            *self.grad.lock() = Some(slot);
-        }
     }
 
     /// Makes sure that `.grad` has a place.
