@@ -14,7 +14,7 @@ use crate::graph::{Edge, Edges, NodeId, Step, Var, Variable, with_recording};
 use crate::tensor::{DType, Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
-use waiting::Waiting;
+use waiting::{Incoming, Waiting};
 
 /// How to run back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,14 +112,14 @@ impl Run {
 
     /// Runs one node.
     #[inline]
-    fn turn(&mut self, node: Handle, incoming: SmallVec<[Option<Var>; 1]>) -> Result<()> {
+    fn turn(&mut self, node: NodeId, incoming: Incoming) -> Result<()> {
         if let Some(wanted) = &mut self.wanted {
             for (nr, gradient) in incoming.iter().enumerate() {
-                if let Some(place) = wanted.captured.get_mut(&(node.id(), nr as u32)) {
+                if let Some(place) = wanted.captured.get_mut(&(node, nr as u32)) {
                     place.clone_from(gradient);
                 }
             }
-            if !wanted.needed.contains(&node.id()) {
+            if !wanted.needed.contains(&node) {
                 return Ok(());
             }
         }
@@ -127,15 +127,15 @@ impl Run {
             rule,
             edges,
             payload,
+            leaf,
             freed,
-            ..
         } = node.take(self.options.retain_graph);
         if rule.is_accumulator() {
             if self.wanted.is_none()
-                && let Some(leaf) = payload.extra.as_ref().and_then(|e| e.leaf.as_ref())
+                && let Some(leaf) = leaf
                 && let Some(gradient) = incoming.into_iter().next().flatten()
             {
-                accumulate::into_leaf(leaf, gradient, self.options.create_graph)?;
+                accumulate::into_leaf(&leaf, gradient, self.options.create_graph)?;
             }
             return Ok(());
         }
@@ -152,7 +152,11 @@ impl Run {
         let Some(back) = rule.back else {
             fail!(Runtime, "{}: the derivative is not implemented", rule.node);
         };
-        let history = self.options.create_graph.then_some((&node, &edges));
+        let held = match self.options.create_graph {
+            true => Handle::to(node),
+            false => None,
+        };
+        let history = held.as_ref().map(|node| (node, &edges));
         let mut step = Step {
             rule,
             payload,
