@@ -10,7 +10,8 @@ mod waiting;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::arena::{Handle, Taken};
-use crate::graph::{Edge, Edges, NodeId, Step, Var, Variable, with_recording};
+use crate::graph::rule::ACCUMULATE;
+use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
 use crate::tensor::{DType, Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
@@ -123,13 +124,20 @@ impl Run {
                 return Ok(());
             }
         }
+        let mut step = Step {
+            rule: &ACCUMULATE,
+            payload: Payload::default(),
+            incoming: &incoming,
+            outgoing: SmallVec::new(),
+            history: None,
+        };
         let Taken {
             rule,
             edges,
-            payload,
             leaf,
             freed,
-        } = node.take(self.options.retain_graph);
+        } = node.take(self.options.retain_graph, &mut step.payload);
+        step.rule = rule;
         if rule.is_accumulator() {
             if self.wanted.is_none()
                 && let Some(leaf) = leaf
@@ -146,7 +154,12 @@ impl Run {
                 rule.node
             );
         }
-        if let Some(retained) = payload.extra.as_ref().and_then(|e| e.retained.as_ref()) {
+        if let Some(retained) = step
+            .payload
+            .extra
+            .as_ref()
+            .and_then(|e| e.retained.as_ref())
+        {
             accumulate::into_retained(retained, &incoming, self.options.create_graph)?;
         }
         let Some(back) = rule.back else {
@@ -156,14 +169,7 @@ impl Run {
             true => Handle::to(node),
             false => None,
         };
-        let history = held.as_ref().map(|node| (node, &edges));
-        let mut step = Step {
-            rule,
-            payload,
-            incoming: &incoming,
-            outgoing: SmallVec::new(),
-            history,
-        };
+        step.history = held.as_ref().map(|node| (node, &edges));
         if step.has_gradient() {
             with_recording(self.options.create_graph, || back(&mut step))?;
         }
@@ -174,9 +180,9 @@ impl Run {
     }
 
     #[inline]
-    fn deliver(&mut self, edges: &Edges, outgoing: SmallVec<[Option<Var>; 2]>) -> Result<()> {
-        for (&edge, gradient) in edges.iter().zip(outgoing) {
-            if let Some(gradient) = gradient
+    fn deliver(&mut self, edges: &Edges, mut outgoing: SmallVec<[Option<Var>; 2]>) -> Result<()> {
+        for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
+            if let Some(gradient) = gradient.take()
                 && !edge.is_none()
             {
                 self.waiting

@@ -25,6 +25,9 @@ pub struct Waiting {
     places: Option<HashMap<NodeId, u32>>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
+    /// Key and entry of the newest; a chain never touches `order`.
+    newest: Option<(u64, u32)>,
+    /// The others.
     order: BinaryHeap<(u64, u32)>,
 }
 
@@ -41,6 +44,7 @@ impl Waiting {
             places: (!alone).then(HashMap::new),
             entries: Vec::new(),
             free: Vec::new(),
+            newest: None,
             order: BinaryHeap::new(),
         }
     }
@@ -68,14 +72,23 @@ impl Waiting {
             Some(at) => self.entries[at as usize] = entry,
             None => self.entries.push(entry),
         }
-        self.order.push((key, fresh));
+        let mut place = (key, fresh);
+        if let Some(newest) = &mut self.newest {
+            if key > newest.0 {
+                std::mem::swap(newest, &mut place);
+            }
+            self.order.push(place);
+        } else {
+            self.newest = Some(place);
+        }
         Ok(())
     }
 
     /// The newest waiting node with its gradients.
     #[inline]
     pub fn pop(&mut self) -> Option<(NodeId, Incoming)> {
-        let (_, at) = self.order.pop()?;
+        let (_, at) = self.newest.take()?;
+        self.newest = self.order.pop();
         self.free.push(at);
         let entry = self.entries[at as usize]
             .take()
@@ -93,6 +106,10 @@ impl Drop for Waiting {
 #[inline]
 fn place(incoming: &mut Incoming, nr: u32, gradient: Var, recorded: bool) -> Result<()> {
     let nr = nr as usize;
+    if incoming.len() == nr {
+        incoming.push(Some(gradient));
+        return Ok(());
+    }
     while incoming.len() <= nr {
         incoming.push(None);
     }

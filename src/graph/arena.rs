@@ -134,7 +134,8 @@ impl Arena {
         slot.count = 1;
         slot.rule = Some(rule);
         slot.mark = (0, 0);
-        slot.body = body;
+        // A free slot's body is empty: nothing to drop.
+        std::mem::forget(std::mem::replace(&mut slot.body, body));
         let generation = slot.generation;
         self.free = next;
         self.free_count -= 1;
@@ -322,10 +323,10 @@ impl NodeId {
         }
     }
 
-    /// Everything that running the node backward needs. Unless `keep`, what it saved is moved out
+    /// Everything that running the node backward needs; what it kept goes to `payload`. Unless `keep`, what it saved is moved out
     /// and the node is marked as freed.
     #[inline]
-    pub(crate) fn take(self, keep: bool) -> Taken {
+    pub(crate) fn take(self, keep: bool, payload: &mut Payload) -> Taken {
         let mut arena = ARENA.lock();
         let slot = arena.slot_mut(self.slot);
         let rule = slot.rule.expect("a node lives while it can be reached");
@@ -333,7 +334,6 @@ impl NodeId {
         let mut taken = Taken {
             rule,
             edges: body.edges(),
-            payload: Payload::default(),
             leaf: None,
             freed: body.freed,
         };
@@ -344,7 +344,7 @@ impl NodeId {
         if !keep && body.keeps_tensors() {
             body.freed = true;
         }
-        taken.payload = body.payload(keep);
+        body.unpack(keep, payload);
         // An inner rule is of no use without its tensors.
         if body.freed
             && let Some(large) = &mut body.large
@@ -387,7 +387,6 @@ impl NodeId {
 pub(crate) struct Taken {
     pub rule: &'static Rule,
     pub edges: Edges,
-    pub payload: Payload,
     /// For an accumulator: the leaf it adds into.
     pub leaf: Option<Variable>,
     /// What it saved was moved out before.
@@ -449,6 +448,8 @@ fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
         let body = arena.clear(at, &mut queue);
         if body.holds_something() {
             dead.push(body);
+        } else {
+            std::mem::forget(body);
         }
         left -= 1;
         if left == 0 {

@@ -114,6 +114,20 @@ pub(super) struct Large {
     pub(super) payload: Payload,
 }
 
+impl Large {
+    fn unpack(&mut self, keep: bool, payload: &mut Payload) {
+        if keep {
+            *payload = self.payload.clone();
+            return;
+        }
+        let saved = std::mem::take(&mut self.payload.saved);
+        *payload = Payload {
+            saved,
+            ..self.payload.clone()
+        };
+    }
+}
+
 /// A node's edges and payload, packed.
 #[derive(Default)]
 pub(super) struct Body {
@@ -146,15 +160,23 @@ impl Body {
             }));
             return body;
         }
-        body.needs = payload.needs as u8;
-        body.saved = payload.saved.len() as u8;
-        let saved = payload.saved.into_iter().map(|s| Kept::Saved {
-            version: s.version,
-            tensor: s.tensor,
-        });
-        let values = payload.values.into_iter().map(Kept::from);
-        for (place, kept) in body.kept.iter_mut().zip(saved.chain(values)) {
-            *place = kept;
+        let Payload {
+            needs,
+            mut saved,
+            mut values,
+            ..
+        } = payload;
+        body.needs = needs as u8;
+        body.saved = saved.len() as u8;
+        let mut at = saved.len() + values.len();
+        while let Some(value) = values.pop() {
+            at -= 1;
+            std::mem::forget(std::mem::replace(&mut body.kept[at & 1], value.into()));
+        }
+        while let Some(Saved { tensor, version }) = saved.pop() {
+            at -= 1;
+            let kept = Kept::Saved { version, tensor };
+            std::mem::forget(std::mem::replace(&mut body.kept[at & 1], kept));
         }
         body
     }
@@ -177,7 +199,9 @@ impl Body {
     #[cold]
     pub(super) fn enlarge(&mut self) -> &mut Large {
         if self.large.is_none() {
-            let (edges, payload) = (self.edges(), self.payload(false));
+            let mut payload = Payload::default();
+            self.unpack(false, &mut payload);
+            let edges = self.edges();
             self.kept = Default::default();
             self.large = Some(Box::new(Large { edges, payload }));
         }
@@ -242,22 +266,11 @@ impl Body {
     /// What running the node needs. Unless `keep`, saved tensors are moved out and not copied; what
     /// costs nothing to keep stays.
     #[inline(always)]
-    pub(super) fn payload(&mut self, keep: bool) -> Payload {
+    pub(super) fn unpack(&mut self, keep: bool, payload: &mut Payload) {
         if let Some(large) = &mut self.large {
-            let from = &mut large.payload;
-            if keep {
-                return from.clone();
-            }
-            let saved = std::mem::take(&mut from.saved);
-            return Payload {
-                saved,
-                ..from.clone()
-            };
+            return large.unpack(keep, payload);
         }
-        let mut payload = Payload {
-            needs: u64::from(self.needs),
-            ..Payload::default()
-        };
+        payload.needs = u64::from(self.needs);
         for place in &mut self.kept {
             match place {
                 Kept::Nothing => {}
@@ -273,7 +286,6 @@ impl Body {
                 value => payload.values.extend(value.value()),
             }
         }
-        payload
     }
 
     pub(super) fn saved(&self, place: usize) -> Option<&Tensor> {
