@@ -133,10 +133,14 @@ impl Step<'_> {
     #[inline(always)]
     pub fn give(&mut self, i: u32, gradient: Var) {
         let i = i as usize;
-        if self.outgoing.len() <= i {
-            self.outgoing.resize(i + 1, None);
+        while self.outgoing.len() < i {
+            self.outgoing.push(None);
         }
-        self.outgoing[i] = Some(gradient);
+        if self.outgoing.len() == i {
+            self.outgoing.push(Some(gradient));
+        } else {
+            self.outgoing[i] = Some(gradient);
+        }
     }
 }
 
