@@ -1,8 +1,9 @@
 // c = alpha * a b + beta * c for matrices with any strides, in batches, optionally with the inner
 // dimension in stretches (each stretch then writes its own c).
-@group(0) @binding(0) var<storage, read> a: array<f32>;
-@group(0) @binding(1) var<storage, read> b: array<f32>;
-@group(0) @binding(2) var<storage, read_write> c: array<f32>;
+// The definitions in front bring Elem, and add_product(p, q, sum), which is p q + sum.
+@group(0) @binding(0) var<storage, read> a: array<Elem>;
+@group(0) @binding(1) var<storage, read> b: array<Elem>;
+@group(0) @binding(2) var<storage, read_write> c: array<Elem>;
 
 // sizes[0]: rows, columns, inner, batches. extra: inner elements of a stretch, stretches, c's stretch step.
 // strides[0], [1], [2]: of rows, columns and batches in a, b, c. params: alpha, beta.
@@ -17,8 +18,8 @@ const B_LOADS: u32 = BN * BK / WG;
 // One more than BM, so that a column written together falls on different banks.
 const A_PITCH: u32 = BM + 1u;
 
-var<workgroup> slab_a: array<f32, BK * A_PITCH>;
-var<workgroup> slab_b: array<f32, BK * BN>;
+var<workgroup> slab_a: array<Elem, BK * A_PITCH>;
+var<workgroup> slab_b: array<Elem, BK * BN>;
 
 @compute @workgroup_size(WG)
 fn matmul(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group: vec3<u32>) {
@@ -33,9 +34,9 @@ fn matmul(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group:
     let a0 = at.offsets.x + batch * at.strides[2].x;
     let b0 = at.offsets.y + batch * at.strides[2].y;
 
-    var next_a: array<f32, A_LOADS>;
-    var next_b: array<f32, B_LOADS>;
-    var acc: array<array<f32, TN>, TM>;
+    var next_a: array<Elem, A_LOADS>;
+    var next_b: array<Elem, B_LOADS>;
+    var acc: array<array<Elem, TN>, TM>;
 
     let slabs = (end - begin + BK - 1u) / BK;
     // One round more than slabs: each loads a slab while the one before is multiplied.
@@ -46,7 +47,7 @@ fn matmul(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group:
                 let e = t + l * WG;
                 let i = row0 + select(e % BM, e / BK, A_ALONG);
                 let k = inner0 + select(e / BM, e % BK, A_ALONG);
-                var v = 0.0;
+                var v = Elem(0);
                 if i < rows && k < end { v = a[a0 + i * at.strides[0].x + k * at.strides[1].x]; }
                 next_a[l] = v;
             }
@@ -54,19 +55,19 @@ fn matmul(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group:
                 let e = t + l * WG;
                 let j = column0 + select(e / BK, e % BN, B_ALONG);
                 let k = inner0 + select(e % BK, e / BN, B_ALONG);
-                var v = 0.0;
+                var v = Elem(0);
                 if j < columns && k < end { v = b[b0 + k * at.strides[0].y + j * at.strides[1].y]; }
                 next_b[l] = v;
             }
         }
         if s > 0u {
             for (var k = 0u; k < BK; k++) {
-                var p: array<f32, TM>;
-                var q: array<f32, TN>;
+                var p: array<Elem, TM>;
+                var q: array<Elem, TN>;
                 for (var i = 0u; i < TM; i++) { p[i] = slab_a[k * A_PITCH + t / ACROSS + i * ROW_STEP]; }
                 for (var j = 0u; j < TN; j++) { q[j] = slab_b[k * BN + t % ACROSS + j * ACROSS]; }
                 for (var i = 0u; i < TM; i++) {
-                    for (var j = 0u; j < TN; j++) { acc[i][j] = fma(p[i], q[j], acc[i][j]); }
+                    for (var j = 0u; j < TN; j++) { acc[i][j] = add_product(p[i], q[j], acc[i][j]); }
                 }
             }
         }
@@ -84,8 +85,8 @@ fn matmul(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group:
         workgroupBarrier();
     }
 
-    let alpha = bitcast<f32>(at.params.x);
-    let beta = bitcast<f32>(at.params.y);
+    let alpha = bitcast<Elem>(at.params.x);
+    let beta = bitcast<Elem>(at.params.y);
     let c0 = at.offsets.w + batch * at.strides[2].w + stretch * at.extra.z;
     for (var i = 0u; i < TM; i++) {
         let row = row0 + t / ACROSS + i * ROW_STEP;
@@ -94,7 +95,7 @@ fn matmul(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) group:
             if row < rows && column < columns {
                 let e = c0 + row * at.strides[0].w + column * at.strides[1].w;
                 var v = alpha * acc[i][j];
-                if beta != 0.0 { v += beta * c[e]; }
+                if beta != Elem(0) { v += beta * c[e]; }
                 c[e] = v;
             }
         }

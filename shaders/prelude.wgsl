@@ -56,6 +56,14 @@ fn clamp_(x: f32, low: f32, high: f32) -> f32 {
 fn ne_(a: f32, b: f32) -> bool { return is_nan_(a) || is_nan_(b) || !(a == b); }
 fn sign_(x: f32) -> f32 { return select(select(select(0.0, -1.0, x < 0.0), 1.0, x > 0.0), x, is_nan_(x)); }
 
+// The remainder with the divisor's sign; of integers it is 0 for a divisor of 0.
+fn modulo_(a: f32, b: f32) -> f32 { return a - b * floor(a / b); }
+fn modulo_int_(a: i32, b: i32) -> i32 {
+    if b == 0 { return 0; }
+    let r = a % b;
+    return select(r, r + b, r != 0 && (r < 0) != (b < 0));
+}
+
 // x * 2^n for n in -280..280, in two steps so that neither factor overflows.
 fn scale_(x: f32, n: i32) -> f32 {
     let half = n / 2;

@@ -42,4 +42,9 @@ class Size(tuple):
     __rmul__ = __mul__
 
     def __reduce__(self):
-        return Size, (tuple(self),)
+        return _rebuild, (tuple(self),)
+
+
+def _rebuild(sizes):
+    """Size by a name that can be imported; its own is the era's."""
+    return Size(sizes)

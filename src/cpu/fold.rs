@@ -99,7 +99,7 @@ where
         }
         let blocks = n.div_ceil(GRAIN);
         let parts = Mutex::new(vec![fold.start; blocks]);
-        spread(blocks, 1, |range| {
+        spread(blocks, 1, &|range| {
             let from = from;
             for b in range {
                 let (at, len) = (b * GRAIN, GRAIN.min(n - b * GRAIN));
@@ -116,7 +116,7 @@ where
     }
     let lines = Lines::new(x, x.ndim() - 1, &[]);
     let parts = Mutex::new(vec![fold.start; lines.outer]);
-    lines.for_each(|line, offset, _| {
+    lines.for_each(&|line, offset, _| {
         let from = from;
         // SAFETY: a line of the tensor's own geometry.
         let part = wide(
@@ -189,10 +189,10 @@ pub fn dim<T: Element, U: Element, A, S, J>(
                 },
             );
         };
-        rows.for_pieces(pieces, COLUMNS, each);
+        rows.for_pieces(pieces, COLUMNS, &each);
         return;
     }
-    lines.for_each(|_, offset, out| {
+    lines.for_each(&|_, offset, out| {
         let (from, to) = (from, to);
         // SAFETY: a line of the geometry, and the result's element for it.
         unsafe {
@@ -261,8 +261,8 @@ impl Lines {
     }
 
     /// Calls `each(line, offset, other offset)` for every line, on threads when there is work.
-    pub fn for_each(&self, each: impl Fn(usize, isize, isize) + Sync) {
-        self.for_pieces(1, self.len, |line, a, b, _| each(line, a, b));
+    pub fn for_each(&self, each: &(dyn Fn(usize, isize, isize) + Sync)) {
+        self.for_pieces(1, self.len, &|line, a, b, _| each(line, a, b));
     }
 
     /// As [`Lines::for_each`], with `pieces` calls for each line, `width` elements wide.
@@ -270,7 +270,7 @@ impl Lines {
         &self,
         pieces: usize,
         width: usize,
-        each: impl Fn(usize, isize, isize, usize) + Sync,
+        each: &(dyn Fn(usize, isize, isize, usize) + Sync),
     ) {
         let count = self.outer * pieces;
         let run = |range: std::ops::Range<usize>| {
@@ -288,7 +288,7 @@ impl Lines {
         if count * work < 2 * GRAIN {
             return run(0..count);
         }
-        spread(count, (GRAIN / work).max(1), run);
+        spread(count, (GRAIN / work).max(1), &run);
     }
 }
 
@@ -309,7 +309,7 @@ pub fn arg<T: Element>(
     );
     let lines = Lines::new(x, dim, values.strides());
     let places = Lines::new(x, dim, indices.strides());
-    lines.for_each(|line, offset, out| {
+    lines.for_each(&|line, offset, out| {
         let (from, to, at) = (from, to, at);
         // SAFETY: lines of the geometry; `len` is at least one, which the callers check.
         unsafe {

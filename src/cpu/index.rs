@@ -13,7 +13,7 @@ use crate::tensor::{Element, Tensor};
 pub fn check(op: &str, index: &Tensor, size: i64) -> Result<()> {
     let from = Start::<i64>::of(index);
     let bad = parking_lot::Mutex::new(None);
-    Plan::new([index]).for_rows(|row| {
+    Plan::new([index]).for_rows(&|row| {
         let from = from;
         for i in 0..row.len {
             // SAFETY: the plan stays inside the tensor's geometry.
@@ -129,7 +129,7 @@ pub fn count_ones(op: &str, mask: &Tensor) -> Result<usize> {
         std::sync::atomic::AtomicUsize::new(0),
         std::sync::atomic::AtomicU32::new(0),
     );
-    Plan::new([mask]).for_rows(|row| {
+    Plan::new([mask]).for_rows(&|row| {
         let from = from;
         let (mut ones, mut most) = (0, 0);
         for i in 0..row.len {

@@ -107,7 +107,7 @@ macro_rules! map {
                 return;
             }
             let plan: Plan<$n> = Plan::new([y $(, $x.1)*]);
-            plan.for_rows(|row: Row<$n>| {
+            plan.for_rows(&|row: Row<$n>| {
                 let to = to;
                 $(let $x = $x.0;)*
                 compiled::<$first, _>(#[inline(always)]

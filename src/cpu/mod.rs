@@ -1,5 +1,6 @@
 //! The CPU machine: loops over strided elements, SIMD chosen at run time, threads. Knows no ops.
 
+pub mod bytes;
 pub mod fold;
 pub mod gemm;
 pub mod index;

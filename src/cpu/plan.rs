@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 pub const GRAIN: usize = 32 * 1024;
 
 /// Runs `body` over `0..count` in ranges of `grain`, on threads.
-pub fn spread(count: usize, grain: usize, body: impl Fn(std::ops::Range<usize>) + Sync) {
+pub fn spread(count: usize, grain: usize, body: &(dyn Fn(std::ops::Range<usize>) + Sync)) {
     pool::run(count.div_ceil(grain), |i| {
         body(i * grain..count.min((i + 1) * grain))
     });
@@ -72,7 +72,7 @@ impl<const N: usize> Plan<N> {
 
     /// Calls `each` once for every row, spread over threads when there is enough work. Rows may
     /// arrive in any order and the innermost dimension may come in pieces.
-    pub fn for_rows(&self, each: impl Fn(Row<N>) + Sync) {
+    pub fn for_rows(&self, each: &(dyn Fn(Row<N>) + Sync)) {
         let last = self.sizes.len() - 1;
         let (inner, steps) = (self.sizes[last], self.strides[last]);
         let outer: usize = self.sizes[..last].iter().product();
@@ -90,7 +90,7 @@ impl<const N: usize> Plan<N> {
             if inner < 2 * GRAIN {
                 return run(0, inner);
             }
-            return spread(inner, GRAIN, |range| run(range.start, range.len()));
+            return spread(inner, GRAIN, &|range| run(range.start, range.len()));
         }
         let rows = |range: std::ops::Range<usize>| {
             let mut at: SmallVec<[usize; 4]> = SmallVec::from_elem(0, last);
@@ -126,6 +126,6 @@ impl<const N: usize> Plan<N> {
         if inner * outer < 2 * GRAIN {
             return rows(0..outer);
         }
-        spread(outer, (GRAIN / inner).max(1), rows);
+        spread(outer, (GRAIN / inner).max(1), &rows);
     }
 }

@@ -187,6 +187,11 @@ fn share(pool: &ThreadPool, helpers: usize, n: usize, task: &(dyn Fn(usize) + Sy
 ///
 /// Tasks must write to different places and not depend on each other.
 pub fn run(n: usize, task: impl Fn(usize) + Sync) {
+    run_all(n, &task);
+}
+
+/// Compiled once, whatever the task.
+fn run_all(n: usize, task: &(dyn Fn(usize) + Sync)) {
     let threads = threads().min(n);
     // A task that starts tasks is already on one of our threads.
     let found = match threads > 1 && rayon::current_thread_index().is_none() {
@@ -194,7 +199,7 @@ pub fn run(n: usize, task: impl Fn(usize) + Sync) {
         false => None,
     };
     match found {
-        Some(pool) => share(&pool, threads - 1, n, &task),
+        Some(pool) => share(&pool, threads - 1, n, task),
         None => (0..n).for_each(task),
     }
 }

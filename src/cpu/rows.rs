@@ -10,7 +10,7 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
     let (from, to) = (Start::<T>::of(x), Start::<T>::of(y));
     let lines = Lines::new(x, dim, y.strides());
     let step = y.strides()[dim] as isize;
-    lines.for_each(|_, offset, out| {
+    lines.for_each(&|_, offset, out| {
         let (from, to) = (from, to);
         wide(
             #[inline(always)]
@@ -18,6 +18,7 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
                 // SAFETY: `k < len` along a line of each geometry.
                 let at =
                     |k: usize| unsafe { from.0.offset(offset + k as isize * lines.step).read() };
+                // SAFETY: as above.
                 let put = |k: usize, v: T| unsafe { to.0.offset(out + k as isize * step).write(v) };
                 let mut top = at(0);
                 for k in 1..lines.len {
@@ -33,9 +34,9 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
                     }
                 }
                 if log {
-                    let shift = T::from_f64(sum.ln()).plus(top);
+                    let shift = sum.ln();
                     for k in 0..lines.len {
-                        put(k, at(k).minus(shift));
+                        put(k, T::from_f64(at(k).to_f64() - top.to_f64() - shift));
                     }
                 } else {
                     let scale = 1.0 / sum;
@@ -57,7 +58,7 @@ pub fn softmax_grad<T: Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out:
     let lines = Lines::new(g, dim, y.strides());
     let outs = Lines::new(g, dim, out.strides());
     let (ystep, ostep) = (y.strides()[dim] as isize, out.strides()[dim] as isize);
-    lines.for_each(|line, goff, yoff| {
+    lines.for_each(&|line, goff, yoff| {
         let (gs, ys, to) = (gs, ys, to);
         let ooff = outs.place(line);
         wide(

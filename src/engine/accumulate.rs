@@ -34,7 +34,7 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
         );
     }
     let tensor = leaf.tensor();
-    if tensor.version() != 0 {
+    if leaf.is_unsettled() {
         fail!(
             Runtime,
             "AccumulateGrad: a leaf variable was used in an inplace operation ({} of them); change its .data instead",
@@ -88,7 +88,7 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
 fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
     if create_graph {
         return Ok(Variable::new(with_recording(true, || {
-            copy::clone(&gradient)
+            copy::identity(&gradient)
         })?));
     }
     let own = gradient.tensor.is_unique() && gradient.tensor.is_contiguous();

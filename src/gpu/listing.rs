@@ -189,21 +189,23 @@ fn others(out: &mut Vec<Entry>) {
         }
     }
     let along = [(false, false), (false, true), (true, false), (true, true)];
-    for tile in TILES {
+    let kinds = [Kind::F32, Kind::I32];
+    for (kind, tile) in kinds.into_iter().flat_map(|k| TILES.map(|t| (k, t))) {
         for (a, b) in along {
             let facts = vec![
+                ("in", kind_text(kind)),
                 ("tile", format!("{} {}", tile[0], tile[1])),
                 ("a_along", a.to_string()),
                 ("b_along", b.to_string()),
             ];
-            out.push((File::Matmul, facts, tile_definitions(tile, a, b)));
+            out.push((File::Matmul, facts, tile_definitions(kind, tile, a, b)));
         }
     }
-    for a in [false, true] {
+    for (kind, a) in kinds.into_iter().flat_map(|k| [(k, false), (k, true)]) {
         out.push((
             File::Gemv,
-            vec![("a_along", a.to_string())],
-            lane_definitions(a),
+            vec![("in", kind_text(kind)), ("a_along", a.to_string())],
+            lane_definitions(kind, a),
         ));
     }
     out.push((
@@ -235,15 +237,18 @@ fn entries(rows: &[Sample]) -> Vec<Entry> {
     maps(&mut out);
     others(&mut out);
     for row in rows {
-        let inputs: Vec<_> = row.inputs.iter().map(|&d| (Kind::of(d), false)).collect();
-        for flat in [true, false] {
-            out.push(map_entry(
-                &row.formula,
-                &inputs,
-                row.floats,
-                Kind::of(row.out),
-                flat,
-            ));
+        let own = Kind::of(row.out);
+        let kinds: Vec<Kind> = row.inputs.iter().map(|&d| Kind::of(d)).collect();
+        // Results in fresh memory, over the first operand, and over all of them.
+        let over = kinds.iter().take_while(|&&k| k == own).count();
+        for shared in [0, over.min(1), over]
+            .into_iter()
+            .collect::<std::collections::BTreeSet<_>>()
+        {
+            let inputs: Vec<_> = (0..kinds.len()).map(|i| (kinds[i], i < shared)).collect();
+            for flat in [true, false] {
+                out.push(map_entry(&row.formula, &inputs, row.floats, own, flat));
+            }
         }
     }
     out

@@ -77,14 +77,24 @@ pub(super) fn fill_expr(kind: Kind) -> &'static str {
 /// # Errors
 /// An element type without kernels.
 pub fn fill(op: &str, to: &Operand, value: f64) -> Result<()> {
-    let word = |w: u32| Scalar::I32(w as i32);
-    let long = value as i64 as u64;
-    let (kind, first) = match to.dtype {
-        DType::I64 => (Kind::Raw64, long as u32),
-        DType::F32 => (Kind::Raw32, (value as f32).to_bits()),
-        other => (Kind::of(other), long as u32),
+    let bits = match to.dtype {
+        DType::F32 => (value as f32).to_bits().into(),
+        _ => value as i64 as u64,
     };
-    let params = [word(first), word((long >> 32) as u32)];
+    fill_bits(op, to, bits)
+}
+
+/// Sets every element to the one whose bits are the lowest of `bits`.
+///
+/// # Errors
+/// An element type without kernels.
+pub fn fill_bits(op: &str, to: &Operand, bits: u64) -> Result<()> {
+    let kind = match to.dtype {
+        DType::I64 => Kind::Raw64,
+        DType::F32 => Kind::Raw32,
+        other => Kind::of(other),
+    };
+    let params = [bits, bits >> 32].map(|w| Scalar::I32(w as u32 as i32));
     let used = if kind == Kind::Raw64 { 2 } else { 1 };
     run(
         &Formula::new(op, fill_expr(kind)),
@@ -204,10 +214,7 @@ fn dispatch(formula: &Formula, inputs: &[Typed], params: &[Scalar], out: Typed) 
         return by_slices(formula, inputs, params, out);
     }
     for (slot, p) in walk.params.iter_mut().zip(params) {
-        *slot = match p {
-            Scalar::F32(v) => v.to_bits(),
-            Scalar::I32(v) => *v as u32,
-        };
+        *slot = p.bits();
     }
     let (_, step) = loops.first().copied().unwrap_or((1, [0, 0, 0, 1]));
     let flat = loops.len() <= 1

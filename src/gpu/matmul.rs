@@ -5,7 +5,7 @@ use super::buffer::alloc;
 use super::device::gpu;
 use super::map::{apart, map};
 use super::operand::{Formula, Operand, Reduce, Scalar};
-use super::shader::{File, Wanted};
+use super::shader::{File, Kind, Wanted};
 use super::stream::{Job, MOST_GROUPS, Walk, grid_of, push};
 use crate::error::Result;
 use crate::fail;
@@ -26,22 +26,23 @@ const SHORTEST: u64 = 256;
 /// free. With `beta` zero, what `c` held does not count.
 ///
 /// # Errors
-/// Sizes that do not fit, or elements other than floats.
+/// Sizes that do not fit, elements other than floats or 32-bit integers, or of two classes.
 pub fn matmul(
     op: &str,
     a: &Operand,
     b: &Operand,
     c: &Operand,
-    alpha: f32,
-    beta: f32,
+    alpha: impl Into<Scalar>,
+    beta: impl Into<Scalar>,
 ) -> Result<()> {
+    let scale = (alpha.into(), beta.into());
     for (x, name) in [
         (a, "the first matrix"),
         (b, "the second matrix"),
         (c, "the result"),
     ] {
         x.check(op, name)?;
-        if x.dtype != DType::F32 {
+        if x.dtype != c.dtype || !matches!(x.dtype, DType::F32 | DType::I32) {
             fail!(
                 Type,
                 "{op}: torch.cuda.{}Tensor does not implement it; convert with .float() first",
@@ -75,15 +76,19 @@ pub fn matmul(
         return Ok(());
     }
     apart(op, a, &[c], |a| {
-        apart(op, b, &[c], |b| run(op, a, b, c, (alpha, beta)))
+        apart(op, b, &[c], |b| run(op, a, b, c, scale))
     })
 }
 
-fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (f32, f32)) -> Result<()> {
+fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (Scalar, Scalar)) -> Result<()> {
     let plan = Plan::new(a, b, c);
     if plan.stretches == 1 {
         return pass(op, &plan, c, scale, 0);
     }
+    let zero = match c.dtype {
+        DType::F32 => Scalar::F32(0.0),
+        _ => Scalar::I32(0),
+    };
     // Each stretch writes its own result; they are added afterwards, in order.
     let one = c.count();
     let sizes: Dims = [plan.stretches as i64]
@@ -94,7 +99,7 @@ fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (f32, f32)) -> Re
     let buffer = alloc(one * plan.stretches as usize * 4)?;
     let parts = Operand {
         buffer: &buffer,
-        dtype: DType::F32,
+        dtype: c.dtype,
         sizes: &sizes,
         strides: &strides,
         offset: 0,
@@ -108,10 +113,10 @@ fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (f32, f32)) -> Re
         op,
         &plan.with_result(&first),
         &first,
-        (scale.0, 0.0),
+        (scale.0, zero),
         one as u32,
     )?;
-    if scale.1 == 0.0 {
+    if scale.1.is_zero() {
         return super::fold::fold(op, Reduce::Sum, &parts, Some(0), c);
     }
     let total = alloc(one * 4)?;
@@ -120,12 +125,7 @@ fn run(op: &str, a: &Operand, b: &Operand, c: &Operand, scale: (f32, f32)) -> Re
         ..first
     };
     super::fold::fold(op, Reduce::Sum, &parts, Some(0), &sum)?;
-    map(
-        &Formula::new(op, "a + p0 * b"),
-        &[&sum, c],
-        &[Scalar::F32(scale.1)],
-        c,
-    )
+    map(&Formula::new(op, "a + p0 * b"), &[&sum, c], &[scale.1], c)
 }
 
 /// How a product is carried out.
@@ -228,7 +228,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Result<()> {
+fn pass(op: &str, plan: &Plan, c: &Operand, scale: (Scalar, Scalar), apart: u32) -> Result<()> {
     let [rows, columns, _, batches] = plan.sizes;
     let layers = u64::from(batches) * u64::from(plan.stretches);
     let grid = match plan.tile {
@@ -245,7 +245,7 @@ fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Re
         count: c.count() as u32,
         ..Walk::default()
     };
-    walk.params = [scale.0.to_bits(), scale.1.to_bits(), 0, 0];
+    walk.params = [scale.0.bits(), scale.1.bits(), 0, 0];
     walk.extra = [plan.stretch, plan.stretches, apart, 0];
     walk.sizes[..4].copy_from_slice(&plan.sizes);
     walk.strides[..3].copy_from_slice(&plan.strides);
@@ -256,8 +256,10 @@ fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Re
         File::Gemv
     };
     let size = plan.tile.map_or(0, |t| t[0] as u8);
+    let kind = Kind::of(c.dtype);
     let key = [
         file as u8,
+        kind as u8,
         size,
         u8::from(along_a),
         u8::from(along_b && plan.tile.is_some()),
@@ -270,8 +272,8 @@ fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Re
     };
     let gpu = gpu()?;
     let pipeline = gpu.shaders.get(gpu, op, &wanted, || match plan.tile {
-        Some(tile) => tile_definitions(tile, along_a, along_b),
-        None => lane_definitions(along_a),
+        Some(tile) => tile_definitions(kind, tile, along_a, along_b),
+        None => lane_definitions(kind, along_a),
     })?;
     let buffers = [plan.a.buffer, plan.b.buffer, c.buffer];
     // Batches beyond what one grid holds go in further calls; stretches of a batch stay together.
@@ -302,18 +304,32 @@ fn pass(op: &str, plan: &Plan, c: &Operand, scale: (f32, f32), apart: u32) -> Re
     Ok(())
 }
 
-/// The definitions of a tile; `along` says whether loads run along rows.
-pub(super) fn tile_definitions(tile: Tile, along_a: bool, along_b: bool) -> String {
-    let [bm, bn, bk, tm, tn] = tile;
+/// What an element is, and how one product is added.
+fn element(kind: Kind) -> String {
+    let sum = match kind {
+        Kind::F32 => "fma(p, q, sum)",
+        _ => "p * q + sum",
+    };
     format!(
-        "const FLAT: bool = false;\nconst BM: u32 = {bm}u;\nconst BN: u32 = {bn}u;\nconst BK: u32 = {bk}u;\nconst TM: u32 = {tm}u;\nconst TN: u32 = {tn}u;\nconst A_ALONG: bool = {along_a};\nconst B_ALONG: bool = {along_b};\n"
+        "alias Elem = {};\nfn add_product(p: Elem, q: Elem, sum: Elem) -> Elem {{ return {sum}; }}\n",
+        kind.text()
     )
 }
 
+/// The definitions of a tile; `along` says whether loads run along rows.
+pub(super) fn tile_definitions(kind: Kind, tile: Tile, along_a: bool, along_b: bool) -> String {
+    let [bm, bn, bk, tm, tn] = tile;
+    element(kind)
+        + &format!(
+            "const FLAT: bool = false;\nconst BM: u32 = {bm}u;\nconst BN: u32 = {bn}u;\nconst BK: u32 = {bk}u;\nconst TM: u32 = {tm}u;\nconst TN: u32 = {tn}u;\nconst A_ALONG: bool = {along_a};\nconst B_ALONG: bool = {along_b};\n"
+        )
+}
+
 /// The definitions of the thin product.
-pub(super) fn lane_definitions(along: bool) -> String {
+pub(super) fn lane_definitions(kind: Kind, along: bool) -> String {
     let lanes = if along { 64 } else { 8 };
-    format!(
-        "const FLAT: bool = false;\nconst WG: u32 = 256u;\nconst LANES: u32 = {lanes}u;\nconst A_ALONG: bool = {along};\n"
-    )
+    element(kind)
+        + &format!(
+            "const FLAT: bool = false;\nconst WG: u32 = 256u;\nconst LANES: u32 = {lanes}u;\nconst A_ALONG: bool = {along};\n"
+        )
 }

@@ -50,7 +50,7 @@ pub use {
     fold::{fold, fold_arg},
     index::{gather, index_add, index_select, scatter, scatter_add},
     listing::manifest,
-    map::{copy, fill, map},
+    map::{copy, fill, fill_bits, map},
     matmul::matmul,
     shader::sent,
     softmax::{softmax, softmax_grad},

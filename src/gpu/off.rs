@@ -78,9 +78,10 @@ mod table {
         map(&Formula, &[&Operand], &[Scalar], &Operand) -> ();
         copy(&str, &Operand, &Operand) -> ();
         fill(&str, &Operand, f64) -> ();
+        fill_bits(&str, &Operand, u64) -> ();
         fold(&str, Reduce, &Operand, Option<usize>, &Operand) -> ();
         fold_arg(&str, Pick, &Operand, usize, &Operand, &Operand) -> ();
-        matmul(&str, &Operand, &Operand, &Operand, f32, f32) -> ();
+        matmul(&str, &Operand, &Operand, &Operand, Scalar, Scalar) -> ();
         softmax(&str, &Operand, usize, bool, &Operand) -> ();
         softmax_grad(&str, &Operand, &Operand, usize, bool, &Operand) -> ();
         gather(&str, &Operand, usize, &Operand, &Operand) -> ();

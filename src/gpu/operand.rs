@@ -48,6 +48,28 @@ pub enum Scalar {
     I32(i32),
 }
 
+impl From<f32> for Scalar {
+    fn from(v: f32) -> Scalar {
+        Scalar::F32(v)
+    }
+}
+
+impl Scalar {
+    /// The bits that a kernel gets.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only kernels ask"))]
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Scalar::F32(v) => v.to_bits(),
+            Scalar::I32(v) => v as u32,
+        }
+    }
+
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code, reason = "only kernels ask"))]
+    pub(super) fn is_zero(self) -> bool {
+        matches!(self, Scalar::F32(0.0) | Scalar::I32(0))
+    }
+}
+
 /// A row of the op table, as the list of shaders wants it.
 #[derive(Clone, Copy)]
 pub struct Sample<'a> {
@@ -106,6 +128,8 @@ pub struct Counters {
     pub dispatches: u64,
     /// Submits so far.
     pub submits: u64,
+    /// How often the host has waited, to read something or for all work.
+    pub waits: u64,
 }
 
 impl Operand<'_> {

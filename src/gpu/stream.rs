@@ -97,6 +97,7 @@ pub(super) struct Stream {
     tags: Vec<Box<str>>,
     pub staging: Vec<wgpu::Buffer>,
     dispatches: u64,
+    pub waits: u64,
 }
 
 /// Workgroups for `count` of them: x, and y where x is not enough.
@@ -159,6 +160,7 @@ impl Stream {
             tags: Vec::new(),
             staging: Vec::new(),
             dispatches: 0,
+            waits: 0,
         }
     }
 
@@ -308,5 +310,6 @@ pub fn counters() -> Counters {
         pipelines: gpu.shaders.len(),
         dispatches: stream.dispatches,
         submits: stream.batch - 1,
+        waits: stream.waits,
     }
 }

@@ -111,6 +111,7 @@ fn fetch(gpu: &Gpu, from: Option<(&Buffer, u64)>, out: &mut [u8]) -> Result<()> 
     let (staging, index, complains) = {
         let mut stream = gpu.stream.lock();
         let complains = std::mem::take(&mut stream.may_complain);
+        stream.waits += 1;
         if size == 0 && !complains {
             let index = stream.submit(gpu);
             (None, index, false)

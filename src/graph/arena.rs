@@ -367,11 +367,19 @@ impl Handle {
         } else {
             // What the formula needs but costs nothing to keep stays: values and inner rules.
             let saved = std::mem::take(&mut slot.payload.saved);
-            slot.freed = slot.freed || !saved.is_empty();
+            let indexed = slot
+                .payload
+                .values
+                .iter()
+                .any(|v| matches!(v, Value::Tensor(_)));
+            slot.freed = slot.freed || !saved.is_empty() || indexed;
             let payload = Payload {
                 saved,
                 ..slot.payload.clone()
             };
+            if indexed {
+                slot.payload.values.clear();
+            }
             if slot.freed
                 && let Some(extra) = &mut slot.payload.extra
             {

@@ -35,6 +35,8 @@ struct State {
     volatile: bool,
     retains_grad: bool,
     view: Option<Box<View>>,
+    /// The version up to which in-place changes of a leaf were meant (`no_grad`).
+    settled: u32,
 }
 
 /// What a view knows of the Variable it shows a part of.
@@ -71,6 +73,7 @@ impl Variable {
             volatile,
             retains_grad: false,
             view: None,
+            settled: 0,
         };
         Variable(Arc::new(Record {
             state: Mutex::new(state),
@@ -249,6 +252,23 @@ impl Variable {
         let old = std::mem::replace(&mut state.history, history);
         drop(state);
         drop(old);
+    }
+
+    /// Accepts the in-place changes of a leaf so far: they were made without recording.
+    pub fn settle(&self) {
+        let mut state = self.0.state.lock();
+        state.settled = state.held.get().version();
+    }
+
+    /// Whether a leaf was changed in place while operations were recorded.
+    pub fn is_unsettled(&self) -> bool {
+        let state = self.0.state.lock();
+        state.held.get().version() != state.settled
+    }
+
+    /// Marks the history of a view as one to be made anew from its base, which requires grad now.
+    pub fn outdate(&self) {
+        self.0.state.lock().requires_grad = true;
     }
 
     /// The Variable this is a view of.

@@ -24,6 +24,17 @@ pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Result
     {
         return apply_expanded(op, inputs, values, &sizes);
     }
+    if op.forms.expands_first
+        && let Ok(sizes) =
+            super::matmul::product_sizes(op.name, &inputs[1].tensor, &inputs[2].tensor, 2)
+        && inputs[0].tensor.sizes() != sizes.as_slice()
+        && inputs[0].tensor.expand(&sizes).is_ok()
+    {
+        let wide = expanded(&inputs[0], &sizes)?;
+        let all = [wide.input(), inputs[1].clone(), inputs[2].clone()];
+        let made = (op.run)(&all, &values, &Out::Fresh)?;
+        return record(op, &all, values, made);
+    }
     let made = (op.run)(inputs, &values, &Out::Fresh)?;
     record(op, inputs, values, made)
 }
@@ -92,12 +103,13 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         needs(inputs)
     };
     if needs == 0 || !is_recording() {
-        let wrap = |tensor| Var {
+        // Index results have no flags at all.
+        let wrap = |(nr, tensor)| Var {
             tensor,
             history: None,
-            volatile,
+            volatile: volatile && nr == 0,
         };
-        return Ok(made.outputs.into_iter().map(wrap).collect());
+        return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }
     let outputs = made.outputs;
     let mut payload = payload(op, inputs, &outputs, values, made.lets, needs);
@@ -262,6 +274,17 @@ pub fn apply_in_place(
     }
     let volatile = inputs.iter().any(|i| i.volatile);
     let base = target.base();
+    if recording
+        && base
+            .as_ref()
+            .is_some_and(|b| b.is_leaf() && b.requires_grad())
+    {
+        fail!(
+            Runtime,
+            "{}_: a view of a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
+            op.name
+        );
+    }
     let base_var = match &base {
         Some(base) => Some(base.input()?),
         None => None,
@@ -285,6 +308,10 @@ pub fn apply_in_place(
     let lets = run_into(op, &inputs, &values, &tensor)?;
     tensor.bump();
     inputs[0].tensor = before;
+    if !recording {
+        target.settle();
+        return Ok(());
+    }
     if wanted == 0 {
         if volatile {
             target.rebase(None, true);
@@ -309,6 +336,7 @@ pub fn apply_in_place(
     };
     let handle = write_through(op, &from, &inputs, &tensor, payload)?;
     base.rebase(Some((handle, 0)), false);
+    target.outdate();
     Ok(())
 }
 

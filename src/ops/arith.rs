@@ -92,7 +92,7 @@ pointwise! {
     method function in_place out: remainder_number(a; value: Scalar) -> y: Number named "remainder" as "RemainderBackward0" {
         check = |inputs, values| refuse_zero_number("remainder", inputs[0].tensor.dtype(), &values[0]);
         cpu = a.modulo(value);
-        wgsl = "modulo_(a, p0)";
+        wgsl = "modulo_(a, p0)" or "modulo_int_(a, p0)";
         grad a = |g| g.clone();
         try [(sample(&[5]); 0.6)];
     }
@@ -138,7 +138,7 @@ pointwise! {
     /// The larger of two, element by element; NaN wins.
     method function out broadcasts: max_of(x, other) -> y: Number named "max" as "MaxBackward2" {
         cpu = if x > other || x.is_nan() { x } else { other };
-        wgsl = "max_(a, b)";
+        wgsl = "max_(a, b)" or "max(a, b)";
         grad x = |g, x, other| keep(g, gt(&x.detach(), &other.detach())?.tensor)?;
         grad other = |g, x, other| keep(g, le(&x.detach(), &other.detach())?.tensor)?;
         try [(sample(&[2, 3]), sample_in(-1.5, 1.7, &[2, 3]))];
@@ -146,16 +146,20 @@ pointwise! {
     /// The smaller of two, element by element; NaN wins.
     method function out broadcasts: min_of(x, other) -> y: Number named "min" as "MinBackward2" {
         cpu = if x < other || x.is_nan() { x } else { other };
-        wgsl = "min_(a, b)";
+        wgsl = "min_(a, b)" or "min(a, b)";
         grad x = |g, x, other| keep(g, lt(&x.detach(), &other.detach())?.tensor)?;
         grad other = |g, x, other| keep(g, ge(&x.detach(), &other.detach())?.tensor)?;
         try [(sample(&[2, 3]), sample_in(-1.5, 1.7, &[2, 3]))];
     }
 }
 
+use super::device::{self, Row};
 use crate::error::Result;
 use crate::fail;
 use crate::tensor::{DType, Device, FromValue, Scalar, Tensor, Value};
+
+/// A tensor divided by a number.
+pub(super) const DIVIDE: Row = row_formula!(div_number Number [a] [value] "a / p0");
 
 fn refuse_zero_number(op: &str, dtype: DType, value: &Value) -> Result<()> {
     if !dtype.is_float() && Scalar::from_value(value).f64() == 0.0 {
@@ -180,13 +184,17 @@ fn refuse_divisor(inputs: &[crate::graph::Input]) -> Result<()> {
 }
 
 fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {
-    if divisor.dtype().is_float() || divisor.device() == Device::Gpu {
+    if divisor.dtype().is_float() {
         return Ok(());
     }
-    let zero = crate::dispatch!(divisor.dtype(), T => {
-        let fold = crate::cpu::fold::Fold::new::<T>(false, |a, v: T| a | (v == T::default()), |a, b| a | b);
-        crate::cpu::fold::all(divisor, fold)
-    });
+    let zero = if divisor.device() == Device::Gpu {
+        device::has_zero(op, divisor)?
+    } else {
+        crate::dispatch!(divisor.dtype(), T => {
+            let fold = crate::cpu::fold::Fold::new::<T>(false, |a, v: T| a | (v == T::default()), |a, b| a | b);
+            crate::cpu::fold::all(divisor, fold)
+        })
+    };
     if zero {
         fail!(
             ZeroDivision,

@@ -1,10 +1,17 @@
 //! Comparisons: ByteTensors of 0 and 1. Recorded, with zero gradients.
 
+use super::device::Row;
 use super::{Op, copy::zeros_as};
 use crate::tensor::Scalar;
 
+macro_rules! test_formula {
+    ($name:ident [$($x:ident)+] [$($p:ident)*] $($text:literal),+) => {
+        const { row_formula!($name Number [$($x)+] [$($p)*] $($text),+).test() }
+    };
+}
+
 macro_rules! comparison {
-    ($($(#[doc = $doc:literal])* $number:ident $row:ident $name:literal $node0:literal $node1:literal, $x:ident $o:ident $cpu:expr, $wgsl0:literal $wgsl1:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $number:ident $row:ident $name:literal $node0:literal $node1:literal, $x:ident $o:ident $cpu:expr, $number_text:literal $text:literal $(or $number_whole:literal $whole:literal)?;)*) => {
         ops! {$(
             $(#[doc = $doc])*
             method function in_place out: fn $number($x; value: Scalar) -> (y): Number named $name as $node0 {
@@ -14,7 +21,7 @@ macro_rules! comparison {
                     value.check($name, kind.0)?;
                     let y = out.make($name, (DType::U8, kind.1), $x.sizes())?;
                     if kind.1 == Device::Gpu {
-                        $crate::ops::device::map($name, $wgsl0, &[$x], &[value], &y)?;
+                        $crate::ops::device::map($name, &test_formula!($number [x] [value] $number_text $(, $number_whole)?), &[$x], &[value], &y)?;
                     } else {
                         $crate::dispatch!(kind.0, T => {
                             let $o = value.to::<T>();
@@ -33,7 +40,7 @@ macro_rules! comparison {
                     let kind = same_kind($name, inputs)?;
                     let y = out.make($name, (DType::U8, kind.1), $x.sizes())?;
                     if kind.1 == Device::Gpu {
-                        $crate::ops::device::map($name, $wgsl1, &[$x, other], &[], &y)?;
+                        $crate::ops::device::map($name, &test_formula!($row [x other] [] $text $(, $whole)?), &[$x, other], &[], &y)?;
                     } else {
                         $crate::dispatch!(kind.0, T => {
                             $crate::cpu::map::map2::<T, T, u8>($x, other, &y, |$x: T, $o: T| u8::from($cpu))
@@ -46,14 +53,23 @@ macro_rules! comparison {
                 try [(sample(&[2, 3]), sample(&[2, 3]))];
             }
         )*}
+
+        /// The formulas of this room.
+        pub static FORMULAS: &[Row] = &[$(
+            test_formula!($number [x] [value] $number_text $(, $number_whole)?),
+            test_formula!($row [x other] [] $text $(, $whole)?),
+        )*];
     };
 }
+
+/// Where elements are equal to a number.
+pub(super) const EQUALS: Row = test_formula!(eq_number [x] [value] "a == p0");
 
 comparison! {
     /// Where elements are equal.
     eq_number eq "eq" "EqBackward0" "EqBackward1", x o x == o, "a == p0" "a == b";
     /// Where elements differ.
-    ne_number ne "ne" "NeBackward0" "NeBackward1", x o x != o, "a != p0" "a != b";
+    ne_number ne "ne" "NeBackward0" "NeBackward1", x o x != o, "ne_(a, p0)" "ne_(a, b)" or "a != p0" "a != b";
     /// Where elements are smaller.
     lt_number lt "lt" "LtBackward0" "LtBackward1", x o x < o, "a < p0" "a < b";
     /// Where elements are smaller or equal.

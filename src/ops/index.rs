@@ -2,7 +2,7 @@
 
 use super::Op;
 use super::copy::{as_contiguous, contiguous_copy, copy_into};
-use super::device;
+use super::device::{self, Row};
 use crate::cpu::index as kernel;
 use crate::dispatch;
 use crate::error::Result;
@@ -175,13 +175,6 @@ ops! {
             (sample(&[2, 3, 2]), sample(&[2, 2, 2]); [0, 1, 2], [1, 1], longs(&[2, 0], &[2]), [2]),
         ];
     }
-    /// A slice of no elements: the empty tensor, through which a gradient of zeros flows back.
-    : fn nothing(x) -> (y): Any named "__getitem__" as "IndexBackward" {
-        let back: Dims = Dims::from_slice(x.sizes());
-        forward(out) = device::empty("index", x.dtype(), x.device(), &[])?;
-        grad x = |g| crate::ops::shape::zeros_like(g, &back)?;
-        try [(sample(&[2, 3]))];
-    }
     /// g where the mask is one, else 0.
     : fn keep(g; mask: Tensor) -> (out): Number named "_keep" as "MaskedFillBackward" {
         forward(to) = chosen("keep", g, &mask, Scalar::Int(0), false, to)?;
@@ -322,6 +315,12 @@ pub fn fill_masked(y: &Tensor, mask: &Tensor, value: Scalar) -> Result<()> {
     chosen("index", y, &mask, value, true, &super::Out::Into(y)).map(drop)
 }
 
+/// A number where the mask is not one, and where it is.
+pub static FORMULAS: &[Row] = &[
+    row_formula!(keep Number [g mask] [value] "select(p0, a, b != 0)").masked(),
+    row_formula!(masked_fill Number [x mask] [value] "select(a, p0, b != 0)").masked(),
+];
+
 /// `value` where the mask is (or, unless `inside`, is not) one, else x.
 fn chosen(
     op: &str,
@@ -334,12 +333,8 @@ fn chosen(
     let mask = fitting_mask(op, mask, x)?;
     let y = out.make(op, x.kind(), x.sizes())?;
     if x.device() == Device::Gpu {
-        let wgsl = if inside {
-            "select(a, p0, b != 0u)"
-        } else {
-            "select(p0, a, b != 0u)"
-        };
-        device::map(op, wgsl, &[x, &mask], &[value], &y)?;
+        let row = &FORMULAS[usize::from(inside)];
+        device::choose(op, row, &[x, &mask], &[value], &y)?;
         return Ok(y);
     }
     kernel::count_ones(op, &mask)?;

@@ -118,7 +118,8 @@ macro_rules! ops {
 }
 
 /// Rows for functions of single elements: `cpu` is an expression over elements, `wgsl` the same in
-/// WGSL, where operands are `a`, `b`, `c` and parameters `p0`, `p1`, ….
+/// WGSL, where operands are `a`, `b`, `c` and parameters `p0`, `p1`, …; where integers need another
+/// text than floats, it follows after `or`.
 macro_rules! pointwise {
     ($(
         $(#[doc = $doc:literal])*
@@ -127,7 +128,7 @@ macro_rules! pointwise {
         {
             $(check = $check:expr;)?
             cpu = $cpu:expr;
-            wgsl = $wgsl:literal;
+            wgsl = $wgsl:literal $(or $whole:literal)?;
             $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
             try [$($tries:tt),* $(,)?];
         }
@@ -146,7 +147,8 @@ macro_rules! pointwise {
                     $($(ElementParam::check($p, $python, dtype)?;)*)?
                     let $y = out.make($python, (row_result!(dtype $(, $to)?), device), inputs[0].tensor.sizes())?;
                     if device == Device::Gpu {
-                        $crate::ops::device::map($python, $wgsl, &[$($x),+], &[$($(ElementParam::number($p)),*)?], &$y)?;
+                        const ROW: $crate::ops::device::Row = row_formula!($name $class [$($x)+] [$($($p)*)?] $wgsl $(, $whole)?);
+                        $crate::ops::device::map($python, &ROW, &[$($x),+], &[$($(ElementParam::number($p)),*)?], &$y)?;
                     } else {
                         row_class!($class, dtype, $python, T => {
                             $($(let $p = ElementParam::element::<T>($p);)*)?
@@ -159,6 +161,26 @@ macro_rules! pointwise {
                 try [$($tries),*];
             }
         )*}
+
+        /// The formulas of this room.
+        pub static FORMULAS: &[$crate::ops::device::Row] =
+            &[$(row_formula!($name $class [$($x)+] [$($($p)*)?] $wgsl $(, $whole)?)),*];
+    };
+}
+
+macro_rules! row_formula {
+    ($name:ident $class:ident [$($x:ident)+] [$($p:ident)*] $float:literal) => {
+        row_formula!($name $class [$($x)+] [$($p)*] $float, $float)
+    };
+    ($name:ident $class:ident [$($x:ident)+] [$($p:ident)*] $float:literal, $whole:literal) => {
+        $crate::ops::device::Row::new(
+            stringify!($name),
+            $crate::ops::Class::$class,
+            [$(stringify!($x)),+].len(),
+            <[&str]>::len(&[$(stringify!($p)),*]),
+            $float,
+            $whole,
+        )
     };
 }
 
@@ -244,6 +266,7 @@ pub mod prelude {
         direct: false,
         list: false,
         number: false,
+        expands_first: false,
     };
 
     /// The place of `name` among `names`.

@@ -54,7 +54,7 @@ ops! {
         try [(sample(&[2, 2, 3]), sample(&[2, 3, 2]))];
     }
     /// beta x + alpha a b for matrices a and b; x expands to the product's size.
-    method function in_place out: fn addmm(x, mat1, mat2; beta: Scalar = Scalar::Int(1), alpha: Scalar = Scalar::Int(1))
+    method function in_place out expands_first: fn addmm(x, mat1, mat2; beta: Scalar = Scalar::Int(1), alpha: Scalar = Scalar::Int(1))
         -> (y): Number named "addmm" as "AddmmBackward"
     {
         forward(out, inputs, values) = {
@@ -63,7 +63,14 @@ ops! {
             same_kind("addmm", inputs)?;
             let sizes = product_sizes("addmm", mat1, mat2, 2)?;
             if x.sizes() != sizes.as_slice() {
-                return Err(mismatch("addmm", "a first operand of the product's size", x, mat1));
+                crate::fail!(
+                    Runtime,
+                    "addmm: the first operand of size {} does not expand to the product's {} (of {} by {})",
+                    sizes_text(x.sizes()),
+                    sizes_text(&sizes),
+                    sizes_text(mat1.sizes()),
+                    sizes_text(mat2.sizes())
+                );
             }
             let y = crate::ops::copy::contiguous_copy(x)?;
             multiply("addmm", mat1, mat2, &y, alpha, beta)?;

@@ -116,6 +116,8 @@ pub struct Forms {
     pub direct: bool,
     /// Any number of operands, given as one sequence.
     pub list: bool,
+    /// The first operand expands to the size of the product of the other two.
+    pub expands_first: bool,
     /// On raw tensors the result is a Python number.
     pub number: bool,
 }

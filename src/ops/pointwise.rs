@@ -22,7 +22,7 @@ pointwise! {
     /// Square root.
     method function in_place out: sqrt(x) -> y: Float named "sqrt" as "SqrtBackward" {
         cpu = Math::sqrt(x);
-        wgsl = "sqrt(a)";
+        wgsl = "sqrt_(a)";
         grad x = |g, x| div_number(&mul(g, &pow_number(x, Scalar::Float(-0.5))?)?, Scalar::Float(2.0))?;
         try [(positive(&[5]))];
     }
@@ -66,7 +66,7 @@ pointwise! {
     /// -1, 0 or 1.
     method function in_place out: sign(x) -> y: Number named "sign" as "SignBackward" {
         cpu = if x > T::default() { T::ONE } else if x < T::default() { T::default().minus(T::ONE) } else { x.minus(x) };
-        wgsl = "sign_(a)";
+        wgsl = "sign_(a)" or "sign(a)";
         grad x = |g| no_gradient(g)?;
         try [(sample(&[5]))];
     }
@@ -94,7 +94,7 @@ pointwise! {
     /// `x` kept inside [min, max]; gradient where it is inside, both ends included.
     method function in_place out: clamp(x; min: Scalar, max: Scalar) -> y: Number named "clamp" as "ClampBackward" {
         cpu = if x < min { min } else if x > max { max } else { x };
-        wgsl = "clamp_(a, p0, p1)";
+        wgsl = "clamp_(a, p0, p1)" or "select(select(a, p1, a > p1), p0, a < p0)";
         grad x = |g, x| clamp_grad(g, x, min, max)?;
         try [(sample(&[7]); -0.6, 0.9)];
     }
@@ -123,7 +123,7 @@ pointwise! {
     /// `x` where it is larger than threshold, else value.
     function in_place: threshold(x; threshold: Scalar, value: Scalar) -> y: Number named "threshold" as "ThresholdBackward" {
         cpu = if x > threshold || x.is_nan() { x } else { value };
-        wgsl = "select(p1, a, a > p0 || is_nan(a))";
+        wgsl = "select(p1, a, a > p0 || is_nan_(a))" or "select(p1, a, a > p0)";
         grad x = |g, x| threshold_grad(g, x, threshold)?;
         try [(sample(&[7]); 0.1, -3.0)];
     }

@@ -26,7 +26,7 @@ ops! {
     number method function: fn sum(x) -> (y): Number named "sum" as "SumBackward0" {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = whole(x, Reduction::Sum)?;
-        grad x = |g| expand(g, sizes.clone())?;
+        grad x = |g| if sizes.is_empty() { crate::ops::shape::zeros_like(g, &sizes)? } else { expand(g, sizes.clone())? };
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
     /// Mean over one dimension, which is dropped unless `keepdim`.
@@ -116,7 +116,14 @@ pub fn total(x: &Tensor, what: Reduction) -> Result<Scalar> {
         return Err(crate::tensor::dtype::not_float("mean", x.dtype()));
     }
     if x.device() == Device::Gpu {
-        return device::read_scalar(&whole(x, what)?);
+        // Sums of integers are in 64 bits here, too.
+        let dtype = match what {
+            Reduction::Sum if !x.dtype().is_float() => DType::I64,
+            _ => x.dtype(),
+        };
+        let y = device::empty(what.name(), dtype, Device::Gpu, &[1])?;
+        device::fold(what, x, None, &y)?;
+        return device::read_scalar(&y);
     }
     if n == 0 {
         return Ok(if x.dtype().is_float() {
@@ -177,6 +184,9 @@ fn extreme_of<T: Element>(x: &Tensor, pick: fn(T, T) -> T) -> T {
 /// All elements reduced to a tensor of size 1 and the same class.
 fn whole(x: &Tensor, what: Reduction) -> Result<Tensor> {
     if x.device() == Device::Gpu {
+        if what == Reduction::Mean && !x.dtype().is_float() {
+            return Err(crate::tensor::dtype::not_float("mean", x.dtype()));
+        }
         if x.numel() == 0 && what != Reduction::Sum {
             fail!(
                 Runtime,

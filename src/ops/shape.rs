@@ -255,6 +255,7 @@ pub static CAT: Op = Op {
         broadcasts: false,
         direct: false,
         number: false,
+        expands_first: false,
     },
     rule: Rule {
         node: "CatBackward",

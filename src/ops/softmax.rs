@@ -9,7 +9,7 @@ use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
-use crate::tensor::{DType, Device, Dims, Element, Tensor, sizes_text};
+use crate::tensor::{DType, Device, Dims, Element, Tensor, class_name, sizes_text};
 
 ops! {
     /// Softmax along `dim`: e^x / sum e^x, computed from x minus the largest.
@@ -65,6 +65,20 @@ ops! {
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, true, -100i64),
              (sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, false, 0i64)];
     }
+    /// Mean (or sum) of (x - target)^2.
+    : fn mse_loss(x; target: Tensor, size_average: bool = true) -> (y): Float named "mse_loss" as "MseLossBackward" {
+        forward(out) = {
+            let difference = &Var::from(x.clone()) - &Var::from(target.clone());
+            let total = crate::ops::reduce::sum(&(&difference * &difference))?;
+            scaled_by(&total, size_average, x.numel())?.tensor
+        };
+        grad x = |g, x| {
+            let difference = x - &Var::from(target.clone());
+            let all = crate::ops::shape::expand(&scaled_by(g, size_average, x.tensor.numel())?, Dims::from_slice(x.sizes()))?;
+            all * difference * 2.0
+        };
+        try [(sample(&[2, 3]); positive(&[2, 3]), true), (sample(&[4]); positive(&[4]), false)];
+    }
     /// -g w at each row's class, 0 elsewhere.
     : fn nll_loss_grad(g; target: Tensor, factors: Tensor, classes: i64) -> (out): Float named "nll_loss_backward" as "NllLossBackwardBackward" {
         forward(to) = nll_spread(g, &target, &factors, classes)?;
@@ -77,6 +91,14 @@ ops! {
         forward(to) = nll_sum(h, &target, &factors, -100)?;
         grad h = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?;
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), positive(&[3]))];
+    }
+}
+
+fn scaled_by(v: &Var, average: bool, count: usize) -> Result<Var> {
+    if average {
+        crate::ops::arith::div_number(v, crate::tensor::Scalar::Int(count as i64))
+    } else {
+        Ok(v.clone())
     }
 }
 
@@ -98,6 +120,7 @@ fn lines_grad(
     log: bool,
     to: &super::Out,
 ) -> Result<Tensor> {
+    crate::tensor::dtype::same(op, g.kind(), y.kind())?;
     let out = to.make(op, g.kind(), g.sizes())?;
     if g.device() == Device::Gpu {
         device::softmax_grad(g, y, dim, log, &out)?;
@@ -108,7 +131,7 @@ fn lines_grad(
 }
 
 /// What each row counts: its class weight, over the sum of all when averaging; 0 when ignored.
-/// Kept on the CPU in double, where targets are checked.
+/// On the CPU in double, and targets are checked; on the GPU the kernels check them on their way.
 fn nll_factors(
     x: &Tensor,
     target: &Tensor,
@@ -125,23 +148,18 @@ fn nll_factors(
             sizes_text(target.sizes())
         );
     }
-    if target.dtype() != DType::I64 {
-        fail!(
-            Type,
-            "{OP}: targets are a torch.LongTensor of classes; got {}",
-            crate::tensor::class_name(target.dtype(), target.device())
-        );
-    }
+    fits(x, target, target)?;
     let classes = x.sizes()[1];
-    let target = device::to_cpu(target)?;
-    let weight = weight.map(device::to_cpu).transpose()?;
-    if let Some(w) = &weight
-        && (w.sizes() != [classes] || w.dtype() != x.dtype())
+    if let Some(w) = weight
+        && (w.sizes() != [classes] || w.kind() != x.kind())
     {
         fail!(
             Runtime,
             "{OP}: weight needs one number of the scores' class for each of {classes} classes; got {w:?}"
         );
+    }
+    if x.device() == Device::Gpu {
+        return device::nll_factors(target, weight, average, ignore);
     }
     let n = target.numel();
     let mut factors = vec![0.0f64; n];
@@ -157,28 +175,47 @@ fn nll_factors(
                 classes - 1
             );
         }
-        *factor = match &weight {
+        *factor = match weight {
             Some(w) => dispatch!(w.dtype(), T => w.read::<T>(t * w.strides()[0]).to_f64()),
             None => 1.0,
         };
     }
     let sum: f64 = factors.iter().sum();
-    if average {
+    if average && sum != 0.0 {
         factors.iter_mut().for_each(|f| *f /= sum);
     }
     Tensor::from_slice(&factors)
 }
 
+/// Fails unless `target` are classes for scores or gradients like `x`, all on one device.
+fn fits(x: &Tensor, target: &Tensor, factors: &Tensor) -> Result<()> {
+    if !x.dtype().is_float() {
+        return Err(crate::tensor::dtype::not_float("nll_loss", x.dtype()));
+    }
+    if target.kind() != (DType::I64, x.device()) || factors.device() != x.device() {
+        fail!(
+            Type,
+            "nll_loss: targets beside a {} are a {} of classes; got a {}",
+            class_name(x.dtype(), x.device()),
+            class_name(DType::I64, x.device()),
+            class_name(target.dtype(), target.device())
+        );
+    }
+    Ok(())
+}
+
 fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result<Tensor> {
+    fits(x, target, factors)?;
     if x.device() == Device::Gpu {
-        return device::nll_sum(x, target, factors, ignore);
+        return device::nll_sum(x, target, factors);
     }
     let y = Tensor::empty("nll_loss", x.dtype(), &[1])?;
     dispatch!(float x.dtype(), "nll_loss", T => {
-        let mut sum = 0.0;
+        let (mut sum, classes) = (0.0, x.sizes()[1]);
         for i in 0..target.numel() as i64 {
             let (t, f) = (target.read::<i64>(i * target.strides()[0]), factors.read::<f64>(i));
-            if t != ignore {
+            // What is ignored may be no class at all, and the way back does not know its number.
+            if t != ignore && (0..classes).contains(&t) {
                 sum -= f * x.read::<T>(i * x.strides()[0] + t * x.strides()[1]).to_f64();
             }
         }
@@ -188,6 +225,7 @@ fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result
 }
 
 fn nll_spread(g: &Tensor, target: &Tensor, factors: &Tensor, classes: i64) -> Result<Tensor> {
+    fits(g, target, factors)?;
     let sizes = [target.numel() as i64, classes];
     if g.device() == Device::Gpu {
         return device::nll_spread(g, target, factors, classes);

@@ -11,7 +11,7 @@ use crate::ops::apply::{Values, apply, apply_in_place, run_into};
 use crate::ops::device::Reduction;
 use crate::ops::{self, Kind, Op, shape};
 use crate::tensor::{DType, Dims, Scalar, Tensor, Value, class_name, sizes_text};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyTuple};
 use smallvec::SmallVec;
@@ -58,6 +58,13 @@ impl Group {
     /// Whether some row has the form.
     pub fn has(&self, form: Form) -> bool {
         self.rows.iter().any(|op| has(op, form))
+    }
+
+    /// The element types for which some row with the form exists; none when all do.
+    pub fn only_for(&self, form: Form) -> Option<Vec<DType>> {
+        let takes = |d: &DType| self.rows.iter().any(|op| has(op, form) && op.class.has(*d));
+        let some: Vec<DType> = DType::ALL.into_iter().filter(takes).collect();
+        (some.len() < DType::ALL.len()).then_some(some)
     }
 
     /// The text of Python's help.
@@ -355,7 +362,7 @@ fn value_of(
 }
 
 /// What an argument is, in the words of an error.
-fn kind_name(argument: &Bound<'_, PyAny>) -> String {
+pub fn kind_name(argument: &Bound<'_, PyAny>) -> String {
     match Operand::of(argument) {
         Some(Operand::Raw(t)) => class_name(t.dtype(), t.device()),
         Some(Operand::Var(v)) => {
@@ -435,6 +442,7 @@ fn fresh<'py>(
         return raw(py, m, own);
     };
     let base = me.var.clone();
+    implemented(m.op, &base)?;
     let inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
     let results = apply_op(py, m.op, &inputs, m.values)?;
     let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
@@ -447,6 +455,19 @@ fn fresh<'py>(
         made.push(PyVariable::wrap(py, variable)?.into_any());
     }
     several(py, made)
+}
+
+/// Fails for a Variable of a class that the op does not take (E-81).
+pub fn implemented(op: &Op, v: &Variable) -> PyResult<()> {
+    let t = v.tensor();
+    if op.class.has(t.dtype()) {
+        return Ok(());
+    }
+    Err(PyRuntimeError::new_err(format!(
+        "{} is not implemented for type {}; convert with .float() first",
+        op.name,
+        class_name(t.dtype(), t.device())
+    )))
 }
 
 fn several(py: Python<'_>, mut made: SmallVec<[Py<PyAny>; 2]>) -> PyResult<Py<PyAny>> {
@@ -474,6 +495,11 @@ fn raw<'py>(
     own: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
+    // A vector's element is a number (T-39).
+    if m.op.name == "select" && inputs[0].tensor.ndim() == 1 {
+        let made = apply_op(py, m.op, &inputs, m.values)?;
+        return super::number::number_object(py, super::number::scalar_at(&made[0].tensor, 0)?);
+    }
     if m.op.forms.number {
         return number_of(py, m.op, &inputs);
     }
@@ -532,6 +558,7 @@ fn in_place<'py>(
     let own = own.map(|o| o.clone().unbind()).unwrap_or_else(|| py.None());
     let mut inputs = inputs_of(&m.inputs)?;
     if let Some(Operand::Var(me)) = m.inputs.first() {
+        implemented(m.op, &me.var)?;
         run(|| apply_in_place(m.op, &me.var, &inputs[1..], m.values))?;
         return Ok(own);
     }

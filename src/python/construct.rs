@@ -4,7 +4,7 @@
 //! asking them.
 #![forbid(unsafe_code)]
 
-use super::interop;
+use super::{interop, numpy};
 use crate::dispatch;
 use crate::error::Error;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
@@ -254,7 +254,7 @@ pub fn int_from(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
 /// Whether `obj` is a `numpy.integer`; false without a look as long as nobody has imported numpy.
 fn is_numpy_integer(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
     static INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    interop::is_instance_of_numpy(obj, &INTEGER, "integer")
+    numpy::is_instance_of_numpy(obj, &INTEGER, "integer")
 }
 
 /// A size with a zero in it ends before the zero: no dimension of 0.3 has size zero (T-4).
@@ -267,7 +267,7 @@ pub fn cut_at_zero(mut sizes: Dims) -> Dims {
 
 /// The elements as nested lists of Python numbers.
 pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyList>> {
-    let tensor = interop::on_host(tensor)?;
+    let tensor = numpy::on_host(tensor)?;
     if tensor.ndim() == 0 {
         return Ok(PyList::empty(py));
     }
@@ -299,7 +299,7 @@ fn rows<'py, T: Element>(
 pub fn item<'py>(py: Python<'py>, tensor: &Tensor, at: i64) -> PyResult<Bound<'py, PyAny>> {
     if tensor.device() == Device::Gpu {
         let one = tensor.as_strided(&[1], &[1], tensor.offset() as i64 + at)?;
-        return item(py, &interop::on_host(&one)?, 0);
+        return item(py, &numpy::on_host(&one)?, 0);
     }
     let place = tensor.offset() as i64 + at;
     if place < 0 || place as usize >= tensor.storage_len() {

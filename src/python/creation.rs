@@ -3,8 +3,8 @@
 use super::classes;
 use super::construct::{self, cut_at_zero, sizes_from_args};
 use super::errors::run;
-use super::interop;
 use super::number::{self, number};
+use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
 use crate::cpu::pool;
@@ -61,8 +61,8 @@ pub fn construct(
             if other.get().tensor().kind() == (dtype, device) {
                 return Ok(Held::Own(other.get().tensor().alias()));
             }
-        } else if first.cast::<PyVariable>().is_err() && interop::is_ndarray(&first)? {
-            return place(interop::share_or_convert(&name, &first, dtype)?);
+        } else if first.cast::<PyVariable>().is_err() && numpy::is_ndarray(&first)? {
+            return place(numpy::share_or_convert(&name, &first, dtype)?);
         }
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
@@ -391,7 +391,7 @@ fn ones_like(input: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 /// A tensor on the memory of a NumPy array.
 #[pyfunction]
 fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    classes::wrap(array.py(), interop::from_numpy(array)?)
+    classes::wrap(array.py(), numpy::from_numpy(array)?)
 }
 
 /// Sets the class of `zeros`, `randn` and their kin by its name (T-2).

@@ -172,20 +172,23 @@ fn into_given(
 
 fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, bool)> {
     let mut out = Vec::new();
-    let mut kinds = Vec::new();
+    let (mut kinds, mut names) = (Vec::new(), Vec::new());
     if Operand::of(sequence).is_some() {
         return Err(PyTypeError::new_err(format!(
             "{op}: needs a sequence of tensors; got one tensor; put it in a list"
         )));
     }
     for item in sequence.try_iter()? {
-        let (var, variable) = value(op, &item?)?;
+        let item = item?;
+        let (var, variable) = value(op, &item)?;
         out.push(var);
         kinds.push(variable);
+        names.push(call::kind_name(&item));
     }
     if kinds.contains(&true) && kinds.contains(&false) {
         return Err(PyTypeError::new_err(format!(
-            "{op}: expected a sequence of tensors or of Variables; got a mixture: wrap the tensors in Variable(...) or take .data"
+            "{op}: expected a sequence of tensors or of Variables; got a mixture ({}): wrap the tensors in Variable(...) or take .data",
+            names.join(", ")
         )));
     }
     Ok((out, kinds.contains(&true)))
@@ -351,6 +354,30 @@ fn nll_loss_function(
     row(input, &softmax::nll_loss::OP, values)
 }
 
+/// Whether two tensors or Variables have equal sizes and elements.
+#[pyfunction(name = "equal")]
+fn equal_function(tensor1: &Bound<'_, PyAny>, tensor2: &Bound<'_, PyAny>) -> PyResult<bool> {
+    equal(
+        &value("equal", tensor1)?.0.tensor,
+        &value("equal", tensor2)?.0.tensor,
+    )
+}
+
+/// Mean or sum of squared differences.
+#[pyfunction(name = "_mse_loss")]
+fn mse_loss_function(
+    input: &Bound<'_, PyAny>,
+    target: &Bound<'_, PyAny>,
+    size_average: bool,
+) -> PyResult<Py<PyAny>> {
+    let target = value("mse_loss", target)?.0.tensor;
+    row(
+        input,
+        &softmax::mse_loss::OP,
+        Values::from_iter([Value::Tensor(target), Value::Bool(size_average)]),
+    )
+}
+
 /// Adds the functions to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(matmul_function, m)?)?;
@@ -360,5 +387,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(log_softmax_function, m)?)?;
     m.add_function(wrap_pyfunction!(threshold_function, m)?)?;
     m.add_function(wrap_pyfunction!(nll_loss_function, m)?)?;
+    m.add_function(wrap_pyfunction!(mse_loss_function, m)?)?;
+    m.add_function(wrap_pyfunction!(equal_function, m)?)?;
     Ok(())
 }

@@ -1,18 +1,17 @@
-//! Memory shared with others: NumPy arrays, the buffer protocol, DLPack (T-85 to T-90).
+//! Memory shared with others: the buffer protocol, which is how NumPy sees it, and DLPack (T-90).
 //!
 //! Who looks at memory holds its owner: a tensor over an array holds a memoryview of it, an array
 //! over a tensor holds an [`Export`], which holds the elements and not the Python object, because
 //! that can be given other elements at any time.
 
 use crate::fail;
-use crate::ops::copy::copy_into;
-use crate::tensor::{DType, Device, Dims, Element, Layout, Tensor, class_name};
+use crate::ops::copy::contiguous_copy;
+use crate::tensor::{DType, Device, Dims, Element, Layout, Tensor};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyMemoryView, PyType};
+use pyo3::types::{PyCapsule, PyMemoryView};
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -34,108 +33,8 @@ pub fn fresh_elements<T: Element>(tensor: &mut Tensor) -> &mut [MaybeUninit<T>] 
     unsafe { std::slice::from_raw_parts_mut(tensor.ptr().cast(), tensor.numel()) }
 }
 
-/// The tensor itself, or its copy in host memory when it is on the GPU.
-pub fn on_host(tensor: &Tensor) -> crate::error::Result<Tensor> {
-    if tensor.device() == Device::Cpu {
-        return Ok(tensor.clone());
-    }
-    let host = Tensor::empty("cpu", tensor.dtype(), tensor.sizes())?;
-    copy_into(&host, tensor)?;
-    Ok(host)
-}
-
-/// Whether `obj` is of the NumPy class `name`; false without a look as long as nobody has imported
-/// numpy.
-pub fn is_instance_of_numpy(
-    obj: &Bound<'_, PyAny>,
-    class: &'static PyOnceLock<Py<PyType>>,
-    name: &str,
-) -> PyResult<bool> {
-    let py = obj.py();
-    if class.get(py).is_none() {
-        let modules = py.import("sys")?.getattr("modules")?;
-        if !modules.contains("numpy")? {
-            return Ok(false);
-        }
-    }
-    obj.is_instance(class.import(py, "numpy", name)?)
-}
-
-/// Whether `obj` is a `numpy.ndarray`.
-pub fn is_ndarray(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    is_instance_of_numpy(obj, &NDARRAY, "ndarray")
-}
-
-const SUPPORTED: &str = "float64, float32, int64, int32, int16 and uint8";
-
-/// A tensor on the memory of a NumPy array; a copy when the array is read-only or byte-swapped.
-///
-/// # Errors
-/// `RuntimeError` for what is no array, for other element types, negative strides and arrays
-/// without elements (T-30, E-83).
-pub fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
-    const OP: &str = "from_numpy";
-    if !is_ndarray(array)? {
-        return Err(PyRuntimeError::new_err(format!(
-            "{OP}: needs a numpy.ndarray; got {}",
-            super::construct::type_name(array)
-        )));
-    }
-    let seen = Seen::new(array)?;
-    match seen.as_ref().and_then(Seen::dtype) {
-        Some((dtype, _)) if dtype != DType::I8 => {}
-        _ => return Err(unsupported(OP, array)?),
-    }
-    let seen = seen.expect("it has an element type");
-    seen.share_or_copy(OP, array)
-}
-
-/// A tensor of class `dtype` from a NumPy array: on its memory when the element type is the same,
-/// a converted copy for other real numbers (T-25).
-///
-/// # Errors
-/// As [`from_numpy`]; an array of size (0,) gives the empty tensor.
-pub fn share_or_convert(op: &str, array: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Tensor> {
-    let kind: String = array.getattr("dtype")?.getattr("kind")?.extract()?;
-    if !matches!(kind.as_str(), "b" | "i" | "u" | "f") {
-        return Err(unsupported(op, array)?);
-    }
-    let Some(seen) = Seen::new(array)? else {
-        return Err(unsupported(op, array)?);
-    };
-    if seen.buffer.shape() == [0] {
-        return Ok(Tensor::empty(op, dtype, &[])?);
-    }
-    match seen.dtype() {
-        Some((same, _)) if same == dtype => seen.share_or_copy(op, array),
-        // Our own conversion where there is one, so that a cast is the same however it is written.
-        Some((other, _)) => {
-            let y = Tensor::empty(op, dtype, &seen.sizes(op, array)?)?;
-            copy_into(&y, &copied(op, array, other, y.sizes())?)?;
-            Ok(y)
-        }
-        None => copied(op, array, dtype, &seen.sizes(op, array)?),
-    }
-}
-
-fn unsupported(op: &str, array: &Bound<'_, PyAny>) -> PyResult<PyErr> {
-    Ok(PyRuntimeError::new_err(format!(
-        "{op}: an array of {} cannot share its elements with a tensor; supported are {SUPPORTED}; make a copy with astype() first",
-        array.getattr("dtype")?.str()?
-    )))
-}
-
-/// A tensor of its own with the array's elements, which NumPy converts.
-fn copied(op: &str, array: &Bound<'_, PyAny>, dtype: DType, sizes: &[i64]) -> PyResult<Tensor> {
-    let tensor = Tensor::empty(op, dtype, sizes)?;
-    let py = array.py();
-    as_ndarray(py, &tensor)?.set_item(py.Ellipsis(), array)?;
-    Ok(tensor)
-}
-
 /// An array's memory, seen through the buffer protocol, which keeps it where it is.
-struct Seen<'py> {
+pub struct Seen<'py> {
     /// What a tensor holds: a Python object, so that it can be dropped on any thread without
     /// waiting for the interpreter.
     view: Bound<'py, PyMemoryView>,
@@ -145,7 +44,7 @@ struct Seen<'py> {
 impl<'py> Seen<'py> {
     /// `None` for element types that the protocol cannot name, as dates. A zero-dimensional array
     /// is seen with one dimension.
-    fn new(array: &Bound<'py, PyAny>) -> PyResult<Option<Seen<'py>>> {
+    pub fn new(array: &Bound<'py, PyAny>) -> PyResult<Option<Seen<'py>>> {
         let view = match PyMemoryView::from(array) {
             Ok(view) => view,
             Err(e) if e.is_instance_of::<PyValueError>(array.py()) => return Ok(None),
@@ -159,8 +58,18 @@ impl<'py> Seen<'py> {
         Ok(Some(Seen { view, buffer }))
     }
 
+    /// Sizes as they are.
+    pub fn shape(&self) -> &[usize] {
+        self.buffer.shape()
+    }
+
+    /// The element type in the words of the protocol.
+    pub fn format(&self) -> &[u8] {
+        self.buffer.format().to_bytes()
+    }
+
     /// The element type, and whether its bytes are in the machine's order.
-    fn dtype(&self) -> Option<(DType, bool)> {
+    pub fn dtype(&self) -> Option<(DType, bool)> {
         let (order, kind) = match self.buffer.format().to_bytes() {
             [kind] => (b'@', *kind),
             [order @ (b'@' | b'=' | b'<' | b'>' | b'!'), kind] => (*order, *kind),
@@ -185,7 +94,7 @@ impl<'py> Seen<'py> {
     }
 
     /// Sizes, none of them zero.
-    fn sizes(&self, op: &str, array: &Bound<'_, PyAny>) -> PyResult<Dims> {
+    pub fn sizes(&self, op: &str, array: &Bound<'_, PyAny>) -> PyResult<Dims> {
         let shape = self.buffer.shape();
         if shape.contains(&0) {
             return Err(PyRuntimeError::new_err(format!(
@@ -217,136 +126,35 @@ impl<'py> Seen<'py> {
                 _ => strides.push((stride / width) as i64),
             }
         }
-        if self.buffer.buf_ptr() as usize % width as usize != 0 {
+        if !(self.buffer.buf_ptr() as usize).is_multiple_of(width as usize) {
             return wrong("elements that are not aligned");
         }
         Ok(strides)
     }
 
     /// A tensor on this memory, or its copy where writing to it is not possible.
-    fn share_or_copy(self, op: &str, array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    pub fn share_or_copy(self, op: &str, array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         let (dtype, native) = self.dtype().expect("the caller looked");
         let sizes = self.sizes(op, array)?;
         let strides = self.strides(op, array)?;
         if self.buffer.suboffsets().is_some() {
-            return Err(unsupported(op, array)?);
+            return Err(super::numpy::unsupported(op, array)?);
         }
         if self.buffer.readonly() || !native {
-            return copied(op, array, dtype, &sizes);
+            return super::numpy::copied(op, array, dtype, &sizes);
         }
-        let reach: i64 = sizes.iter().zip(&strides).map(|(n, s)| (n - 1) * s).sum();
+        let bytes = span(&sizes, &strides)? * dtype.bytes();
         let layout = Layout {
             sizes,
             strides,
             offset: 0,
         };
-        let bytes = (reach as usize + 1) * dtype.bytes();
         let keep = Box::new(self.view.unbind());
         let host = self.buffer.buf_ptr().cast();
         // SAFETY: the buffer promises that all elements its shape and strides reach are valid
         // until the view is given back, which is when `keep` is dropped; it is writable, and
         // `strides` has checked that none is negative and that elements are aligned.
         Ok(unsafe { Tensor::foreign(dtype, layout, host, bytes, keep) }?)
-    }
-}
-
-/// A NumPy array on the tensor's memory (`t.numpy()`), which cannot be resized any more.
-///
-/// # Errors
-/// `RuntimeError` for GPU tensors and CharTensor (T-87, E-84).
-pub fn numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    sharable("numpy", tensor)?;
-    tensor.fix();
-    as_ndarray(py, tensor)
-}
-
-fn sharable(op: &str, tensor: &Tensor) -> crate::error::Result<()> {
-    let class = class_name(tensor.dtype(), tensor.device());
-    if tensor.device() == Device::Gpu {
-        fail!(
-            Runtime,
-            "{op}: a {class} is in the memory of the GPU; use .cpu() first, as in t.cpu().numpy()"
-        );
-    }
-    if tensor.dtype() == DType::I8 {
-        fail!(
-            Runtime,
-            "{op}: a {class} has no array; supported are {SUPPORTED}; convert with .short() first"
-        );
-    }
-    Ok(())
-}
-
-fn as_ndarray<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let asarray = ASARRAY.import(py, "numpy", "asarray")?;
-    asarray.call1((Export::new(py, tensor)?,))
-}
-
-/// `t.__array__(dtype=None, copy=None)`, for NumPy 1 and 2; moves GPU tensors to the host.
-///
-/// # Errors
-/// `RuntimeError` for CharTensor, `ValueError` when `copy` is false and a copy is needed.
-pub fn as_array<'py>(
-    py: Python<'py>,
-    tensor: &Tensor,
-    dtype: Option<&Bound<'py, PyAny>>,
-    copy: Option<bool>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let host = on_host(tensor)?;
-    sharable("__array__", &host)?;
-    let array = as_ndarray(py, &host)?;
-    let converts = match dtype {
-        Some(wanted) if !wanted.is_none() => array.getattr("dtype")?.ne(wanted)?,
-        _ => false,
-    };
-    let moved = tensor.device() == Device::Gpu;
-    if copy == Some(false) && (converts || moved) {
-        return Err(PyValueError::new_err(format!(
-            "__array__: a {} cannot become this array without a copy; leave out copy=False",
-            class_name(tensor.dtype(), tensor.device())
-        )));
-    }
-    if converts {
-        return array.call_method1("astype", (dtype,));
-    }
-    if copy == Some(true) && !moved {
-        return array.call_method0("copy");
-    }
-    host.fix();
-    Ok(array)
-}
-
-/// What a NumPy function made of a tensor.
-pub enum Wrapped {
-    Tensor(Tensor),
-    /// A Python number, or the array itself when no class has its element type.
-    Other(Py<PyAny>),
-}
-
-/// `t.__array_wrap__(array, ...)`: arrays become tensors, of bool ByteTensor, and
-/// zero-dimensional ones Python numbers (T-88).
-pub fn array_wrap(array: &Bound<'_, PyAny>) -> PyResult<Wrapped> {
-    if !is_ndarray(array)? {
-        return Ok(Wrapped::Other(array.clone().unbind()));
-    }
-    let Some(seen) = Seen::new(array)? else {
-        return Ok(Wrapped::Other(array.clone().unbind()));
-    };
-    if array.getattr("ndim")?.extract::<usize>()? == 0 {
-        return Ok(Wrapped::Other(array.call_method0("item")?.unbind()));
-    }
-    let dtype = match seen.buffer.format().to_bytes() {
-        b"?" => Some(DType::U8),
-        _ => seen.dtype().map(|(dtype, _)| dtype),
-    };
-    match dtype {
-        Some(dtype) => Ok(Wrapped::Tensor(share_or_convert(
-            "__array_wrap__",
-            array,
-            dtype,
-        )?)),
-        None => Ok(Wrapped::Other(array.clone().unbind())),
     }
 }
 
@@ -360,7 +168,8 @@ pub struct Export {
 }
 
 impl Export {
-    fn new<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Export>> {
+    /// Of a CPU tensor.
+    pub fn new<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, Export>> {
         let width = tensor.dtype().bytes() as isize;
         let mut shape: Box<[isize]> = tensor.sizes().iter().map(|&n| n as isize).collect();
         let mut strides: Box<[isize]> = tensor
@@ -499,4 +308,247 @@ pub unsafe fn getbuffer(
     }
     tensor.fix();
     Ok(())
+}
+
+// DLPack, as its header lays it out.
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct DlTensor {
+    pub data: *mut c_void,
+    pub device_kind: i32,
+    pub device_id: i32,
+    pub ndim: i32,
+    pub code: u8,
+    pub bits: u8,
+    pub lanes: u16,
+    pub shape: *const i64,
+    pub strides: *const i64,
+    pub byte_offset: u64,
+}
+
+#[repr(C)]
+pub(super) struct Old {
+    tensor: DlTensor,
+    context: *mut c_void,
+    deleter: Option<unsafe extern "C" fn(*mut Old)>,
+}
+
+#[repr(C)]
+pub(super) struct Versioned {
+    major: u32,
+    minor: u32,
+    context: *mut c_void,
+    deleter: Option<unsafe extern "C" fn(*mut Versioned)>,
+    flags: u64,
+    tensor: DlTensor,
+}
+
+/// The kind of device that host memory is.
+pub(super) const CPU: i32 = 1;
+const READ_ONLY: u64 = 1;
+const COPIED: u64 = 2;
+
+/// One of the two forms of a managed tensor.
+pub(super) trait Managed: Sized + 'static {
+    const NAME: &'static CStr;
+    const USED: &'static CStr;
+    fn new(tensor: DlTensor, copied: bool) -> Self;
+    fn tensor(&self) -> DlTensor;
+    fn is_read_only(&self) -> bool;
+    fn deleter(&self) -> Option<unsafe extern "C" fn(*mut Self)>;
+}
+
+impl Managed for Old {
+    const NAME: &'static CStr = c"dltensor";
+    const USED: &'static CStr = c"used_dltensor";
+
+    fn new(tensor: DlTensor, _copied: bool) -> Old {
+        Old {
+            tensor,
+            context: ptr::null_mut(),
+            deleter: Some(delete::<Old>),
+        }
+    }
+
+    fn tensor(&self) -> DlTensor {
+        self.tensor
+    }
+
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    fn deleter(&self) -> Option<unsafe extern "C" fn(*mut Old)> {
+        self.deleter
+    }
+}
+
+impl Managed for Versioned {
+    const NAME: &'static CStr = c"dltensor_versioned";
+    const USED: &'static CStr = c"used_dltensor_versioned";
+
+    fn new(tensor: DlTensor, copied: bool) -> Versioned {
+        Versioned {
+            major: 1,
+            minor: 0,
+            context: ptr::null_mut(),
+            deleter: Some(delete::<Versioned>),
+            flags: if copied { COPIED } else { 0 },
+            tensor,
+        }
+    }
+
+    fn tensor(&self) -> DlTensor {
+        self.tensor
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.flags & READ_ONLY != 0
+    }
+
+    fn deleter(&self) -> Option<unsafe extern "C" fn(*mut Versioned)> {
+        self.deleter
+    }
+}
+
+/// What we hand out: the part the other side knows first, then the tensor that keeps the memory.
+#[repr(C)]
+struct Lent<M> {
+    managed: M,
+    tensor: Tensor,
+}
+
+/// # Safety
+/// `managed` is the start of a [`Lent`] that `lend` boxed, and is not used afterwards.
+unsafe extern "C" fn delete<M: Managed>(managed: *mut M) {
+    // SAFETY: as above; only the sizes, strides and elements of the tensor were lent.
+    drop(unsafe { Box::from_raw(managed.cast::<Lent<M>>()) });
+}
+
+/// # Safety
+/// Python calls it with a capsule that `lend` made.
+unsafe extern "C" fn forget<M: Managed>(capsule: *mut ffi::PyObject) {
+    // SAFETY: whoever took the tensor has renamed the capsule; the name tells whose it is.
+    unsafe {
+        if ffi::PyCapsule_IsValid(capsule, M::NAME.as_ptr()) == 1 {
+            delete::<M>(ffi::PyCapsule_GetPointer(capsule, M::NAME.as_ptr()).cast());
+        }
+    }
+}
+
+/// Puts the tensor into a capsule that another library takes.
+pub(super) fn lend<M: Managed>(
+    py: Python<'_>,
+    tensor: Tensor,
+    copied: bool,
+) -> PyResult<Bound<'_, PyCapsule>> {
+    static EMPTY: ([i64; 1], [i64; 1]) = ([0], [1]);
+    let dtype = tensor.dtype();
+    let (sizes, strides): (&[i64], &[i64]) = match tensor.ndim() {
+        0 => (&EMPTY.0, &EMPTY.1),
+        _ => (tensor.sizes(), tensor.strides()),
+    };
+    let described = DlTensor {
+        data: tensor.ptr().cast(),
+        device_kind: CPU,
+        device_id: 0,
+        ndim: sizes.len() as i32,
+        code: match dtype {
+            DType::U8 => 1,
+            _ if dtype.is_float() => 2,
+            _ => 0,
+        },
+        bits: 8 * dtype.bytes() as u8,
+        lanes: 1,
+        shape: sizes.as_ptr(),
+        strides: strides.as_ptr(),
+        byte_offset: 0,
+    };
+    let managed = M::new(described, copied);
+    let lent = ptr::NonNull::from(Box::leak(Box::new(Lent { managed, tensor })));
+    // SAFETY: the pointer is to a leaked box, which `forget` or the taker's call of the deleter
+    // gives back, on any thread: a tensor can be dropped anywhere.
+    unsafe {
+        PyCapsule::new_with_pointer_and_destructor(py, lent.cast(), M::NAME, Some(forget::<M>))
+    }
+}
+
+/// A managed tensor that we took, given back on drop.
+struct Taken<M: Managed>(ptr::NonNull<M>);
+
+// SAFETY: the deleter may be called on any thread, says DLPack.
+unsafe impl<M: Managed> Send for Taken<M> {}
+
+impl<M: Managed> Drop for Taken<M> {
+    fn drop(&mut self) {
+        // SAFETY: the capsule was renamed when this was made, so nobody else gives it back.
+        unsafe {
+            if let Some(deleter) = self.0.as_ref().deleter() {
+                deleter(self.0.as_ptr());
+            }
+        }
+    }
+}
+
+/// Whether the capsule holds the form with a version.
+pub(super) fn is_versioned(capsule: &Bound<'_, PyCapsule>) -> bool {
+    capsule.is_valid_checked(Some(Versioned::NAME))
+}
+
+/// Elements from the first to the last that sizes and strides reach.
+fn span(sizes: &[i64], strides: &[i64]) -> crate::error::Result<usize> {
+    let end = sizes
+        .iter()
+        .zip(strides)
+        .try_fold(1i64, |end, (size, stride)| {
+            end.checked_add((size - 1).checked_mul(*stride)?)
+        });
+    match end {
+        // An element has at most eight bytes.
+        Some(end) if end <= isize::MAX as i64 / 8 => Ok(end as usize),
+        _ => fail!(
+            Runtime,
+            "sizes {sizes:?} with strides {strides:?} reach further than memory"
+        ),
+    }
+}
+
+/// A tensor on what a capsule holds, which is ours from here on.
+pub(super) fn take<M: Managed>(capsule: &Bound<'_, PyCapsule>) -> PyResult<Tensor> {
+    let managed = capsule.pointer_checked(Some(M::NAME))?.cast::<M>();
+    // SAFETY: the name says that the capsule holds this form; from here on it is ours.
+    let (seen, read_only) = unsafe {
+        if ffi::PyCapsule_SetName(capsule.as_ptr(), M::USED.as_ptr()) != 0 {
+            return Err(PyErr::fetch(capsule.py()));
+        }
+        (managed.as_ref().tensor(), managed.as_ref().is_read_only())
+    };
+    let taken = Taken(managed);
+    // SAFETY: DLPack promises `ndim` sizes, and strides unless they are null.
+    let (sizes, strides) =
+        unsafe { (given(seen.shape, seen.ndim), given(seen.strides, seen.ndim)) };
+    let (dtype, layout) = super::dlpack::check(&seen, sizes, strides)?;
+    let host = seen
+        .data
+        .cast::<u8>()
+        .wrapping_add(seen.byte_offset as usize);
+    let bytes = span(&layout.sizes, &layout.strides)? * dtype.bytes();
+    // Held as a Python object, because deleters wait for the interpreter and drops must not.
+    let keep = PyCapsule::new_with_value(capsule.py(), taken, c"rgrad_dltensor")?.unbind();
+    // SAFETY: DLPack promises that the elements are valid until the deleter is called, which is
+    // when `keep` dies; `check` has checked strides and alignment.
+    let tensor = unsafe { Tensor::foreign(dtype, layout, host, bytes, Box::new(keep)) }?;
+    Ok(match read_only {
+        true => contiguous_copy(&tensor)?,
+        false => tensor,
+    })
+}
+
+/// # Safety
+/// `values` is null or points to `count` numbers.
+unsafe fn given<'a>(values: *const i64, count: i32) -> Option<&'a [i64]> {
+    let count = usize::try_from(count).ok()?;
+    // SAFETY: as above.
+    (!values.is_null()).then(|| unsafe { std::slice::from_raw_parts(values, count) })
 }

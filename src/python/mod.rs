@@ -5,12 +5,14 @@ pub mod call;
 pub mod classes;
 pub mod construct;
 pub mod creation;
+pub mod dlpack;
 pub mod errors;
 pub mod functional;
 pub mod indexing;
 pub mod interop;
 pub mod node;
 pub mod number;
+pub mod numpy;
 pub mod operators;
 pub mod picture;
 pub mod random;
@@ -21,8 +23,8 @@ pub mod variable;
 use pyo3::prelude::*;
 
 /// The extension module `rgrad._C`.
-#[pymodule]
-fn _C(m: &Bound<'_, PyModule>) -> PyResult<()> {
+#[pymodule(name = "_C")]
+fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::quiet_panics();
     errors::register(m)?;
     classes::register(m)?;

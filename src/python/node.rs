@@ -108,7 +108,11 @@ impl PyNode {
     #[getter]
     fn variable(&self, py: Python<'_>) -> PyResult<Py<PyVariable>> {
         match self.handle.leaf() {
-            Some(leaf) => PyVariable::wrap(py, leaf),
+            Some(leaf) => {
+                let object = PyVariable::wrap(py, leaf)?;
+                object.get().hold_grad();
+                Ok(object)
+            }
             None => Err(PyAttributeError::new_err(format!(
                 "'{}' object has no attribute 'variable'; only AccumulateGrad has",
                 self.handle.rule().node

@@ -45,13 +45,20 @@ static MOD: Pair = Pair {
     number: &arith::remainder_number::OP,
 };
 
+fn own_kind(own: &Bound<'_, PyAny>) -> String {
+    call::kind_name(own)
+}
+
 /// What Python's operators are called with a foreign object.
 fn foreign(op: &Op, own: &str, other: &Bound<'_, PyAny>) -> PyErr {
-    let kind = match Operand::of(other) {
-        Some(Operand::Var(_)) => "a Variable; a tensor and a Variable do not mix: wrap the tensor in Variable(...) or take .data".into(),
-        Some(Operand::Raw(_)) => "a tensor; a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data".into(),
-        None => other.get_type().name().map_or_else(|_| "an object".to_string(), |n| n.to_string()),
+    let mixed = Operand::of(other)
+        .is_some_and(|o| matches!(o, Operand::Var(_)) != own.starts_with("Variable"));
+    let advice = if mixed {
+        "; a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data"
+    } else {
+        ""
     };
+    let kind = call::kind_name(other) + advice;
     PyTypeError::new_err(format!(
         "{} received an invalid combination of arguments: expected (number value) or ({own} other); got {kind}",
         op.name
@@ -87,7 +94,7 @@ fn var_binary(
     }
     match number(other)? {
         Some(value) => var_number(py, me, pair.number, value),
-        None => Err(foreign(pair.both, "Variable", other)),
+        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
     }
 }
 
@@ -113,7 +120,7 @@ fn var_in_place(
     }
     match number(other)? {
         Some(value) => run(|| apply_in_place(pair.number, me, &[], one(beside(me, value)))),
-        None => Err(foreign(pair.both, "Variable", other)),
+        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
     }
 }
 
@@ -135,7 +142,7 @@ fn raw_binary(
             let mut made = call::apply_op(py, pair.number, &[me], one(value))?;
             classes::wrap(py, made.swap_remove(0).tensor)
         }
-        None => Err(foreign(pair.both, "Tensor", other)),
+        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
     }
 }
 
@@ -148,7 +155,7 @@ fn raw_in_place(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair
     }
     match number(other)? {
         Some(value) => call::raw_in_place(pair.number, &mut [me], &one(value)),
-        None => Err(foreign(pair.both, "Tensor", other)),
+        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
     }
 }
 
@@ -224,7 +231,7 @@ macro_rules! operators {
             /// `number - x`: there is no node for it, so it is a negative and a sum.
             fn __rsub__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 let value = needs_number(&arith::sub::OP, other, $own)?;
-                let negative = slf.get().unary(slf.py(), &arith::neg::OP)?;
+                let negative = slf.get().negative(slf.py())?;
                 $binary(
                     negative.bind(slf.py()).cast::<$class>()?,
                     &number_of(slf.py(), value)?,
@@ -292,6 +299,10 @@ fn number_of(py: Python<'_>, value: Scalar) -> PyResult<Bound<'_, PyAny>> {
 }
 
 impl PyVariable {
+    fn negative(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.unary(py, &arith::neg::OP)
+    }
+
     fn unary(&self, py: Python<'_>, op: &'static Op) -> PyResult<Py<PyAny>> {
         let mut made = call::apply_op(py, op, &[self.var.input()?], Values::new())?;
         PyVariable::fresh(py, made.swap_remove(0))
@@ -303,6 +314,11 @@ impl PyVariable {
 }
 
 impl PyTensor {
+    /// `-x`, in the classes of one byte too, which have no neg but wrap.
+    fn negative(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.with_number(py, &arith::mul_number::OP, Scalar::Int(-1))
+    }
+
     fn unary(&self, py: Python<'_>, op: &'static Op) -> PyResult<Py<PyAny>> {
         let mut made = call::apply_op(py, op, &[Input::plain(self.tensor())], Values::new())?;
         classes::wrap(py, made.swap_remove(0).tensor)

@@ -30,9 +30,24 @@ unsafe extern "C" fn entry<const I: usize, const F: u8>(
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
+    // SAFETY: the arguments are Python's, passed on as they came.
+    unsafe { enter(I, Form::from(F), slf, args, count, names) }
+}
+
+/// The body of every [`entry`], compiled once.
+///
+/// # Safety
+/// As Python calls a method with the vectorcall convention.
+unsafe fn enter(
+    group: usize,
+    form: Form,
+    slf: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
     // SAFETY: Python calls with the interpreter attached.
     let py = unsafe { Python::assume_attached() };
-    let form = Form::from(F);
     let result = guard(|| {
         let groups = GROUPS.get().map(Vec::as_slice).unwrap_or_default();
         // SAFETY: the vectorcall convention: `count` positional arguments, then one for each name.
@@ -56,7 +71,14 @@ unsafe extern "C" fn entry<const I: usize, const F: u8>(
             // SAFETY: a method's first argument is its object.
             Some(unsafe { Bound::from_borrowed_ptr(py, slf) })
         };
-        call::call(py, &groups[I], form, own.as_ref(), positional, &keywords)
+        call::call(
+            py,
+            &groups[group],
+            form,
+            own.as_ref(),
+            positional,
+            &keywords,
+        )
     });
     match result {
         Ok(object) => object.into_ptr(),
@@ -89,7 +111,7 @@ static ENTRIES: [[Entry; ROOM]; 3] = in_each_form!(
 pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     let groups = GROUPS.get_or_init(call::groups);
-    let classes = [py.get_type::<PyTensor>(), py.get_type::<PyVariable>()];
+    let (tensors, variables) = (py.get_type::<PyTensor>(), py.get_type::<PyVariable>());
     for (i, group) in groups.iter().enumerate() {
         for (form, entries) in ENTRIES.iter().enumerate() {
             let form = Form::from(form as u8);
@@ -118,7 +140,18 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
                 m.add(&*name, function)?;
                 continue;
             }
-            for class in &classes {
+            let narrow = group.only_for(form);
+            let holders: Vec<Bound<'_, PyType>> = match narrow {
+                None => vec![tensors.clone(), variables.clone()],
+                Some(dtypes) => {
+                    let places = [crate::tensor::Device::Cpu, crate::tensor::Device::Gpu];
+                    let each = dtypes
+                        .iter()
+                        .flat_map(|d| places.map(|p| super::classes::class_of(py, *d, p)));
+                    each.chain([variables.clone()]).collect()
+                }
+            };
+            for class in &holders {
                 // SAFETY: as above, and `class` is a live type object.
                 let method = unsafe {
                     Bound::from_owned_ptr_or_err(

@@ -3,7 +3,7 @@
 use super::call::Operand;
 use super::classes::{self, kind_of};
 use super::errors::run;
-use super::{construct, indexing, interop, number};
+use super::{construct, dlpack, indexing, number, numpy};
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::tensor::{Device, Dims, Held, Tensor, class_name, dims, sizes_text};
 use parking_lot::Mutex;
@@ -396,13 +396,63 @@ impl PyTensor {
         classes::wrap_held(slf.py(), tensor)
     }
 
+    fn expand_as(&self, py: Python<'_>, tensor: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        classes::wrap(py, self.tensor().expand(raw("expand_as", tensor)?.sizes())?)
+    }
+
+    fn view_as(&self, py: Python<'_>, tensor: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        classes::wrap(py, self.tensor().view(raw("view_as", tensor)?.sizes())?)
+    }
+
+    /// NumPy asks this class, not the array, when both stand in an expression.
+    #[classattr]
+    fn __array_priority__() -> i64 {
+        1000
+    }
+
+    #[pyo3(signature = (array, context=None, return_scalar=false))]
+    fn __array_wrap__(
+        &self,
+        py: Python<'_>,
+        array: &Bound<'_, PyAny>,
+        context: Option<&Bound<'_, PyAny>>,
+        return_scalar: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = (context, return_scalar);
+        match numpy::array_wrap(array)? {
+            numpy::Wrapped::Tensor(tensor) => classes::wrap(py, tensor),
+            numpy::Wrapped::Other(object) => Ok(object),
+        }
+    }
+
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__(
+        &self,
+        py: Python<'_>,
+        stream: Option<&Bound<'_, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = stream;
+        Ok(
+            dlpack::to_dlpack(py, &self.tensor(), max_version, dl_device, copy)?
+                .into_any()
+                .unbind(),
+        )
+    }
+
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::dlpack_device(&self.tensor())
+    }
+
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = run(|| crate::ops::device::to_cpu(&self.tensor()))?;
         Ok(construct::to_list(py, &t)?.into_any().unbind())
     }
 
     fn numpy(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Ok(interop::numpy(slf.py(), &slf.get().tensor())?.unbind())
+        Ok(numpy::numpy(slf.py(), &slf.get().tensor())?.unbind())
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]
@@ -411,7 +461,7 @@ impl PyTensor {
         dtype: Option<&Bound<'_, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Py<PyAny>> {
-        Ok(interop::as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
+        Ok(numpy::as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
     }
 
     #[getter]

@@ -122,7 +122,7 @@ impl PyVariable {
         let volatile = volatile.map_or(Ok(false), |v| flag("volatile", v))?;
         if requires_grad && volatile {
             return Err(PyRuntimeError::new_err(
-                "Variable can't be volatile and require_grad at the same time; drop one of the two flags",
+                "Variable can't be volatile and require_grad at the same time; drop either volatile=True or requires_grad=True",
             ));
         }
         if let Some(f) = _grad_fn
@@ -248,13 +248,13 @@ impl PyVariable {
         Ok(())
     }
 
-    #[getter]
-    fn _grad(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
+    #[getter(_grad)]
+    fn grad_alias(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
         self.grad(py)
     }
 
-    #[setter]
-    fn set__grad(slf: &Bound<'_, Self>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    #[setter(_grad)]
+    fn set_grad_alias(slf: &Bound<'_, Self>, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         Self::set_grad(slf, value)
     }
 
@@ -646,7 +646,10 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let state = (me.var.requires_grad(), me.var.volatile(), py.None());
-        Ok((slf.get_type(), (Self::data(slf)?,), state)
+        let rebuild = py.import("rgrad.autograd.variable")?.getattr("_rebuild")?;
+        let class = slf.get_type();
+        let name = (class.module()?, class.qualname()?);
+        Ok((rebuild, (name, Self::data(slf)?), state)
             .into_pyobject(py)?
             .into_any()
             .unbind())

@@ -98,8 +98,7 @@ impl Tensor {
     pub fn narrow(&self, dim: i64, start: i64, length: i64) -> Result<Tensor> {
         let d = wrap_dim("narrow", dim, self.ndim())?;
         let size = self.sizes()[d];
-        let first = if start < 0 { start + size } else { start };
-        if length < 1 || first < 0 || first > size || length > size - first {
+        if length < 1 || start < 0 || start > size || length > size - start {
             fail!(
                 Runtime,
                 "narrow: {length} elements from {start} do not fit dimension {d} of size {size} (of {})",
@@ -108,7 +107,7 @@ impl Tensor {
         }
         let mut layout = self.layout();
         layout.sizes[d] = length;
-        layout.offset += (first * self.strides()[d]) as usize;
+        layout.offset += (start * self.strides()[d]) as usize;
         self.with_layout(layout)
     }
 

@@ -39,7 +39,7 @@ def manifest() -> dict:
     if not path:
         path = str(ROOT / "target" / "manifest.json")
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        command = ["cargo", "test", "-q", "--lib", "the_list_reads_back"]
+        command = ["cargo", "test", "-q", "--test", "rust", "the_list_of_shaders_has_every_row"]
         subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "RGRAD_MANIFEST": path})
     return json.loads(Path(path).read_text())
 

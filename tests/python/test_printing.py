@@ -93,7 +93,8 @@ def test_node_text():  # A-51
 def test_options_come_back():
     t = torch.FloatTensor([1.23456])
     torch.set_printoptions(precision=2)
-    assert str(t) == "\n 1.23\n[torch.FloatTensor of size 1]\n"
+    # Width 7 whatever the precision (section 8.1, step 4).
+    assert str(t) == "\n   1.23\n[torch.FloatTensor of size 1]\n"
     torch.set_printoptions(profile="default")
     assert str(t) == "\n 1.2346\n[torch.FloatTensor of size 1]\n"
 

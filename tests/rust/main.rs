@@ -2,5 +2,9 @@
 
 mod chain;
 mod draw;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod layers;
 mod table;
+#[cfg(feature = "gpu")]
+mod training;

@@ -12,7 +12,7 @@ const ABSOLUTE: f64 = 1e-5;
 const RELATIVE: f64 = 1e-3;
 
 /// Runs `check` for every try of every row and reports all that fail.
-fn every_row(check: impl Fn(&'static Op, &Sample)) {
+pub fn every_row(check: impl Fn(&'static Op, &Sample)) {
     let mut failed = Vec::new();
     for op in ops::all() {
         for (i, sample) in (op.tries)().iter().enumerate() {
@@ -36,23 +36,23 @@ fn every_row(check: impl Fn(&'static Op, &Sample)) {
     );
 }
 
-fn values(sample: &Sample) -> Values {
+pub fn values(sample: &Sample) -> Values {
     sample.values.iter().cloned().collect()
 }
 
 /// Elements in row-major order, in double.
-fn numbers(t: &Tensor) -> Vec<f64> {
+pub fn numbers(t: &Tensor) -> Vec<f64> {
     let flat = ops::copy::as_contiguous(t).unwrap();
     (0..flat.numel() as i64)
         .map(|i| dispatch!(flat.dtype(), T => rgrad::tensor::Element::to_f64(flat.read::<T>(i))))
         .collect()
 }
 
-fn bits(t: &Tensor) -> Vec<u64> {
+pub fn bits(t: &Tensor) -> Vec<u64> {
     numbers(t).iter().map(|v| v.to_bits()).collect()
 }
 
-fn plain(tensors: &[Tensor]) -> Vec<Input<'static>> {
+pub fn plain(tensors: &[Tensor]) -> Vec<Input<'static>> {
     tensors.iter().cloned().map(Input::plain).collect()
 }
 
@@ -61,14 +61,14 @@ fn forward(op: &'static Op, tensors: &[Tensor], sample: &Sample) -> Vec<Tensor> 
     results.into_iter().map(|v| v.tensor).collect()
 }
 
-fn as_dtype(t: &Tensor, dtype: DType) -> Tensor {
+pub fn as_dtype(t: &Tensor, dtype: DType) -> Tensor {
     let y = Tensor::empty("test", dtype, t.sizes()).unwrap();
     ops::copy::copy_into(&y, t).unwrap();
     y
 }
 
 /// Numbers in (0.5, 1.5) to weight outputs with, so that no sum is constant by chance.
-fn weights(sizes: &[i64], shift: f64) -> Tensor {
+pub fn weights(sizes: &[i64], shift: f64) -> Tensor {
     let n = sizes.iter().product::<i64>();
     let v: Vec<f64> = (0..n)
         .map(|i| 0.5 + ((i as f64 + shift) * 0.754_877_666).fract())
@@ -84,7 +84,7 @@ fn weighted(op: &'static Op, inputs: &[Var], sample: &Sample) -> Var {
     ops::reduce::sum(&ops::arith::mul(&y, &w).unwrap()).unwrap()
 }
 
-fn leaves(tensors: &[Tensor]) -> Vec<Variable> {
+pub fn leaves(tensors: &[Tensor]) -> Vec<Variable> {
     tensors
         .iter()
         .map(|t| Variable::leaf(ops::copy::contiguous_copy(t).unwrap(), true, false))
@@ -147,7 +147,7 @@ fn close(analytic: &[f64], numeric: &[f64], what: &str) {
 }
 
 /// Whether the row promises a derivative for floats at all.
-fn differentiable(op: &Op) -> bool {
+pub fn differentiable(op: &Op) -> bool {
     op.rule.back.is_some() && !ops::compare::is_comparison(op) && !matches!(op.name, "sign")
 }
 
@@ -270,13 +270,13 @@ fn comparisons_and_steps_give_zero_gradients() {
 }
 
 /// The same elements as `t` in seven layouts.
-fn layouts(t: &Tensor) -> Vec<(&'static str, Tensor)> {
+pub fn layouts(t: &Tensor) -> Vec<(&'static str, Tensor)> {
     let n = t.ndim() as i64;
     let put = |view: Tensor| {
         ops::copy::copy_into(&view, t).unwrap();
         view
     };
-    let fresh = |sizes: &[i64]| Tensor::zeros("test", t.dtype(), sizes).unwrap();
+    let fresh = |sizes: &[i64]| ops::device::zeros("test", t.dtype(), t.device(), sizes).unwrap();
     let sizes = t.sizes();
     let mut out = vec![("row-major", put(fresh(sizes)))];
     let turned: Dims = sizes.iter().rev().copied().collect();

@@ -103,8 +103,7 @@ def mse_loss(input, target, size_average=True, reduce=True):
         )
     if target.requires_grad:
         raise AssertionError("mse_loss: targets get no gradient; detach() this one")
-    difference = input - target.view(*input.size())
-    squares = difference * difference
+    target = target.view(*input.size())
     if not reduce:
-        return squares
-    return squares.mean() if size_average else squares.sum()
+        return (input - target) ** 2
+    return _C._mse_loss(input, target, size_average)

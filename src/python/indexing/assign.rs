@@ -29,10 +29,10 @@ pub enum Given {
 /// What the object's own conversion to a number raises.
 pub fn given(value: &Bound<'_, PyAny>) -> PyResult<Given> {
     let whole = value.is_instance_of::<PyInt>();
-    if whole || (!value.is_instance_of::<PyFloat>() && value.hasattr("__index__")?) {
-        if let Ok(i) = value.extract::<i64>() {
-            return Ok(Given::Number(Scalar::Int(i)));
-        }
+    if (whole || (!value.is_instance_of::<PyFloat>() && value.hasattr("__index__")?))
+        && let Ok(i) = value.extract::<i64>()
+    {
+        return Ok(Given::Number(Scalar::Int(i)));
     }
     // Arrays have a conversion too, and a length.
     if value.hasattr("__float__")? && !value.hasattr("__len__")? {
@@ -180,12 +180,17 @@ fn refuse_leaf(x: &Variable) -> Result<()> {
     Ok(())
 }
 
-/// The part of `x` to write to. It needs no history: a write through a view asks the base's.
+/// The part of `x` to write to. A write through a view never follows the view's own history, only
+/// asks whether there is one: that of `x` serves, and no node is made for the view.
 fn slot(x: &Variable, steps: &Dims) -> Result<Variable> {
     if steps.is_empty() {
         return Ok(x.clone());
     }
-    let view = Var::from(shape::walk(&x.tensor(), steps)?);
+    let view = Var {
+        tensor: shape::walk(&x.tensor(), steps)?,
+        history: x.grad_fn()?,
+        volatile: x.volatile(),
+    };
     Ok(Variable::view_of(view, x, shape::remake_view))
 }
 

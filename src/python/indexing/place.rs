@@ -311,6 +311,8 @@ impl<'a> Placer<'a> {
             }
             self.empty = true;
         } else if length != size {
+            // One slice has no step, and a step beyond the dimension would overflow the stride.
+            let step = if length == 1 { 1 } else { step };
             self.steps.extend_from_slice(&[
                 STEP_SLICE,
                 self.dims.len() as i64,

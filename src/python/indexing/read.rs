@@ -4,7 +4,7 @@ use super::{Index, OP, Places};
 use crate::error::Result;
 use crate::graph::{Input, Variable};
 use crate::ops::{self, apply::Values, copy::contiguous_copy, index, shape};
-use crate::tensor::{Dims, FromValue, Tensor, Value};
+use crate::tensor::{DType, Dims, FromValue, Tensor, Value};
 
 /// What `index` names in a raw tensor: a view for basic indices, else a copy. Where
 /// [`Index::is_number`] holds it has one element, which Python gets as a number.
@@ -52,6 +52,12 @@ fn part(x: &Variable, steps: &Dims) -> Result<Variable> {
 
 fn pick(x: &Variable, index: &Index) -> Result<Variable> {
     let input = x.input()?;
+    if let Index::Nothing(_) = index {
+        // The empty tensor with a history: gradients of zeros flow back through it.
+        let zero = ops::device::zeros(OP, DType::U8, x.tensor().device(), &[1])?;
+        let mask = Index::Mask(zero.expand(x.tensor().sizes())?);
+        return pick(x, &mask);
+    }
     let (op, mut values) = recorded(index);
     // The formula reads the mask later; what a program does to it meanwhile must not matter.
     if let (Index::Mask(mask), true) = (index, input.requires_grad()) {
@@ -63,11 +69,6 @@ fn pick(x: &Variable, index: &Index) -> Result<Variable> {
 /// The row of the table that follows `index`, its walk apart.
 fn recorded(index: &Index) -> (&'static ops::Op, Values) {
     match index {
-        Index::Basic { steps, .. } => (
-            &shape::index::OP,
-            Values::from_iter([steps.clone().into_value()]),
-        ),
-        Index::Nothing(_) => (&index::nothing::OP, Values::new()),
         Index::Mask(mask) => (
             &index::masked_select::OP,
             Values::from_iter([Value::Tensor(mask.clone())]),
@@ -77,6 +78,7 @@ fn recorded(index: &Index) -> (&'static ops::Op, Values) {
             Values::from_iter([Value::Int(*dim as i64), Value::Tensor(index.clone())]),
         ),
         Index::Places { places, .. } => (&index::pick::OP, arguments(places)),
+        Index::Basic { .. } | Index::Nothing(_) => unreachable!("{index:?} picks nothing"),
     }
 }
 
