@@ -1,0 +1,285 @@
+"""What introspection cannot know of rgrad._C: the types of what PyO3 makes.
+
+A parameter is looked up as `Class.method.parameter`, `method.parameter`, `parameter`; a result as
+`Class.method`, `method`. The writer fails for a name that is missing here, and for an entry that
+nothing uses. In the types stand for the class at hand:
+
+    {T} a tensor operand, {R} a result of the own class, {N} a number as a result,
+    {A} a result that may be a number, {F} one of the default class, or `out`,
+    {Float} and its kin: that class on the same device, {Cpu} and {Gpu}: its own class there
+"""
+
+ELEMENTS = ("Byte", "Char", "Short", "Int", "Long", "Float", "Double")
+
+# Aliases, because methods such as `int` and `float` hide the types inside their classes.
+ALIASES = """\
+_int: TypeAlias = int
+_float: TypeAlias = float
+_Number: TypeAlias = int | float
+_Sizes: TypeAlias = tuple[int, ...] | list[int]
+_Data: TypeAlias = list[Any] | tuple[Any, ...] | NDArray[Any] | _TensorBase
+_Key: TypeAlias = (
+    int | slice | EllipsisType | _TensorBase | Variable | list[Any] | tuple[Any, ...] | None
+)
+_T = TypeVar("_T", bound=_TensorBase)
+"""
+
+# Module and the names that a stub may need of it.
+IMPORTS = [
+    ("collections.abc", ["Iterable", "Iterator", "Sequence"]),
+    ("os", ["PathLike"]),
+    ("types", ["EllipsisType"]),
+    ("typing", ["Any", "Literal", "Never", "NoReturn", "Self", "SupportsIndex", "TypeAlias"]),
+    ("typing", ["TypeVar", "final", "overload"]),
+]
+
+PARAMETERS = {
+    # Methods and operators.
+    "value": "{T} | _Number",
+    "__rsub__.value": "_Number",
+    "__rtruediv__.value": "_Number",
+    "__rpow__.value": "_Number",
+    "__matmul__.value": "{T}",
+    # Python makes these two for every class with `%` and `@`; they take nothing.
+    "__rmod__.value": "Never",
+    "__rmatmul__.value": "Never",
+    "__setitem__.value": "{T} | _Number | list[Any] | NDArray[Any]",
+    "__delitem__.key": "Never",
+    "key": "_Key",
+    "mod": "None",
+    "dtype": "Any",
+    "copy": "bool | None",
+    "memo": "dict[_int, Any]",
+    "_protocol": "SupportsIndex",
+    "__setstate__.state": "tuple[Any, ...]",
+    "__div__.other": "{T} | _Number",
+    "other": "{T}",
+    "type_as.other": "_TensorBase | Variable",
+    "source": "{T}",
+    "template": "{T}",
+    "broadcast": "bool",
+    "device": "_int | None",
+    "from_": "_float",
+    "to": "_float",
+    "mean": "_float",
+    "std": "_float",
+    "lambd": "_float",
+    "bounds": "_int",
+    "p": "_float | _TensorBase | None",
+    "sizes": "_int",
+    "path": "str | PathLike[str]",
+    # Variables and differentiation.
+    "gradient": "Variable | _TensorBase | None",
+    "variables": "Variable | Iterable[Variable]",
+    "grad_variables": "Variable | _TensorBase | Iterable[Variable | _TensorBase | None] | None",
+    "retain_graph": "bool | None",
+    "create_graph": "bool | None",
+    "retain_variables": "bool | None",
+    "on": "bool",
+    "root": "Variable",
+    "names": "Sequence[tuple[str, Variable]]",
+    # Functions.
+    "input": "{R}",
+    "numel.input": "_TensorBase | Variable",
+    "tensor1": "{R}",
+    "tensor2": "{T}",
+    "seq": "Iterable[{R}]",
+    "sequence": "Iterable[{R}]",
+    "target": "{T}",
+    "weight": "{T} | None",
+    "dim": "int",
+    "out": "{R} | None",
+    "randperm.out": "LongTensor | None",
+    "multinomial.out": "LongTensor | None",
+    "generator": "Generator | None",
+    "num_samples": "int",
+    "replacement": "bool",
+    "threshold": "_Number",
+    "_threshold.value": "_Number",
+    "inplace": "bool",
+    "size_average": "bool",
+    "ignore_index": "int",
+    "args": "_Number",
+    "start": "float",
+    "end": "float",
+    "step": "float",
+    "arange.start": "_Number | None",
+    "arange.end": "_Number | None",
+    "arange.step": "_Number | None",
+    "steps": "int",
+    "n": "int",
+    "m": "int | None",
+    "array": "NDArray[Any]",
+    "obj": "object",
+    "seed": "int",
+    "state": "ByteTensor",
+    "new_state": "ByteTensor",
+    "name": "str",
+    "precision": "int | None",
+    "set_printoptions.threshold": "float | None",
+    "edgeitems": "int | None",
+    "linewidth": "int | None",
+    "profile": 'Literal["default", "short", "full"] | None',
+    "class_": "str",
+    "_set_size_class.class_": "type[Any]",
+    "_rebuild.sizes": "list[int]",
+    "values": "list[Any]",
+}
+
+RETURNS = {
+    # Operators.
+    **{f"__{name}__": "{R}" for name in ("add", "sub", "mul", "truediv", "div", "mod", "pow")},
+    **{f"__r{name}__": "{R}" for name in ("add", "sub", "mul", "truediv", "pow")},
+    **{f"__i{name}__": "Self" for name in ("add", "sub", "mul", "truediv")},
+    "__ipow__": "NoReturn",
+    **{f"__{name}__": "{Byte}" for name in ("eq", "ne", "lt", "le", "gt", "ge")},
+    "__neg__": "{R}",
+    "__invert__": "{R}",
+    "Variable.__invert__": "NoReturn",
+    "__matmul__": "{A}",
+    "__rmod__": "Never",
+    "__rmatmul__": "Never",
+    "__getitem__": "{A}",
+    "__setitem__": "None",
+    "__delitem__": "NoReturn",
+    "__iter__": "Iterator[{A}]",
+    "__len__": "_int",
+    "__bool__": "bool",
+    "__int__": "_int",
+    "__float__": "_float",
+    "__hash__": "_int",
+    "__repr__": "str",
+    "__str__": "str",
+    "__array__": "NDArray[Any]",
+    "__deepcopy__": "Self",
+    "__reduce__": "tuple[Any, ...]",
+    "__reduce_ex__": "tuple[Any, ...]",
+    "__setstate__": "None",
+    # What tensors and Variables say of themselves.
+    **dict.fromkeys(("dim", "ndimension", "numel", "nelement", "element_size"), "_int"),
+    **dict.fromkeys(("storage_offset", "data_ptr", "get_device"), "_int"),
+    **dict.fromkeys(("is_contiguous", "is_signed", "is_pinned", "is_same_size"), "bool"),
+    **dict.fromkeys(("is_set_to", "is_cuda", "all", "any", "equal"), "bool"),
+    "shape": "Size",
+    "tolist": "list[Any]",
+    "numpy": "NDArray[Any]",
+    "_TensorBase.data": "NoReturn",
+    # What they become.
+    **{name.lower(): f"{{{name}}}" for name in ELEMENTS},
+    "contiguous": "{R}",
+    "cpu": "{Cpu}",
+    "cuda": "{Gpu}",
+    "type_as": "{T}",
+    "matmul": "{A}",
+    "expand_as": "{R}",
+    "view_as": "{R}",
+    **dict.fromkeys(("copy_", "resize_", "resize_as_", "set_", "detach_"), "Self"),
+    **dict.fromkeys(("uniform_", "normal_", "random_", "bernoulli_", "exponential_"), "Self"),
+    # Variables, nodes, generators, pictures.
+    # A tensor of any class; only the program knows of which.
+    "Variable.data": "Any",
+    "Variable.grad": "Variable | None",
+    "Variable._grad": "Variable | None",
+    "_base": "Variable | None",
+    "grad_fn": "_Node | None",
+    "_grad_fn": "_Node | None",
+    "output_nr": "_int",
+    "_version": "_int",
+    **dict.fromkeys(("requires_grad", "volatile", "is_leaf", "retains_grad"), "bool"),
+    "Variable.name": "str | None",
+    "backward": "None",
+    "detach": "Variable",
+    "retain_grad": "None",
+    "next_functions": "tuple[tuple[_Node | None, int], ...]",
+    "variable": "Variable",
+    "_Node.name": "str",
+    "Generator.manual_seed": "Self",
+    "seed": "int",
+    "initial_seed": "int",
+    "get_state": "ByteTensor",
+    "set_state": "Self",
+    "_repr_svg_": "str",
+    "save": "None",
+    # Functions.
+    **dict.fromkeys(
+        ("zeros", "ones", "rand", "randn", "arange", "range", "linspace", "eye"), "{F}"
+    ),
+    **dict.fromkeys(("zeros_like", "ones_like", "cat", "stack"), "{R}"),
+    **dict.fromkeys(("_softmax", "_log_softmax", "_threshold", "_nll_loss"), "{R}"),
+    "multinomial": "{Long}",
+    "randperm": "LongTensor",
+    # Of the array's class, which its type does not tell.
+    "from_numpy": "Any",
+    "_rebuild": "_TensorBase",
+    "is_tensor": "bool",
+    "manual_seed": "Generator",
+    "get_rng_state": "ByteTensor",
+    "set_rng_state": "None",
+    "set_printoptions": "None",
+    "get_num_threads": "int",
+    "set_num_threads": "None",
+    "is_grad_enabled": "bool",
+    "_set_grad_enabled": "bool",
+    "live_nodes": "int",
+    "_set_default_tensor_type": "None",
+    "_set_size_class": "None",
+    "_cpu_features": "str",
+    "_gpu_adapters": "list[str]",
+    "_gpu_is_available": "bool",
+    "_gpu_device_count": "int",
+    "_gpu_device_name": "str",
+    "_gpu_synchronize": "None",
+    "_pictures": "tuple[Picture, Picture]",
+}
+
+# Where the result depends on the arguments: all the forms, each as parameters and result.
+WRITTEN = {
+    "size": [("dim: None = None", "Size"), ("dim: _int", "_int")],
+    "stride": [("dim: None = None", "tuple[_int, ...]"), ("dim: _int", "_int")],
+    "_TensorBase.type": [
+        ("new_type: None = None", "str"),
+        ("new_type: builtins.type[_T]", "_T"),
+        ("new_type: str", "_TensorBase"),
+    ],
+    "Variable.type": [
+        ("new_type: None = None", "str"),
+        ("new_type: builtins.type[_TensorBase] | str", "Variable"),
+    ],
+    "new": [("*sizes: _int", "Self"), ("data: _Data, /", "Self")],
+    "grad": [
+        (
+            "outputs: Variable | Iterable[Variable], inputs: Variable | Iterable[Variable], "
+            "grad_outputs: Variable | _TensorBase | Iterable[Variable | _TensorBase | None] | None"
+            " = None, retain_graph: bool | None = None, create_graph: bool | None = None, "
+            "only_inputs: bool = True, allow_unused: Literal[False] = False",
+            "tuple[Variable, ...]",
+        ),
+        (
+            "outputs: Variable | Iterable[Variable], inputs: Variable | Iterable[Variable], "
+            "grad_outputs: Variable | _TensorBase | Iterable[Variable | _TensorBase | None] | None"
+            " = None, retain_graph: bool | None = None, create_graph: bool | None = None, "
+            "only_inputs: bool = True, *, allow_unused: bool",
+            "tuple[Variable | None, ...]",
+        ),
+    ],
+}
+
+# Constructors.
+NEW = {
+    "_CpuTensor": [("*sizes: _int", "Self"), ("data: _Data, /", "Self")],
+    "_GpuTensor": [("*sizes: _int", "Self"), ("data: _Data, /", "Self")],
+    "Variable": [
+        (
+            "data: _TensorBase | None = None, requires_grad: bool | None = None, "
+            "volatile: bool | None = None, _grad_fn: None = None, name: str | None = None",
+            "Self",
+        )
+    ],
+    "Generator": [("", "Self")],
+}
+
+# Where a checker must look away: comparisons give tensors, and `**=` always fails.
+IGNORED = {"__eq__": "override", "__ne__": "override", "__ipow__": "misc"}
+
+# Names that 0.3 gives to the second operand where a row calls it by a letter.
+OPERANDS = {"mm": "mat2", "bmm": "mat2", "mv": "vec", "dot": "tensor2"}
