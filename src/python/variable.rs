@@ -7,6 +7,7 @@ use super::node::PyNode;
 use super::table;
 use super::tensor::{PyTensor, bytes_of, size_object};
 use super::{indexing, number};
+use crate::graph::arena::{self, Handle};
 use crate::graph::variable::GradSlot;
 use crate::graph::{Var, Variable};
 use crate::ops::{self, copy, shape};
@@ -31,6 +32,8 @@ pub struct PyVariable {
     pub var: Variable,
     /// Keeps `.grad`.
     grad: Mutex<Option<Arc<GradSlot>>>,
+    /// Keeps a leaf's accumulator, so that not every small graph makes and drops one.
+    accumulator: Mutex<Option<Handle>>,
     /// The object that `.data` is.
     data: Mutex<Option<Py<PyAny>>>,
     name: Mutex<Option<String>>,
@@ -53,6 +56,7 @@ impl PyVariable {
         PyVariable {
             var,
             grad: Mutex::new(None),
+            accumulator: Mutex::new(None),
             data: Mutex::new(None),
             name: Mutex::new(None),
             note: AtomicUsize::new(0),
@@ -90,6 +94,10 @@ impl PyVariable {
     pub fn hold_grad(&self) {
         let slot = self.var.grad_slot();
         *self.grad.lock() = Some(slot);
+        if self.var.is_leaf() && self.var.requires_grad() {
+            // Without room for a node the first recorded op will say so.
+            *self.accumulator.lock() = arena::accumulator(&self.var).ok();
+        }
     }
 
     /// The user's name for it, if it was given one.
