@@ -385,8 +385,8 @@ impl PyTensor {
     }
 
     /// A new tensor of the same class, built as the class builds it.
-    #[pyo3(signature = (*args, **kwargs))]
-    fn new(
+    #[pyo3(name = "new", signature = (*args, **kwargs))]
+    fn of_same_class(
         slf: &Bound<'_, Self>,
         args: &Bound<'_, PyTuple>,
         kwargs: Option<&Bound<'_, PyDict>>,

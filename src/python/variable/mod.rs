@@ -1,17 +1,19 @@
 //! Variables: a tensor with flags, history and `.grad`. Methods of ops come from the table.
 
-use super::call::Operand;
-use super::classes::{self, kind_of};
-use super::errors::run;
-use super::node::PyNode;
-use super::table;
-use super::tensor::{PyTensor, bytes_of, size_object};
-use super::{indexing, number};
+use crate::python::classes::{self};
+use crate::python::errors::run;
+use crate::python::indexing;
+use crate::python::node::PyNode;
+use crate::python::table;
+use crate::python::tensor::PyTensor;
+mod convert;
+mod query;
+
 use crate::graph::arena::{self, Handle};
 use crate::graph::variable::GradSlot;
 use crate::graph::{Var, Variable};
 use crate::ops::{self, copy, shape};
-use crate::tensor::{DType, Device, Dims, Held, class_name, dims, sizes_text};
+use crate::tensor::{DType, Dims, Held, class_name, sizes_text};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -347,108 +349,6 @@ impl PyVariable {
         *self.name.lock() = name;
     }
 
-    #[getter]
-    fn shape(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        size_object(py, self.var.tensor().sizes())
-    }
-
-    #[getter]
-    fn is_cuda(&self) -> bool {
-        self.var.tensor().device() == Device::Gpu
-    }
-
-    #[pyo3(signature = (dim=None))]
-    fn size(&self, py: Python<'_>, dim: Option<i64>) -> PyResult<Py<PyAny>> {
-        let t = self.var.tensor();
-        match dim {
-            None => size_object(py, t.sizes()),
-            Some(d) => Ok(t.sizes()[dims::wrap_dim("size", d, t.ndim())?]
-                .into_pyobject(py)?
-                .into_any()
-                .unbind()),
-        }
-    }
-
-    #[pyo3(signature = (dim=None))]
-    fn stride(&self, py: Python<'_>, dim: Option<i64>) -> PyResult<Py<PyAny>> {
-        let t = self.var.tensor();
-        match dim {
-            None => Ok(PyTuple::new(py, t.strides())?.into_any().unbind()),
-            Some(d) => Ok(t.strides()[dims::wrap_dim("stride", d, t.ndim())?]
-                .into_pyobject(py)?
-                .into_any()
-                .unbind()),
-        }
-    }
-
-    fn dim(&self) -> usize {
-        self.var.tensor().ndim()
-    }
-
-    fn ndimension(&self) -> usize {
-        self.var.tensor().ndim()
-    }
-
-    fn numel(&self) -> usize {
-        self.var.tensor().numel()
-    }
-
-    fn nelement(&self) -> usize {
-        self.var.tensor().numel()
-    }
-
-    fn storage_offset(&self) -> usize {
-        self.var.tensor().offset()
-    }
-
-    fn element_size(&self) -> usize {
-        self.var.tensor().dtype().bytes()
-    }
-
-    fn data_ptr(&self) -> usize {
-        self.var.tensor().ptr() as usize
-    }
-
-    fn is_contiguous(&self) -> bool {
-        self.var.tensor().is_contiguous()
-    }
-
-    fn get_device(&self) -> PyResult<usize> {
-        match self.var.tensor().device() {
-            Device::Gpu => Ok(0),
-            Device::Cpu => Err(PyRuntimeError::new_err(
-                "get_device: this Variable is on the CPU; only cuda ones have a device",
-            )),
-        }
-    }
-
-    fn is_same_size(&self, other: &PyVariable) -> bool {
-        other.var.tensor().sizes() == self.var.tensor().sizes()
-    }
-
-    fn __len__(&self) -> usize {
-        self.var.tensor().sizes().first().copied().unwrap_or(0) as usize
-    }
-
-    fn __bool__(&self) -> PyResult<bool> {
-        let t = self.var.tensor();
-        match t.numel() {
-            0 => Ok(false),
-            1 => Ok(number::scalar_at(&t, 0)?.f64() != 0.0),
-            n => Err(PyRuntimeError::new_err(format!(
-                "bool value of a Variable with {n} elements is ambiguous; compare one element of .data, or use (v != 0).any()"
-            ))),
-        }
-    }
-
-    fn __float__(&self) -> PyResult<f64> {
-        Ok(self.only("float")?.f64())
-    }
-
-    fn __int__(&self) -> PyResult<i64> {
-        Ok(self.only("int")?.to::<i64>())
-    }
-
     fn __hash__(slf: &Bound<'_, Self>) -> usize {
         slf.as_ptr() as usize >> 4
     }
@@ -457,7 +357,7 @@ impl PyVariable {
         let class = slf.get_type().name()?.to_string();
         Ok(format!(
             "{class} containing:{}",
-            super::creation::text_of(&slf.get().var.tensor())?
+            crate::python::creation::text_of(&slf.get().var.tensor())?
         ))
     }
 
@@ -502,7 +402,7 @@ impl PyVariable {
     ) -> PyResult<()> {
         let roots = [slf.clone()];
         let gradients = [gradient.cloned()];
-        super::autograd::backward_of(
+        crate::python::autograd::backward_of(
             slf.py(),
             &roots,
             &gradients,
@@ -583,112 +483,9 @@ impl PyVariable {
         let sizes = Dims::from_slice(other.var.tensor().sizes());
         self.view_op(py, |v| shape::view(v, sizes))
     }
-
-    #[pyo3(name = "r#type", signature = (new_type=None))]
-    fn type_(slf: &Bound<'_, Self>, new_type: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        match new_type {
-            None => {
-                let t = slf.get().var.tensor();
-                Ok(class_name(t.dtype(), t.device())
-                    .into_pyobject(slf.py())?
-                    .into_any()
-                    .unbind())
-            }
-            Some(what) => Self::cast_to(slf, kind_of(what)?),
-        }
-    }
-
-    fn type_as(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        match Operand::of(other) {
-            Some(o) => Self::cast_to(slf, o.tensor().kind()),
-            None => Err(PyTypeError::new_err("type_as: needs a tensor or Variable")),
-        }
-    }
-
-    #[pyo3(signature = (device=None, r#async=false))]
-    fn cuda(
-        slf: &Bound<'_, Self>,
-        device: Option<&Bound<'_, PyAny>>,
-        r#async: bool,
-    ) -> PyResult<Py<PyAny>> {
-        let _ = r#async;
-        super::creation::check_device(device)?;
-        Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Gpu))
-    }
-
-    fn cpu(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Cpu))
-    }
-
-    fn all(&self) -> PyResult<bool> {
-        Ok(bytes_of("all", &self.var.tensor())?.iter().all(|&b| b != 0))
-    }
-
-    fn any(&self) -> PyResult<bool> {
-        Ok(bytes_of("any", &self.var.tensor())?.iter().any(|&b| b != 0))
-    }
-
-    fn equal(&self, other: &PyVariable) -> PyResult<bool> {
-        super::functional::equal(&self.var.tensor(), &other.var.tensor())
-    }
-
-    fn __deepcopy__(slf: &Bound<'_, Self>, memo: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let me = slf.get();
-        if !me.var.is_leaf() {
-            return Err(PyRuntimeError::new_err(
-                "deepcopy: only Variables created explicitly by the user (graph leaves) support it; deepcopy v.data, or v.detach()",
-            ));
-        }
-        let key = slf.as_ptr() as usize;
-        if let Some(done) = memo.get_item(key)? {
-            return Ok(done.unbind());
-        }
-        let data = classes::wrap(py, run(|| copy::contiguous_copy(&me.var.tensor()))?)?;
-        let class = slf.get_type();
-        let made = class.call1((data,))?;
-        made.setattr("requires_grad", me.var.requires_grad())?;
-        made.setattr("volatile", me.var.volatile())?;
-        memo.set_item(key, &made)?;
-        Ok(made.unbind())
-    }
-
-    fn __reduce_ex__(slf: &Bound<'_, Self>, _protocol: i32) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let me = slf.get();
-        let state = (me.var.requires_grad(), me.var.volatile(), py.None());
-        let rebuild = py.import("rgrad.autograd.variable")?.getattr("_rebuild")?;
-        let class = slf.get_type();
-        let name = (class.module()?, class.qualname()?);
-        Ok((rebuild, (name, Self::data(slf)?), state)
-            .into_pyobject(py)?
-            .into_any()
-            .unbind())
-    }
-
-    fn __setstate__(&self, state: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let (grad, volatile) = if state.len() == 5 {
-            (state.get_item(3)?, state.get_item(4)?)
-        } else {
-            (state.get_item(0)?, state.get_item(1)?)
-        };
-        self.set_requires_grad(&grad)?;
-        self.set_volatile(&volatile)
-    }
 }
 
 impl PyVariable {
-    fn only(&self, op: &str) -> PyResult<crate::tensor::Scalar> {
-        let t = self.var.tensor();
-        if t.numel() != 1 {
-            return Err(PyTypeError::new_err(format!(
-                "{op}: only Variables of one element can be converted; this one has size {}",
-                sizes_text(t.sizes())
-            )));
-        }
-        number::scalar_at(&t, 0)
-    }
-
     fn view_op(
         &self,
         py: Python<'_>,
@@ -697,43 +494,4 @@ impl PyVariable {
         let var = run(|| op(&self.var.var()?))?;
         Ok(PyVariable::wrap(py, Variable::view_of(var, &self.var, shape::remake_view))?.into_any())
     }
-
-    fn cast_to(slf: &Bound<'_, Self>, (dtype, device): (DType, Device)) -> PyResult<Py<PyAny>> {
-        let me = slf.get();
-        let kind = me.var.tensor().kind();
-        if kind == (dtype, device) {
-            return Ok(slf.clone().into_any().unbind());
-        }
-        super::creation::check_gpu("cuda", device)?;
-        let made = slf.py().detach(|| {
-            run(|| {
-                let mut v = me.var.var()?;
-                if kind.0 != dtype {
-                    v = copy::convert(&v, dtype as i64)?;
-                }
-                if kind.1 != device {
-                    v = copy::transfer(&v, device as i64)?;
-                }
-                Ok(v)
-            })
-        })?;
-        PyVariable::fresh(slf.py(), made)
-    }
 }
-
-macro_rules! casts {
-    ($($method:ident $dtype:ident),*) => {
-        #[pymethods]
-        impl PyVariable {
-            $(
-                #[pyo3(signature = ())]
-                fn $method(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-                    let device = slf.get().var.tensor().device();
-                    Self::cast_to(slf, (DType::$dtype, device))
-                }
-            )*
-        }
-    };
-}
-
-casts!(byte U8, char I8, short I16, int I32, long I64, float F32, double F64);
