@@ -51,7 +51,9 @@ def read(file):
     for group in root.iter(f"{SVG}g"):
         if "data-box" in group.attrib:
             rect = group.find(f"{SVG}rect")
-            boxes[int(group.get("data-box"))] = tuple(float(rect.get(k)) for k in ("x", "y", "width", "height"))
+            boxes[int(group.get("data-box"))] = tuple(
+                float(rect.get(k)) for k in ("x", "y", "width", "height")
+            )
         elif "data-from" in group.attrib:
             ends = int(group.get("data-from")), int(group.get("data-to"))
             if ends[0] != ends[1]:
@@ -68,7 +70,9 @@ def dot(boxes, arrows, right):
     graph = pygraphviz.AGraph(strict=False, directed=True)
     graph.graph_attr.update(nodesep=26 / 72, ranksep=34 / 72, rankdir="LR" if right else "TB")
     for number, (_, _, width, height) in boxes.items():
-        graph.add_node(number, shape="box", fixedsize="true", width=width / 72, height=height / 72, label="")
+        graph.add_node(
+            number, shape="box", fixedsize="true", width=width / 72, height=height / 72, label=""
+        )
     for i, (a, b, _) in enumerate(arrows):
         graph.add_edge(a, b, key=str(i))
     graph.layout("dot")
@@ -98,7 +102,12 @@ def meet(a, b):
         low, high = min(p[0], q[0]), max(p[0], q[0])
         top, bottom = min(p[1], q[1]), max(p[1], q[1])
         for r, s in zip(b, b[1:]):
-            if max(r[0], s[0]) < low or min(r[0], s[0]) > high or max(r[1], s[1]) < top or min(r[1], s[1]) > bottom:
+            if (
+                max(r[0], s[0]) < low
+                or min(r[0], s[0]) > high
+                or max(r[1], s[1]) < top
+                or min(r[1], s[1]) > bottom
+            ):
                 continue
             if side(p, q, r) * side(p, q, s) < 0 and side(r, s, p) * side(r, s, q) < 0:
                 return True
@@ -111,7 +120,9 @@ def crossings(lines):
         for c, d, two in lines[i + 1 :]:
             # Lines that share a box may touch at its border.
             near = 4 if {a, b} & {c, d} else 0
-            found += meet(one[near // 2 : len(one) - near // 2], two[near // 2 : len(two) - near // 2])
+            found += meet(
+                one[near // 2 : len(one) - near // 2], two[near // 2 : len(two) - near // 2]
+            )
     return found
 
 
@@ -131,9 +142,16 @@ def main():
         ratio = lengths[0] / lengths[1]
         worse = ratio > LIMIT or ours[0] > max(LIMIT * ours[1], ours[1] + 2)
         bad += worse
-        total = [total[0] + ours[0], total[1] + ours[1], total[2] + lengths[0], total[3] + lengths[1]]
+        total = [
+            total[0] + ours[0],
+            total[1] + ours[1],
+            total[2] + lengths[0],
+            total[3] + lengths[1],
+        ]
         mark = "  WORSE" if worse else ""
-        print(f"{file.stem:24} {ours[0]:10} {ours[1]:5} {lengths[0]:9.0f} {lengths[1]:9.0f} {ratio:6.2f}{mark}")
+        print(
+            f"{file.stem:24} {ours[0]:10} {ours[1]:5} {lengths[0]:9.0f} {lengths[1]:9.0f} {ratio:6.2f}{mark}"
+        )
     ratio = total[2] / total[3] if total[3] else 1.0
     print(f"{'all':24} {total[0]:10} {total[1]:5} {total[2]:9.0f} {total[3]:9.0f} {ratio:6.2f}")
     raise SystemExit(1 if bad else 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydawn import utils, webgpu
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
-from shader_driver import manifest  # noqa: E402
+from shader_driver import manifest
 
 
 def main() -> int:
