@@ -94,19 +94,18 @@ where
             // SAFETY: contiguous, `n` elements.
             return wide(
                 #[inline(always)]
-                || unsafe { fold.run(from.0, 1, n) },
+                || unsafe { fold.run(from.ptr(), 1, n) },
             );
         }
         let blocks = n.div_ceil(GRAIN);
         let parts = Mutex::new(vec![fold.start; blocks]);
         spread(blocks, 1, &|range| {
-            let from = from;
             for b in range {
                 let (at, len) = (b * GRAIN, GRAIN.min(n - b * GRAIN));
                 // SAFETY: contiguous; the block is inside the `n` elements.
                 let part = wide(
                     #[inline(always)]
-                    || unsafe { fold.run(from.0.add(at), 1, len) },
+                    || unsafe { fold.run(from.ptr().add(at), 1, len) },
                 );
                 parts.lock()[b] = part;
             }
@@ -117,11 +116,10 @@ where
     let lines = Lines::new(x, x.ndim() - 1, &[]);
     let parts = Mutex::new(vec![fold.start; lines.outer]);
     lines.for_each(&|line, offset, _| {
-        let from = from;
         // SAFETY: a line of the tensor's own geometry.
         let part = wide(
             #[inline(always)]
-            || unsafe { fold.run(from.0.offset(offset), lines.step, lines.len) },
+            || unsafe { fold.run(from.ptr().offset(offset), lines.step, lines.len) },
         );
         parts.lock()[line] = part;
     });
@@ -154,7 +152,6 @@ pub fn dim<T: Element, U: Element, A, S, J>(
         let rows = Lines::without(x, dim, Some(last), y.strides());
         let out_step = y.strides()[last] as isize;
         let each = |row: usize, offset: isize, out: isize, piece: usize| {
-            let (from, to) = (from, to);
             let _ = row;
             let (first, width) = (piece * COLUMNS, COLUMNS.min(inner - piece * COLUMNS));
             wide(
@@ -165,7 +162,7 @@ pub fn dim<T: Element, U: Element, A, S, J>(
                         // SAFETY: column `first + j < inner` of line `k` of the geometry.
                         unsafe {
                             let at = from
-                                .0
+                                .ptr()
                                 .offset(offset + k as isize * rows.step + first as isize);
                             if width == COLUMNS {
                                 let block = at.cast::<[T; COLUMNS]>().read_unaligned();
@@ -182,7 +179,8 @@ pub fn dim<T: Element, U: Element, A, S, J>(
                     for (j, sum) in sums.iter().enumerate().take(width) {
                         // SAFETY: the same column of the result.
                         unsafe {
-                            to.0.offset(out + (first + j) as isize * out_step)
+                            to.ptr()
+                                .offset(out + (first + j) as isize * out_step)
                                 .write(done(*sum))
                         };
                     }
@@ -193,14 +191,13 @@ pub fn dim<T: Element, U: Element, A, S, J>(
         return;
     }
     lines.for_each(&|_, offset, out| {
-        let (from, to) = (from, to);
         // SAFETY: a line of the geometry, and the result's element for it.
         unsafe {
             let total = wide(
                 #[inline(always)]
-                || fold.run(from.0.offset(offset), lines.step, lines.len),
+                || fold.run(from.ptr().offset(offset), lines.step, lines.len),
             );
-            to.0.offset(out).write(done(total));
+            to.ptr().offset(out).write(done(total));
         }
     });
 }
@@ -310,22 +307,21 @@ pub fn arg<T: Element>(
     let lines = Lines::new(x, dim, values.strides());
     let places = Lines::new(x, dim, indices.strides());
     lines.for_each(&|line, offset, out| {
-        let (from, to, at) = (from, to, at);
         // SAFETY: lines of the geometry; `len` is at least one, which the callers check.
         unsafe {
-            let mut best = from.0.offset(offset).read();
+            let mut best = from.ptr().offset(offset).read();
             let mut index = 0;
             for k in 1..lines.len {
                 if best.is_nan() {
                     break;
                 }
-                let v = from.0.offset(offset + k as isize * lines.step).read();
+                let v = from.ptr().offset(offset + k as isize * lines.step).read();
                 if better(v, best) || v.is_nan() {
                     (best, index) = (v, k as i64);
                 }
             }
-            to.0.offset(out).write(best);
-            at.0.offset(places.offsets(line)[1]).write(index);
+            to.ptr().offset(out).write(best);
+            at.ptr().offset(places.offsets(line)[1]).write(index);
         }
     });
 }

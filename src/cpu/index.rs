@@ -14,11 +14,10 @@ pub fn check(op: &str, index: &Tensor, size: i64) -> Result<()> {
     let from = Start::<i64>::of(index);
     let bad = parking_lot::Mutex::new(None);
     Plan::new([index]).for_rows(&|row| {
-        let from = from;
         for i in 0..row.len {
             // SAFETY: the plan stays inside the tensor's geometry.
             let v = unsafe {
-                from.0
+                from.ptr()
                     .offset(row.offsets[0] + i as isize * row.steps[0])
                     .read()
             };
@@ -58,7 +57,7 @@ fn walk(
     };
     for _ in 0..index.numel() {
         // SAFETY: `at` is inside index's sizes.
-        let v = unsafe { from.0.offset(dot(index.strides(), &at, n)).read() };
+        let v = unsafe { from.ptr().offset(dot(index.strides(), &at, n)).read() };
         each(
             dot(line.strides(), &at, dim),
             v,
@@ -80,8 +79,9 @@ pub fn gather<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
     let step = x.strides()[dim] as isize;
     // SAFETY: indices were checked against `x`'s size in `dim`; other places are inside both.
     walk(index, dim, x, y, |line, v, out| unsafe {
-        to.0.offset(out)
-            .write(from.0.offset(line + v as isize * step).read());
+        to.ptr()
+            .offset(out)
+            .write(from.ptr().offset(line + v as isize * step).read());
     });
 }
 
@@ -96,9 +96,9 @@ pub fn scatter<T: Element>(
     let (to, from) = (Start::<T>::of(y), Start::<T>::of(x));
     let step = y.strides()[dim] as isize;
     walk(index, dim, y, x, |line, v, src| {
-        let place = to.0.wrapping_offset(line + v as isize * step);
+        let place = to.ptr().wrapping_offset(line + v as isize * step);
         // SAFETY: as in `gather`.
-        unsafe { place.write(join(place.read(), from.0.offset(src).read())) };
+        unsafe { place.write(join(place.read(), from.ptr().offset(src).read())) };
     });
 }
 
@@ -130,12 +130,11 @@ pub fn count_ones(op: &str, mask: &Tensor) -> Result<usize> {
         std::sync::atomic::AtomicU32::new(0),
     );
     Plan::new([mask]).for_rows(&|row| {
-        let from = from;
         let (mut ones, mut most) = (0, 0);
         for i in 0..row.len {
             // SAFETY: the plan stays inside the tensor's geometry.
             let v = unsafe {
-                from.0
+                from.ptr()
                     .offset(row.offsets[0] + i as isize * row.steps[0])
                     .read()
             };
@@ -159,7 +158,7 @@ fn masked(x: &Tensor, mask: &Tensor, mut each: impl FnMut(isize)) {
     for _ in 0..mask.numel() {
         let dot = |s: &[i64]| -> isize { (0..n).map(|d| (at[d] * s[d]) as isize).sum() };
         // SAFETY: `at` is inside the sizes.
-        if unsafe { from.0.offset(dot(mask.strides())).read() } != 0 {
+        if unsafe { from.ptr().offset(dot(mask.strides())).read() } != 0 {
             each(dot(x.strides()));
         }
         for d in (0..n).rev() {
@@ -179,7 +178,9 @@ pub fn masked_select<T: Element>(x: &Tensor, mask: &Tensor, y: &Tensor) {
     let mut k = 0;
     // SAFETY: `y` has as many elements as the mask has ones; `x` has the mask's sizes.
     masked(x, mask, |at| unsafe {
-        to.0.offset(k * step).write(from.0.offset(at).read());
+        to.ptr()
+            .offset(k * step)
+            .write(from.ptr().offset(at).read());
         k += 1;
     });
 }
@@ -190,7 +191,7 @@ pub fn masked_scatter<T: Element>(y: &Tensor, mask: &Tensor, source: &Tensor) {
     let mut k = 0;
     // SAFETY: the callers check that `source` is contiguous and has enough elements.
     masked(y, mask, |at| unsafe {
-        to.0.offset(at).write(from.0.offset(k).read());
+        to.ptr().offset(at).write(from.ptr().offset(k).read());
         k += 1;
     });
 }

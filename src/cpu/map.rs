@@ -11,7 +11,7 @@ use crate::tensor::{Element, Tensor};
 const BLOCK: usize = 32;
 
 /// The address of a tensor's first element, for loops that may run on several threads.
-pub(super) struct Start<T>(pub *mut T);
+pub(super) struct Start<T>(*mut T);
 
 impl<T> Clone for Start<T> {
     fn clone(&self) -> Self {
@@ -27,6 +27,12 @@ unsafe impl<T> Send for Start<T> {}
 unsafe impl<T> Sync for Start<T> {}
 
 impl<T: Element> Start<T> {
+    /// The address. A method, so that closures take the whole of it.
+    #[inline(always)]
+    pub fn ptr(self) -> *mut T {
+        self.0
+    }
+
     /// Where `tensor` starts; its element type must be `T`.
     pub fn of(tensor: &Tensor) -> Start<T> {
         assert_eq!(
@@ -103,12 +109,11 @@ macro_rules! map {
             $(let $x = (Start::<$t>::of($x), $x);)*
             if y.numel() == 1 {
                 // SAFETY: one element each, inside their tensors.
-                unsafe { to.0.write(f($($x.0.0.read()),*)) };
+                unsafe { to.ptr().write(f($($x.0.ptr().read()),*)) };
                 return;
             }
             let plan: Plan<$n> = Plan::new([y $(, $x.1)*]);
             plan.for_rows(&|row: Row<$n>| {
-                let to = to;
                 $(let $x = $x.0;)*
                 compiled::<$first, _>(#[inline(always)]
                     || {
@@ -119,12 +124,12 @@ macro_rules! map {
                             // SAFETY: the plan stays inside sizes that all operands share, and a
                             // tensor's geometry stays inside its memory.
                             unsafe {
-                                $(let $x = load($x.0.offset(at($k)), row.steps[$k], len);)*
+                                $(let $x = load($x.ptr().offset(at($k)), row.steps[$k], len);)*
                                 let mut block = [U::ONE; BLOCK];
                                 for j in 0..BLOCK {
                                     block[j] = f($($x[j]),*);
                                 }
-                                store(to.0.offset(at(0)), row.steps[0], len, block);
+                                store(to.ptr().offset(at(0)), row.steps[0], len, block);
                             }
                             i += BLOCK;
                         }

@@ -110,15 +110,15 @@ impl<const N: usize> Plan<N> {
                 });
                 for d in (0..last).rev() {
                     at[d] += 1;
-                    for k in 0..N {
-                        offsets[k] += self.strides[d][k];
+                    for (offset, step) in offsets.iter_mut().zip(self.strides[d]) {
+                        *offset += step;
                     }
                     if at[d] < self.sizes[d] {
                         break;
                     }
                     at[d] = 0;
-                    for k in 0..N {
-                        offsets[k] -= self.strides[d][k] * self.sizes[d] as isize;
+                    for (offset, step) in offsets.iter_mut().zip(self.strides[d]) {
+                        *offset -= step * self.sizes[d] as isize;
                     }
                 }
             }

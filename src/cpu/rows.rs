@@ -11,15 +11,16 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
     let lines = Lines::new(x, dim, y.strides());
     let step = y.strides()[dim] as isize;
     lines.for_each(&|_, offset, out| {
-        let (from, to) = (from, to);
         wide(
             #[inline(always)]
             || {
                 // SAFETY: `k < len` along a line of each geometry.
-                let at =
-                    |k: usize| unsafe { from.0.offset(offset + k as isize * lines.step).read() };
+                let at = |k: usize| unsafe {
+                    from.ptr().offset(offset + k as isize * lines.step).read()
+                };
                 // SAFETY: as above.
-                let put = |k: usize, v: T| unsafe { to.0.offset(out + k as isize * step).write(v) };
+                let put =
+                    |k: usize, v: T| unsafe { to.ptr().offset(out + k as isize * step).write(v) };
                 let mut top = at(0);
                 for k in 1..lines.len {
                     let v = at(k);
@@ -42,7 +43,7 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
                     let scale = 1.0 / sum;
                     for k in 0..lines.len {
                         // SAFETY: written in the loop above.
-                        let e = unsafe { to.0.offset(out + k as isize * step).read() };
+                        let e = unsafe { to.ptr().offset(out + k as isize * step).read() };
                         put(k, T::from_f64(e.to_f64() * scale));
                     }
                 }
@@ -59,7 +60,6 @@ pub fn softmax_grad<T: Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out:
     let outs = Lines::new(g, dim, out.strides());
     let (ystep, ostep) = (y.strides()[dim] as isize, out.strides()[dim] as isize);
     lines.for_each(&|line, goff, yoff| {
-        let (gs, ys, to) = (gs, ys, to);
         let ooff = outs.place(line);
         wide(
             #[inline(always)]
@@ -67,8 +67,8 @@ pub fn softmax_grad<T: Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out:
                 // SAFETY: `k < len` along a line of each geometry.
                 let (g, y) = unsafe {
                     (
-                        |k: usize| gs.0.offset(goff + k as isize * lines.step).read(),
-                        |k: usize| ys.0.offset(yoff + k as isize * ystep).read(),
+                        |k: usize| gs.ptr().offset(goff + k as isize * lines.step).read(),
+                        |k: usize| ys.ptr().offset(yoff + k as isize * ystep).read(),
                     )
                 };
                 let mut sum = 0.0f64;
@@ -86,7 +86,7 @@ pub fn softmax_grad<T: Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out:
                         T::from_f64(y(k).to_f64() * (g(k).to_f64() - sum))
                     };
                     // SAFETY: as above.
-                    unsafe { to.0.offset(ooff + k as isize * ostep).write(v) };
+                    unsafe { to.ptr().offset(ooff + k as isize * ostep).write(v) };
                 }
             },
         );

@@ -6,7 +6,7 @@ use crate::graph::variable::WeakVariable;
 use crate::graph::{Input, Var, Variable, with_recording};
 use crate::ops::apply::run_into;
 use crate::ops::{arith, copy};
-use crate::tensor::{class_name, sizes_text};
+use crate::tensor::{Tensor, class_name, sizes_text};
 
 /// `old + new`: in place when nobody else can see `old` and no history is kept.
 pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
@@ -27,21 +27,22 @@ pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
 /// # Errors
 /// `RuntimeError` when the leaf was changed in place or is no leaf any more.
 pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<()> {
-    if !leaf.is_leaf() {
+    let sink = leaf.sink();
+    if !sink.is_leaf {
         fail!(
             Runtime,
             "AccumulateGrad: a leaf Variable has been moved into the graph interior by an in-place operation; change its .data instead"
         );
     }
-    let tensor = leaf.tensor();
-    if leaf.is_unsettled() {
+    let tensor = sink.tensor;
+    if sink.is_unsettled {
         fail!(
             Runtime,
             "AccumulateGrad: a leaf variable was used in an inplace operation ({} of them); change its .data instead",
             tensor.version()
         );
     }
-    if !leaf.requires_grad() {
+    if !sink.requires_grad {
         return Ok(());
     }
     if tensor.sizes() != gradient.sizes() || tensor.kind() != gradient.tensor.kind() {
@@ -61,17 +62,12 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
     let old = slot.lock().clone();
     let total = match old {
         None => first(gradient, create_graph)?,
-        Some(old) if old.volatile() => {
-            let into = old.tensor();
-            run_into(
-                &arith::add::OP,
-                &[Input::plain(into.clone()), Input::plain(gradient.tensor)],
-                &[],
-                &into,
-            )?;
-            return Ok(());
-        }
         Some(old) => {
+            let into = old.sink();
+            if into.volatile {
+                add_into(&into.tensor, &gradient.tensor)?;
+                return Ok(());
+            }
             let mut fresh = gradient;
             if !create_graph {
                 fresh.history = None;
@@ -82,6 +78,12 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
     let before = slot.lock().replace(total);
     drop(before);
     Ok(())
+}
+
+/// into += gradient.
+fn add_into(into: &Tensor, gradient: &Tensor) -> Result<()> {
+    let inputs = [Input::plain(into.clone()), Input::plain(gradient.clone())];
+    run_into(&arith::add::OP, &inputs, &[], into).map(|_| ())
 }
 
 /// The first gradient: a copy, so that `.grad` is nobody else's memory.

@@ -10,11 +10,12 @@ mod waiting;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::arena::{Handle, Taken};
-use crate::graph::{Edge, Edges, NodeId, Step, Var, Variable, with_recording};
+use crate::graph::rule::ACCUMULATE;
+use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
 use crate::tensor::{DType, Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
-use waiting::Waiting;
+use waiting::{Incoming, Waiting};
 
 /// How to run back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,30 +113,38 @@ impl Run {
 
     /// Runs one node.
     #[inline]
-    fn turn(&mut self, node: Handle, incoming: SmallVec<[Option<Var>; 1]>) -> Result<()> {
+    fn turn(&mut self, node: NodeId, incoming: Incoming) -> Result<()> {
         if let Some(wanted) = &mut self.wanted {
             for (nr, gradient) in incoming.iter().enumerate() {
-                if let Some(place) = wanted.captured.get_mut(&(node.id(), nr as u32)) {
+                if let Some(place) = wanted.captured.get_mut(&(node, nr as u32)) {
                     place.clone_from(gradient);
                 }
             }
-            if !wanted.needed.contains(&node.id()) {
+            if !wanted.needed.contains(&node) {
                 return Ok(());
             }
         }
+        let mut step = Step {
+            rule: &ACCUMULATE,
+            payload: Payload::default(),
+            incoming: &incoming,
+            outgoing: SmallVec::new(),
+            history: None,
+            given: None,
+        };
         let Taken {
             rule,
             edges,
-            payload,
+            leaf,
             freed,
-            ..
-        } = node.take(self.options.retain_graph);
+        } = node.take(self.options.retain_graph, &mut step.payload);
+        step.rule = rule;
         if rule.is_accumulator() {
             if self.wanted.is_none()
-                && let Some(leaf) = payload.extra.as_ref().and_then(|e| e.leaf.as_ref())
+                && let Some(leaf) = leaf
                 && let Some(gradient) = incoming.into_iter().next().flatten()
             {
-                accumulate::into_leaf(leaf, gradient, self.options.create_graph)?;
+                accumulate::into_leaf(&leaf, gradient, self.options.create_graph)?;
             }
             return Ok(());
         }
@@ -146,20 +155,22 @@ impl Run {
                 rule.node
             );
         }
-        if let Some(retained) = payload.extra.as_ref().and_then(|e| e.retained.as_ref()) {
+        if let Some(retained) = step
+            .payload
+            .extra
+            .as_ref()
+            .and_then(|e| e.retained.as_ref())
+        {
             accumulate::into_retained(retained, &incoming, self.options.create_graph)?;
         }
         let Some(back) = rule.back else {
             fail!(Runtime, "{}: the derivative is not implemented", rule.node);
         };
-        let history = self.options.create_graph.then_some((&node, &edges));
-        let mut step = Step {
-            rule,
-            payload,
-            incoming: &incoming,
-            outgoing: SmallVec::new(),
-            history,
+        let held = match self.options.create_graph {
+            true => Handle::to(node),
+            false => None,
         };
+        step.history = held.as_ref().map(|node| (node, &edges));
         if step.has_gradient() {
             with_recording(self.options.create_graph, || back(&mut step))?;
         }
@@ -170,9 +181,9 @@ impl Run {
     }
 
     #[inline]
-    fn deliver(&mut self, edges: &Edges, outgoing: SmallVec<[Option<Var>; 2]>) -> Result<()> {
-        for (&edge, gradient) in edges.iter().zip(outgoing) {
-            if let Some(gradient) = gradient
+    fn deliver(&mut self, edges: &Edges, mut outgoing: SmallVec<[Option<Var>; 2]>) -> Result<()> {
+        for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
+            if let Some(gradient) = gradient.take()
                 && !edge.is_none()
             {
                 self.waiting

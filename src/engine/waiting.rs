@@ -3,35 +3,48 @@
 use super::accumulate::sum;
 use crate::error::Result;
 use crate::graph::Var;
-use crate::graph::arena::{Edge, Handle};
+use crate::graph::arena::{Edge, NodeId};
 use smallvec::SmallVec;
-use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Gradients of a node's outputs.
-type Incoming = SmallVec<[Option<Var>; 1]>;
+pub type Incoming = SmallVec<[Option<Var>; 1]>;
 
 struct Entry {
-    node: Handle,
+    node: NodeId,
     incoming: Incoming,
 }
 
-/// The nodes that wait for their turn in one run.
+/// The nodes that wait for their turn in one run. They live because the run holds its roots.
 pub struct Waiting {
+    /// Leaves marks on nodes that say where their entries are.
     run: u32,
+    /// Instead of marks where another run was under way when this one began (a backward inside a
+    /// hook, or on another thread): at most one run marks at a time.
+    places: Option<HashMap<NodeId, u32>>,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
+    /// Key and entry of the newest; a chain never touches `order`.
+    newest: Option<(u64, u32)>,
+    /// The others.
     order: BinaryHeap<(u64, u32)>,
 }
 
+/// Numbers runs; no mark has 0.
 static RUNS: AtomicU32 = AtomicU32::new(1);
+/// Runs under way.
+static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
 
 impl Waiting {
     pub fn new() -> Waiting {
+        let alone = UNDER_WAY.fetch_add(1, Ordering::AcqRel) == 0;
         Waiting {
-            run: RUNS.fetch_add(1, Relaxed),
+            run: RUNS.fetch_add(1, Ordering::Relaxed).max(1),
+            places: (!alone).then(HashMap::new),
             entries: Vec::new(),
             free: Vec::new(),
+            newest: None,
             order: BinaryHeap::new(),
         }
     }
@@ -39,48 +52,43 @@ impl Waiting {
     /// Adds `gradient` to what has arrived at `edge`, whose node the caller keeps alive.
     #[inline]
     pub fn add(&mut self, edge: Edge, gradient: Var, recorded: bool) -> Result<()> {
-        let (run, at, key, id) = Handle::mark(edge);
-        if run == self.run
-            && let Some(Some(entry)) = self.entries.get_mut(at as usize)
-            && entry.node.id() == id
-        {
-            return place(&mut entry.incoming, edge.nr, gradient, recorded);
-        }
-        // Another run (a backward inside a hook) may have marked the node since: look for it.
-        if RUNS.load(Relaxed) != self.run + 1
-            && let Some(entry) = self
-                .entries
-                .iter_mut()
-                .flatten()
-                .find(|e| e.node.id() == id)
-        {
-            return place(&mut entry.incoming, edge.nr, gradient, recorded);
-        }
-        let Some(node) = Handle::of_edge(edge) else {
-            return Ok(());
+        let fresh = self.free.last().map_or(self.entries.len() as u32, |&at| at);
+        let (at, key, node) = match &mut self.places {
+            None => NodeId::mark(edge, self.run, fresh),
+            Some(places) => {
+                let (key, node) = NodeId::at(edge);
+                (*places.entry(node).or_insert(fresh), key, node)
+            }
         };
+        if at != fresh
+            && let Some(Some(entry)) = self.entries.get_mut(at as usize)
+        {
+            return place(&mut entry.incoming, edge.nr, gradient, recorded);
+        }
         let mut incoming = Incoming::new();
         place(&mut incoming, edge.nr, gradient, recorded)?;
         let entry = Some(Entry { node, incoming });
-        let at = match self.free.pop() {
-            Some(at) => {
-                self.entries[at as usize] = entry;
-                at
+        match self.free.pop() {
+            Some(at) => self.entries[at as usize] = entry,
+            None => self.entries.push(entry),
+        }
+        let mut place = (key, fresh);
+        if let Some(newest) = &mut self.newest {
+            if key > newest.0 {
+                std::mem::swap(newest, &mut place);
             }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
-            }
-        };
-        Handle::set_mark(edge, self.run, at);
-        self.order.push((key, at));
+            self.order.push(place);
+        } else {
+            self.newest = Some(place);
+        }
         Ok(())
     }
 
     /// The newest waiting node with its gradients.
     #[inline]
-    pub fn pop(&mut self) -> Option<(Handle, Incoming)> {
-        let (_, at) = self.order.pop()?;
+    pub fn pop(&mut self) -> Option<(NodeId, Incoming)> {
+        let (_, at) = self.newest.take()?;
+        self.newest = self.order.pop();
         self.free.push(at);
         let entry = self.entries[at as usize]
             .take()
@@ -89,11 +97,21 @@ impl Waiting {
     }
 }
 
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 #[inline]
 fn place(incoming: &mut Incoming, nr: u32, gradient: Var, recorded: bool) -> Result<()> {
     let nr = nr as usize;
-    if incoming.len() <= nr {
-        incoming.resize(nr + 1, None);
+    if incoming.len() == nr {
+        incoming.push(Some(gradient));
+        return Ok(());
+    }
+    while incoming.len() <= nr {
+        incoming.push(None);
     }
     incoming[nr] = Some(match incoming[nr].take() {
         None => gradient,

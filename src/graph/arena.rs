@@ -3,19 +3,21 @@
 //! Invariants: an edge leads to a slot with a smaller key; a slot's count is its handles plus the
 //! edges that lead to it; nothing of a user's is dropped while the lock is held.
 
+use super::body::Body;
+pub use super::body::{Edge, Edges, Extra, Payload, Saved};
 use super::rule::Rule;
 use super::var::Origin;
 use super::variable::{Variable, WeakVariable};
 use crate::error::{Error, Result};
-use crate::tensor::{Tensor, Value};
-use parking_lot::Mutex;
-use smallvec::SmallVec;
+use crate::tensor::Tensor;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const CHUNK: usize = 1024;
 /// Nodes released under one lock; what they held is dropped between locks.
 const BATCH: usize = 256;
+/// The end of the list of free slots.
+const NO_SLOT: u32 = u32::MAX;
 
 /// Names a node without keeping it alive; a reused slot has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,90 +41,38 @@ impl NodeId {
     }
 }
 
-/// Which output of which node made an input; `slot` is `NONE` for inputs that need no gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
-    slot: u32,
-    /// The output's number.
-    pub nr: u32,
-}
-
-impl Edge {
-    /// The edge of an input that needs no gradient.
-    pub const NONE: Edge = Edge {
-        slot: u32::MAX,
-        nr: 0,
-    };
-
-    /// Whether it leads nowhere.
-    pub fn is_none(self) -> bool {
-        self.slot == u32::MAX
-    }
-}
-
-/// The edges of a node, one for each differentiable input.
-pub type Edges = SmallVec<[Edge; 2]>;
-
-/// A tensor kept for a formula, and the version it must still have then.
-#[derive(Debug, Clone)]
-pub struct Saved {
-    pub tensor: Tensor,
-    pub version: u32,
-}
-
-/// What a node keeps until its gradient is computed.
-#[derive(Debug, Clone, Default)]
-pub struct Payload {
-    /// Bit `i`: input `i` needs a gradient.
-    pub needs: u64,
-    pub saved: SmallVec<[Saved; 2]>,
-    /// Arguments and what else the formula reads.
-    pub values: SmallVec<[Value; 1]>,
-    pub extra: Option<Box<Extra>>,
-}
-
-/// What few nodes have.
-#[derive(Debug, Clone, Default)]
-pub struct Extra {
-    /// For an accumulator: the leaf it adds into.
-    pub leaf: Option<Variable>,
-    /// For a write through a view: the rule of the op that wrote, and what it kept.
-    pub inner: Option<(&'static Rule, Payload)>,
-    /// How many outputs the node has; 0 stands for 1.
-    pub outputs: u32,
-    /// Outputs whose Variables want their `.grad` kept.
-    pub retained: Option<Vec<(u32, WeakVariable)>>,
-}
-
 struct Slot {
     key: u64,
+    rule: Option<&'static Rule>,
     count: u32,
     generation: u32,
-    rule: Option<&'static Rule>,
-    edges: Edges,
-    payload: Payload,
-    freed: bool,
-    /// For the engine: which run looked at this node last, and where its entry is.
+    /// For the engine: which run looked at this node last, and where its entry is. In a free slot
+    /// the second is the next free one.
     mark: (u32, u32),
+    body: Body,
 }
 
-#[derive(Default)]
+const _: () = assert!(size_of::<Slot>() == 88);
+
 struct Arena {
-    chunks: Vec<Box<[Slot]>>,
-    free: Vec<u32>,
+    chunks: Vec<Box<[Slot; CHUNK]>>,
+    /// The first free slot; each knows the next.
+    free: u32,
+    free_count: usize,
     clock: u64,
 }
 
 static ARENA: Mutex<Arena> = Mutex::new(Arena {
     chunks: Vec::new(),
-    free: Vec::new(),
+    free: NO_SLOT,
+    free_count: 0,
     clock: 0,
 });
-static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// How many nodes are alive.
 pub fn live_nodes() -> usize {
-    LIVE.load(Relaxed)
+    let arena = ARENA.lock();
+    arena.chunks.len() * CHUNK - arena.free_count
 }
 
 impl Arena {
@@ -141,48 +91,57 @@ impl Arena {
         (slot.generation == id.generation && slot.rule.is_some()).then_some(slot)
     }
 
-    /// Makes sure that a free slot exists.
+    /// Makes sure that free slots exist.
+    #[cold]
     fn reserve(&mut self, slots: usize) -> Result<()> {
-        while self.free.len() < slots {
+        while self.free_count < slots {
             let room = || Error::Memory("the graph: no memory for more nodes".into());
             let first = self.chunks.len() * CHUNK;
+            if first + CHUNK > NO_SLOT as usize {
+                return Err(room());
+            }
             let mut chunk = Vec::new();
             chunk.try_reserve_exact(CHUNK).map_err(|_| room())?;
             self.chunks.try_reserve(1).map_err(|_| room())?;
-            self.free.try_reserve(CHUNK).map_err(|_| room())?;
-            chunk.resize_with(CHUNK, || Slot {
-                key: 0,
-                count: 0,
-                generation: 0,
-                rule: None,
-                edges: Edges::new(),
-                payload: Payload::default(),
-                freed: false,
-                mark: (0, 0),
-            });
-            self.chunks.push(chunk.into_boxed_slice());
-            self.free
-                .extend((first..first + CHUNK).rev().map(|at| at as u32));
+            for at in first + 1..=first + CHUNK {
+                let last = at == first + CHUNK;
+                chunk.push(Slot {
+                    key: 0,
+                    rule: None,
+                    count: 0,
+                    generation: 0,
+                    mark: (0, if last { self.free } else { at as u32 }),
+                    body: Body::default(),
+                });
+            }
+            let chunk = chunk.into_boxed_slice().try_into();
+            self.chunks
+                .push(chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots")));
+            self.free = first as u32;
+            self.free_count += CHUNK;
         }
         Ok(())
     }
 
     #[inline(always)]
-    fn fill(&mut self, rule: &'static Rule, edges: Edges, payload: Payload) -> NodeId {
-        let at = self.free.pop().expect("a slot was reserved");
+    fn fill(&mut self, rule: &'static Rule, body: Body) -> NodeId {
+        let at = self.free;
         self.clock += 1;
         let key = self.clock;
         let slot = self.slot_mut(at);
+        let next = slot.mark.1;
         slot.key = key;
         slot.count = 1;
         slot.rule = Some(rule);
-        slot.edges = edges;
-        slot.payload = payload;
-        slot.freed = false;
-        LIVE.fetch_add(1, Relaxed);
+        slot.mark = (0, 0);
+        // A free slot's body is empty: nothing to drop.
+        std::mem::forget(std::mem::replace(&mut slot.body, body));
+        let generation = slot.generation;
+        self.free = next;
+        self.free_count -= 1;
         NodeId {
             slot: at,
-            generation: slot.generation,
+            generation,
         }
     }
 
@@ -199,33 +158,30 @@ impl Arena {
                 slot.count += 1;
                 Edge { slot: id.slot, nr }
             }
-            Origin::Leaf(leaf) => {
-                if let Some(id) = leaf.accumulator()
-                    && self.get(id).is_some()
-                {
-                    self.slot_mut(id.slot).count += 1;
-                    return Edge {
-                        slot: id.slot,
-                        nr: 0,
-                    };
-                }
-                let extra = Extra {
-                    leaf: Some(leaf.clone()),
-                    ..Extra::default()
-                };
-                let payload = Payload {
-                    needs: 1,
-                    extra: Some(Box::new(extra)),
-                    ..Payload::default()
-                };
-                let id = self.fill(&super::rule::ACCUMULATE, Edges::new(), payload);
-                leaf.set_accumulator(id);
-                Edge {
-                    slot: id.slot,
-                    nr: 0,
-                }
-            }
+            Origin::Leaf(leaf) => self.leaf_edge(leaf),
         }
+    }
+
+    #[inline(never)]
+    fn leaf_edge(&mut self, leaf: &Variable) -> Edge {
+        if let Some(id) = leaf.accumulator()
+            && self.get(id).is_some()
+        {
+            self.slot_mut(id.slot).count += 1;
+            return id.edge(0);
+        }
+        let extra = Extra {
+            leaf: Some(leaf.clone()),
+            ..Extra::default()
+        };
+        let payload = Payload {
+            needs: 1,
+            extra: Some(Box::new(extra)),
+            ..Payload::default()
+        };
+        let id = self.fill(&super::rule::ACCUMULATE, Body::pack(payload, 0));
+        leaf.set_accumulator(id);
+        id.edge(0)
     }
 }
 
@@ -239,23 +195,27 @@ pub fn record<'a>(
     origins: impl ExactSizeIterator<Item = Origin<'a>>,
     payload: Payload,
 ) -> Result<Handle> {
-    let mut arena = ARENA.lock();
     let wanted = 1 + origins.len();
-    if arena.free.len() < wanted {
-        arena.reserve(wanted)?;
+    let mut body = Body::pack(payload, origins.len());
+    let mut arena = ARENA.lock();
+    if arena.free_count < wanted
+        && let Err(error) = arena.reserve(wanted)
+    {
+        drop(arena);
+        return Err(error);
     }
-    let mut edges = Edges::new();
     for origin in origins {
-        edges.push(arena.edge(&origin));
+        let edge = arena.edge(&origin);
+        body.push_edge(edge);
     }
-    Ok(Handle(arena.fill(rule, edges, payload)))
+    Ok(Handle(arena.fill(rule, body)))
 }
 
 /// The accumulator of `leaf` as a counted handle, made when there is none.
 pub fn accumulator(leaf: &Variable) -> Result<Handle> {
     let mut arena = ARENA.lock();
     arena.reserve(1)?;
-    let edge = arena.edge(&Origin::Leaf(leaf));
+    let edge = arena.leaf_edge(leaf);
     let generation = arena.slot(edge.slot).generation;
     Ok(Handle(NodeId {
         slot: edge.slot,
@@ -312,125 +272,129 @@ impl Handle {
 
     /// Where the node's inputs came from.
     pub fn edges(&self) -> Edges {
-        ARENA.lock().slot(self.0.slot).edges.clone()
+        ARENA.lock().slot(self.0.slot).body.edges()
     }
 
     /// The leaf that an accumulator adds into.
     pub fn leaf(&self) -> Option<Variable> {
         let arena = ARENA.lock();
-        arena.slot(self.0.slot).payload.extra.as_ref()?.leaf.clone()
+        arena.slot(self.0.slot).body.extra()?.leaf.clone()
     }
 
     /// How many outputs the node has.
     pub fn outputs(&self) -> u32 {
         let arena = ARENA.lock();
-        arena
-            .slot(self.0.slot)
-            .payload
-            .extra
-            .as_ref()
-            .map_or(1, |e| e.outputs.max(1))
+        let extra = arena.slot(self.0.slot).body.extra();
+        extra.map_or(1, |e| e.outputs.max(1))
     }
 
     /// The tensor that was kept of input `i`, if it was.
     pub fn saved_input(&self, i: u32) -> Option<Tensor> {
         let arena = ARENA.lock();
         let slot = arena.slot(self.0.slot);
-        let kept = (slot.rule?.saves)(slot.payload.needs);
+        let kept = (slot.rule?.saves)(slot.body.needs());
         if i >= 63 || kept >> i & 1 == 0 {
             return None;
         }
         let place = (kept & ((1 << i) - 1)).count_ones() as usize;
-        slot.payload.saved.get(place).map(|s| s.tensor.clone())
+        slot.body.saved(place).cloned()
     }
 
     /// Keeps the gradient of output `nr` for `variable` when the node runs.
     pub fn retain(&self, nr: u32, variable: WeakVariable) {
         let mut arena = ARENA.lock();
-        let extra = arena
-            .slot_mut(self.0.slot)
-            .payload
-            .extra
-            .get_or_insert_default();
+        let large = arena.slot_mut(self.0.slot).body.enlarge();
+        let extra = large.payload.extra.get_or_insert_default();
         extra.retained.get_or_insert_default().push((nr, variable));
     }
 
-    /// Everything that running the node backward needs. Unless `keep`, what it saved is moved out
-    /// and the node is marked as freed.
-    pub(crate) fn take(&self, keep: bool) -> Taken {
-        let mut arena = ARENA.lock();
-        let slot = arena.slot_mut(self.0.slot);
-        let freed = slot.freed;
-        let rule = slot.rule.expect("a handle keeps its node alive");
-        let payload = if keep || rule.is_accumulator() {
-            slot.payload.clone()
-        } else {
-            // What the formula needs but costs nothing to keep stays: values and inner rules.
-            let saved = std::mem::take(&mut slot.payload.saved);
-            let indexed = slot
-                .payload
-                .values
-                .iter()
-                .any(|v| matches!(v, Value::Tensor(_)));
-            slot.freed = slot.freed || !saved.is_empty() || indexed;
-            let payload = Payload {
-                saved,
-                ..slot.payload.clone()
-            };
-            if indexed {
-                slot.payload.values.clear();
-            }
-            if slot.freed
-                && let Some(extra) = &mut slot.payload.extra
-            {
-                extra.inner = None;
-            }
-            payload
-        };
-        Taken {
-            rule,
-            edges: slot.edges.clone(),
-            payload,
-            freed,
-            key: slot.key,
+    /// The edge that leads to output `nr` of this node, uncounted.
+    pub(crate) fn edge(&self, nr: u32) -> Edge {
+        self.0.edge(nr)
+    }
+}
+
+/// What the engine asks of nodes that it knows to live, since it holds what they can be reached from.
+impl NodeId {
+    fn edge(self, nr: u32) -> Edge {
+        Edge {
+            slot: self.slot,
+            nr,
         }
     }
 
-    /// The engine's mark on the node.
-    pub(crate) fn mark(edge: Edge) -> (u32, u32, u64, NodeId) {
+    /// Everything that running the node backward needs; what it kept goes to `payload`. Unless `keep`, what it saved is moved out
+    /// and the node is marked as freed.
+    #[inline]
+    pub(crate) fn take(self, keep: bool, payload: &mut Payload) -> Taken {
+        let mut arena = ARENA.lock();
+        let slot = arena.slot_mut(self.slot);
+        let rule = slot.rule.expect("a node lives while it can be reached");
+        let body = &mut slot.body;
+        let mut taken = Taken {
+            rule,
+            edges: body.edges(),
+            leaf: None,
+            freed: body.freed,
+        };
+        if rule.is_accumulator() {
+            taken.leaf = body.extra().and_then(|e| e.leaf.clone());
+            return taken;
+        }
+        if !keep && body.keeps_tensors() {
+            body.freed = true;
+        }
+        body.unpack(keep, payload);
+        // An inner rule is of no use without its tensors.
+        if body.freed
+            && let Some(large) = &mut body.large
+            && let Some(extra) = &mut large.payload.extra
+        {
+            extra.inner = None;
+        }
+        taken
+    }
+
+    /// Leaves the mark `(run, entry)` on the node where `edge` leads, unless this run left one
+    /// before. Gives the entry marked there now, the node's key and its name.
+    #[inline]
+    pub(crate) fn mark(edge: Edge, run: u32, entry: u32) -> (u32, u64, NodeId) {
+        let mut arena = ARENA.lock();
+        let slot = arena.slot_mut(edge.slot);
+        if slot.mark.0 != run {
+            slot.mark = (run, entry);
+        }
+        let id = NodeId {
+            slot: edge.slot,
+            generation: slot.generation,
+        };
+        (slot.mark.1, slot.key, id)
+    }
+
+    /// The node where `edge` leads, and its key.
+    pub(crate) fn at(edge: Edge) -> (u64, NodeId) {
         let arena = ARENA.lock();
         let slot = arena.slot(edge.slot);
         let id = NodeId {
             slot: edge.slot,
             generation: slot.generation,
         };
-        (slot.mark.0, slot.mark.1, slot.key, id)
-    }
-
-    /// Leaves the engine's mark.
-    pub(crate) fn set_mark(edge: Edge, run: u32, entry: u32) {
-        ARENA.lock().slot_mut(edge.slot).mark = (run, entry);
-    }
-
-    /// The edge that leads to output `nr` of this node, uncounted.
-    pub(crate) fn edge(&self, nr: u32) -> Edge {
-        Edge {
-            slot: self.0.slot,
-            nr,
-        }
+        (slot.key, id)
     }
 }
 
-/// What [`Handle::take`] gives.
-pub struct Taken {
+/// What [`NodeId::take`] gives.
+pub(crate) struct Taken {
     pub rule: &'static Rule,
     pub edges: Edges,
-    pub payload: Payload,
+    /// For an accumulator: the leaf it adds into.
+    pub leaf: Option<Variable>,
+    /// What it saved was moved out before.
     pub freed: bool,
-    pub key: u64,
 }
 
 impl Clone for Handle {
+    #[inline]
     fn clone(&self) -> Handle {
         ARENA.lock().slot_mut(self.0.slot).count += 1;
         Handle(self.0)
@@ -440,46 +404,62 @@ impl Clone for Handle {
 impl Drop for Handle {
     #[inline]
     fn drop(&mut self) {
-        release(self.0.slot);
+        let mut arena = ARENA.lock();
+        if arena.uncount(self.0.slot) {
+            release(arena, self.0.slot);
+        }
     }
 }
 
-/// Gives back one count, and every node that dies of it, oldest edge first.
-fn release(first: u32) {
-    let mut queue: VecDeque<u32> = VecDeque::new();
-    {
-        let mut arena = ARENA.lock();
-        let slot = arena.slot_mut(first);
-        slot.count -= 1;
-        if slot.count > 0 {
-            return;
+/// Slots whose last count is gone. A chain needs no memory for it.
+#[derive(Default)]
+struct Queue {
+    /// The oldest.
+    first: Option<u32>,
+    rest: VecDeque<u32>,
+}
+
+impl Queue {
+    #[inline(always)]
+    fn push(&mut self, at: u32) {
+        if self.first.is_none() {
+            self.first = Some(at);
+        } else {
+            self.rest.push_back(at);
         }
-        // The common case: one node dies alone, and no queue is needed.
-        let (edges, payload) = arena.clear(first);
-        for edge in edges {
-            if !edge.is_none() && arena.uncount(edge.slot) {
-                queue.push_back(edge.slot);
-            }
-        }
-        drop(arena);
-        drop(payload);
     }
-    let mut dead: Vec<Payload> = Vec::new();
-    while !queue.is_empty() {
-        let mut arena = ARENA.lock();
-        for _ in 0..BATCH {
-            let Some(at) = queue.pop_front() else { break };
-            let (edges, payload) = arena.clear(at);
-            dead.push(payload);
-            for edge in edges {
-                if !edge.is_none() && arena.uncount(edge.slot) {
-                    queue.push_back(edge.slot);
-                }
-            }
-        }
-        drop(arena);
-        dead.clear();
+
+    #[inline(always)]
+    fn pop(&mut self) -> Option<u32> {
+        let first = self.first.take()?;
+        self.first = self.rest.pop_front();
+        Some(first)
     }
+}
+
+/// Gives back a node whose last count is gone and every node that dies of it, oldest edge first.
+#[inline(never)]
+fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
+    let mut queue = Queue::default();
+    let mut dead: Vec<Body> = Vec::new();
+    let mut left = BATCH;
+    queue.push(first);
+    while let Some(at) = queue.pop() {
+        let body = arena.clear(at, &mut queue);
+        if body.holds_something() {
+            dead.push(body);
+        } else {
+            std::mem::forget(body);
+        }
+        left -= 1;
+        if left == 0 {
+            drop(arena);
+            dead.clear();
+            left = BATCH;
+            arena = ARENA.lock();
+        }
+    }
+    drop(arena);
 }
 
 impl Arena {
@@ -491,18 +471,22 @@ impl Arena {
         slot.count == 0
     }
 
-    /// Empties a slot whose count is zero and puts it on the free list.
+    /// Empties a slot whose count is zero and puts it on the free list; nodes that die of it queue.
     #[inline(always)]
-    fn clear(&mut self, at: u32) -> (Edges, Payload) {
+    fn clear(&mut self, at: u32, queue: &mut Queue) -> Body {
+        let free = self.free;
         let slot = self.slot_mut(at);
         slot.rule = None;
         slot.generation = slot.generation.wrapping_add(1);
-        let out = (
-            std::mem::take(&mut slot.edges),
-            std::mem::take(&mut slot.payload),
-        );
-        self.free.push(at);
-        LIVE.fetch_sub(1, Relaxed);
-        out
+        slot.mark = (0, free);
+        let body = std::mem::take(&mut slot.body);
+        self.free = at;
+        self.free_count += 1;
+        body.each_edge(|to| {
+            if self.uncount(to) {
+                queue.push(to);
+            }
+        });
+        body
     }
 }

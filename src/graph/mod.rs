@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arena;
+mod body;
 pub mod rule;
 pub mod switch;
 pub mod var;

@@ -50,6 +50,8 @@ pub struct Step<'a> {
     pub outgoing: SmallVec<[Option<Var>; 2]>,
     /// Where saved inputs came from, when their history is wanted (`create_graph`).
     pub history: Option<(&'a Handle, &'a Edges)>,
+    /// Histories of operands and results by index, for a rule that runs inside another's.
+    pub given: Option<&'a [Option<Var>]>,
 }
 
 impl Step<'_> {
@@ -99,6 +101,15 @@ impl Step<'_> {
             ));
         }
         let tensor = saved.tensor.clone();
+        if let Some(given) = self.given {
+            let history = given.get(index as usize).and_then(Option::as_ref);
+            let history = history.and_then(|v| v.history.clone());
+            return Ok(Var {
+                tensor,
+                history,
+                volatile: false,
+            });
+        }
         let Some((node, edges)) = self.history else {
             return Ok(Var::from(tensor));
         };
@@ -122,10 +133,14 @@ impl Step<'_> {
     #[inline(always)]
     pub fn give(&mut self, i: u32, gradient: Var) {
         let i = i as usize;
-        if self.outgoing.len() <= i {
-            self.outgoing.resize(i + 1, None);
+        while self.outgoing.len() < i {
+            self.outgoing.push(None);
         }
-        self.outgoing[i] = Some(gradient);
+        if self.outgoing.len() == i {
+            self.outgoing.push(Some(gradient));
+        } else {
+            self.outgoing[i] = Some(gradient);
+        }
     }
 }
 

@@ -192,8 +192,12 @@ impl Variable {
     /// What an op needs to know of it. A view whose family changed gets its history anew.
     #[inline]
     pub fn input(&self) -> Result<Input<'_>> {
-        self.refresh()?;
-        let state = self.0.state.lock();
+        let mut state = self.0.state.lock();
+        if state.view.is_some() {
+            drop(state);
+            self.refresh()?;
+            state = self.0.state.lock();
+        }
         let tensor = state.held.get();
         let origin = match &state.history {
             Some((node, nr)) => Origin::Node(node.id(), *nr),
@@ -254,16 +258,23 @@ impl Variable {
         drop(old);
     }
 
+    /// What a gradient on its way to this leaf has to know, seen at one moment.
+    pub fn sink(&self) -> Sink {
+        let state = self.0.state.lock();
+        let tensor = state.held.get();
+        Sink {
+            is_leaf: state.history.is_none(),
+            is_unsettled: tensor.version() != state.settled,
+            requires_grad: state.requires_grad,
+            volatile: state.volatile,
+            tensor,
+        }
+    }
+
     /// Accepts the in-place changes of a leaf so far: they were made without recording.
     pub fn settle(&self) {
         let mut state = self.0.state.lock();
         state.settled = state.held.get().version();
-    }
-
-    /// Whether a leaf was changed in place while operations were recorded.
-    pub fn is_unsettled(&self) -> bool {
-        let state = self.0.state.lock();
-        state.held.get().version() != state.settled
     }
 
     /// Marks the history of a view as one to be made anew from its base, which requires grad now.
@@ -358,6 +369,16 @@ impl Variable {
     pub fn downgrade(&self) -> WeakVariable {
         WeakVariable(Arc::downgrade(&self.0))
     }
+}
+
+/// What [`Variable::sink`] gives.
+pub struct Sink {
+    pub tensor: Tensor,
+    pub is_leaf: bool,
+    pub requires_grad: bool,
+    pub volatile: bool,
+    /// Changed in place while operations were recorded.
+    pub is_unsettled: bool,
 }
 
 /// Remembers a Variable without keeping it.

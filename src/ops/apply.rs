@@ -46,6 +46,57 @@ pub fn first(op: &'static Op, inputs: &[Input], values: Values) -> Result<Var> {
     Ok(results.swap_remove(0))
 }
 
+/// The first result of an op whose operands are given away, so that what the node keeps of them
+/// needs no further handle: the way of operators and formulas.
+#[inline]
+pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Values) -> Result<Var> {
+    let sizes = inputs[0].tensor.sizes();
+    let agree = !op.forms.broadcasts || inputs[1..].iter().all(|i| i.tensor.sizes() == sizes);
+    if !agree || op.forms.expands_first || op.results.len() > 1 {
+        return first(op, &inputs, values);
+    }
+    let mut made = (op.run)(&inputs, &values, &Out::Fresh)?;
+    let tensor = made.outputs.swap_remove(0);
+    let volatile = inputs.iter().any(|i| i.volatile);
+    let needs = if volatile || op.rule.node.is_empty() {
+        0
+    } else {
+        needs(&inputs)
+    };
+    if needs == 0 || !is_recording() {
+        return Ok(Var {
+            tensor,
+            history: None,
+            volatile,
+        });
+    }
+    let kept = (op.rule.saves)(needs);
+    let origins: [Origin; N] = std::array::from_fn(|i| inputs[i].origin);
+    let mut payload = Payload {
+        needs,
+        ..Payload::default()
+    };
+    for (i, input) in inputs.into_iter().enumerate() {
+        if kept >> i & 1 == 1 {
+            let version = input.tensor.version();
+            payload.saved.push(Saved {
+                tensor: input.tensor,
+                version,
+            });
+        }
+    }
+    if kept >> N & 1 == 1 {
+        payload.saved.push(Saved {
+            tensor: tensor.clone(),
+            version: tensor.version(),
+        });
+    }
+    payload.values = values;
+    payload.values.extend(made.lets);
+    let handle = arena::record(&op.rule, origins.into_iter(), payload)?;
+    Ok(Var::made_by(tensor, handle, 0))
+}
+
 /// The sizes that operands must be expanded to; none when they agree.
 #[inline]
 fn broadcast(op: &Op, inputs: &[Input]) -> Result<Option<Dims>> {

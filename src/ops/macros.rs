@@ -108,7 +108,7 @@ macro_rules! ops {
             pub fn $name($($x: &$crate::graph::Var,)* $($($p: $pt),*)?) -> $crate::error::Result<$crate::graph::Var> {
                 let mut values = smallvec::SmallVec::new();
                 $($(values.push($crate::tensor::FromValue::into_value($p));)*)?
-                $crate::ops::apply::first(&$name::OP, &[$($x.input()),*], values)
+                $crate::ops::apply::single(&$name::OP, [$($x.input()),*], values)
             }
         )*
 

@@ -376,12 +376,19 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
     };
     let part = as_strided(&relaid(&g, &own)?, sizes.clone(), strides.clone(), offset)?;
     let incoming = [Some(part)];
+    let histories = match step.history {
+        None => None,
+        Some((node, edges)) => Some(histories_inside(
+            node, edges, &g, &own, &sizes, &strides, offset,
+        )?),
+    };
     let mut inner = Step {
         rule,
         payload,
         incoming: &incoming,
         outgoing: smallvec::SmallVec::new(),
         history: None,
+        given: histories.as_deref(),
     };
     match rule.back {
         Some(back) => back(&mut inner)?,
@@ -401,6 +408,36 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where the operands and the result of a write through a view came from: the part that was
+/// overwritten from what the base was, the result from what it is now.
+fn histories_inside(
+    node: &crate::graph::Handle,
+    edges: &crate::graph::Edges,
+    g: &Var,
+    own: &Dims,
+    sizes: &Dims,
+    strides: &Dims,
+    offset: i64,
+) -> Result<Vec<Option<Var>>> {
+    // Only the history of these is read, so any elements of the base's geometry will do.
+    let blank = laid_out(
+        &device::zeros("as_strided", g.tensor.dtype(), g.tensor.device(), g.sizes())?,
+        own,
+    )?;
+    let part = |base: Var| as_strided(&base, sizes.clone(), strides.clone(), offset);
+    let mut out = Vec::with_capacity(edges.len() + 1);
+    for (i, &edge) in edges.iter().enumerate() {
+        let from =
+            crate::graph::Handle::of_edge(edge).map(|h| Var::made_by(blank.clone(), h, edge.nr));
+        out.push(match from {
+            Some(base) if i == 0 => Some(part(base)?),
+            other => other,
+        });
+    }
+    out.push(Some(part(Var::made_by(blank, node.clone(), 0))?));
+    Ok(out)
 }
 
 /// Reads a base's value through the geometry of `view`, for a view whose history is old.

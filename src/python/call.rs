@@ -6,8 +6,8 @@ use super::number::{number, sizes_of};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::error::{Error, Result};
-use crate::graph::{Input, Variable};
-use crate::ops::apply::{Values, apply, apply_in_place, run_into};
+use crate::graph::{Input, Var, Variable};
+use crate::ops::apply::{Values, apply, apply_in_place, run_into, single};
 use crate::ops::device::Reduction;
 use crate::ops::{self, Kind, Op, shape};
 use crate::tensor::{DType, Dims, Scalar, Tensor, Value, class_name, sizes_text};
@@ -418,6 +418,21 @@ fn refused<'py>(
 fn is_long(op: &Op, inputs: &[Input]) -> bool {
     let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
     most >= 1 << 16 || (most >= 1 << 12 && matches!(op.name, "mm" | "addmm" | "bmm"))
+}
+
+/// Runs an op of one result on operands it may keep, with the interpreter released when it takes
+/// long.
+#[inline]
+pub fn single_op<const N: usize>(
+    py: Python<'_>,
+    op: &'static Op,
+    inputs: [Input; N],
+    values: Values,
+) -> PyResult<Var> {
+    if is_long(op, &inputs) {
+        return py.detach(|| run(|| single(op, inputs, values)));
+    }
+    single(op, inputs, values).map_err(PyErr::from)
 }
 
 /// Runs the op, with the interpreter released when it takes long.

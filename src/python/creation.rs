@@ -481,6 +481,12 @@ fn _gpu_device_name(py: Python<'_>) -> PyResult<String> {
     py.detach(|| run(|| Ok(crate::gpu::device_name()?.to_string())))
 }
 
+/// Every shader text that is sent, as JSON: for the tests that run them elsewhere.
+#[pyfunction]
+fn _gpu_manifest() -> String {
+    device::manifest()
+}
+
 #[pyfunction]
 fn _gpu_synchronize(py: Python<'_>) -> PyResult<()> {
     py.detach(|| run(crate::gpu::synchronize))
@@ -508,6 +514,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_gpu_device_count, m)?)?;
     m.add_function(wrap_pyfunction!(_gpu_device_name, m)?)?;
     m.add_function(wrap_pyfunction!(_gpu_synchronize, m)?)?;
+    m.add_function(wrap_pyfunction!(_gpu_manifest, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::is_tensor, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::_rebuild, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::_set_size_class, m)?)?;

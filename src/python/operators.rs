@@ -89,8 +89,7 @@ fn var_binary(
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
         let inputs = [me.input()?, other.get().var.input()?];
-        let mut made = call::apply_op(py, pair.both, &inputs, Values::new())?;
-        return PyVariable::fresh(py, made.swap_remove(0));
+        return PyVariable::fresh(py, call::single_op(py, pair.both, inputs, Values::new())?);
     }
     match number(other)? {
         Some(value) => var_number(py, me, pair.number, value),
@@ -104,8 +103,10 @@ fn var_number(
     op: &'static Op,
     value: Scalar,
 ) -> PyResult<Py<PyAny>> {
-    let mut made = call::apply_op(py, op, &[me.input()?], one(beside(me, value)))?;
-    PyVariable::fresh(py, made.swap_remove(0))
+    PyVariable::fresh(
+        py,
+        call::single_op(py, op, [me.input()?], one(beside(me, value)))?,
+    )
 }
 
 fn var_in_place(
@@ -134,14 +135,16 @@ fn raw_binary(
     if let Ok(other) = other.cast::<PyTensor>() {
         let mut inputs = [me, Input::plain(other.get().tensor())];
         call::fall_back(pair.both, &mut inputs)?;
-        let mut made = call::apply_op(py, pair.both, &inputs, Values::new())?;
-        return classes::wrap(py, made.swap_remove(0).tensor);
+        return classes::wrap(
+            py,
+            call::single_op(py, pair.both, inputs, Values::new())?.tensor,
+        );
     }
     match number(other)? {
-        Some(value) => {
-            let mut made = call::apply_op(py, pair.number, &[me], one(value))?;
-            classes::wrap(py, made.swap_remove(0).tensor)
-        }
+        Some(value) => classes::wrap(
+            py,
+            call::single_op(py, pair.number, [me], one(value))?.tensor,
+        ),
         None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
     }
 }
@@ -304,8 +307,10 @@ impl PyVariable {
     }
 
     fn unary(&self, py: Python<'_>, op: &'static Op) -> PyResult<Py<PyAny>> {
-        let mut made = call::apply_op(py, op, &[self.var.input()?], Values::new())?;
-        PyVariable::fresh(py, made.swap_remove(0))
+        PyVariable::fresh(
+            py,
+            call::single_op(py, op, [self.var.input()?], Values::new())?,
+        )
     }
 
     fn with_number(&self, py: Python<'_>, op: &'static Op, value: Scalar) -> PyResult<Py<PyAny>> {
@@ -320,13 +325,15 @@ impl PyTensor {
     }
 
     fn unary(&self, py: Python<'_>, op: &'static Op) -> PyResult<Py<PyAny>> {
-        let mut made = call::apply_op(py, op, &[Input::plain(self.tensor())], Values::new())?;
-        classes::wrap(py, made.swap_remove(0).tensor)
+        let me = Input::plain(self.tensor());
+        classes::wrap(py, call::single_op(py, op, [me], Values::new())?.tensor)
     }
 
     fn with_number(&self, py: Python<'_>, op: &'static Op, value: Scalar) -> PyResult<Py<PyAny>> {
-        let mut made = call::apply_op(py, op, &[Input::plain(self.tensor())], one(value))?;
-        classes::wrap(py, made.swap_remove(0).tensor)
+        classes::wrap(
+            py,
+            call::single_op(py, op, [Input::plain(self.tensor())], one(value))?.tensor,
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use super::node::PyNode;
 use super::table;
 use super::tensor::{PyTensor, bytes_of, size_object};
 use super::{indexing, number};
+use crate::graph::arena::{self, Handle};
 use crate::graph::variable::GradSlot;
 use crate::graph::{Var, Variable};
 use crate::ops::{self, copy, shape};
@@ -31,6 +32,8 @@ pub struct PyVariable {
     pub var: Variable,
     /// Keeps `.grad`.
     grad: Mutex<Option<Arc<GradSlot>>>,
+    /// Keeps a leaf's accumulator, so that not every small graph makes and drops one.
+    accumulator: Mutex<Option<Handle>>,
     /// The object that `.data` is.
     data: Mutex<Option<Py<PyAny>>>,
     name: Mutex<Option<String>>,
@@ -40,10 +43,11 @@ pub struct PyVariable {
 
 impl Drop for PyVariable {
     fn drop(&mut self) {
-        let _ = self
-            .var
-            .wrapper()
-            .compare_exchange(self.note.load(Relaxed), 0, Relaxed, Relaxed);
+        // The interpreter's lock orders this with `wrap`, so plain loads and stores are enough.
+        let noted = self.var.wrapper();
+        if noted.load(Relaxed) == self.note.load(Relaxed) {
+            noted.store(0, Relaxed);
+        }
     }
 }
 
@@ -52,6 +56,7 @@ impl PyVariable {
         PyVariable {
             var,
             grad: Mutex::new(None),
+            accumulator: Mutex::new(None),
             data: Mutex::new(None),
             name: Mutex::new(None),
             note: AtomicUsize::new(0),
@@ -66,27 +71,33 @@ impl PyVariable {
         }
         let object = Py::new(py, PyVariable::from(var))?;
         object.get().note_down(object.as_ptr() as usize);
+        if let Some(slot) = object.get().var.live_grad_slot() {
+            *object.get().grad.lock() = Some(slot);
+        }
         Ok(object)
     }
 
     /// A fresh value as an object.
     #[inline]
     pub fn fresh(py: Python<'_>, var: Var) -> PyResult<Py<PyAny>> {
-        Ok(PyVariable::wrap(py, Variable::new(var))?.into_any())
+        let object = Py::new(py, PyVariable::from(Variable::new(var)))?;
+        object.get().note_down(object.as_ptr() as usize);
+        Ok(object.into_any())
     }
 
     fn note_down(&self, address: usize) {
         self.note.store(address, Relaxed);
         self.var.wrapper().store(address, Relaxed);
-        if let Some(slot) = self.var.live_grad_slot() {
-            *self.grad.lock() = Some(slot);
-        }
     }
 
     /// Makes sure that `.grad` has a place.
     pub fn hold_grad(&self) {
         let slot = self.var.grad_slot();
         *self.grad.lock() = Some(slot);
+        if self.var.is_leaf() && self.var.requires_grad() {
+            // Without room for a node the first recorded op will say so.
+            *self.accumulator.lock() = arena::accumulator(&self.var).ok();
+        }
     }
 
     /// The user's name for it, if it was given one.

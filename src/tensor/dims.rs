@@ -56,7 +56,11 @@ pub fn count(op: &str, sizes: &[i64]) -> Result<usize> {
 }
 
 /// Row-major strides for `sizes`.
+#[inline]
 pub fn row_major(sizes: &[i64]) -> Dims {
+    if sizes.len() == 1 {
+        return Dims::from_slice(&[1]);
+    }
     let mut strides: Dims = SmallVec::from_elem(1, sizes.len());
     for i in (1..sizes.len()).rev() {
         strides[i - 1] = strides[i] * sizes[i].max(1);

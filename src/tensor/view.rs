@@ -297,7 +297,7 @@ pub fn infer(count: usize, sizes: &[i64]) -> Result<Dims> {
     if let Some(&i) = unknown.first() {
         out[i] = 1;
         let rest = dims::count("view", &out)?;
-        if rest == 0 || count % rest != 0 {
+        if rest == 0 || !count.is_multiple_of(rest) {
             fail!(Runtime, "view: size {sizes:?} cannot hold {count} elements");
         }
         out[i] = (count / rest) as i64;
