@@ -236,6 +236,7 @@ RETURNS = {
     "_set_size_class": "None",
     "_cpu_features": "str",
     "_gpu_adapters": "list[str]",
+    "_gpu_manifest": "str",
     "_gpu_is_available": "bool",
     "_gpu_device_count": "int",
     "_gpu_device_name": "str",
