@@ -10,22 +10,12 @@
 
 from . import _C
 from ._C import *  # noqa: F403
-from ._C import (
-    ByteTensor,
-    CharTensor,
-    DoubleTensor,
-    FloatTensor,
-    IntTensor,
-    LongTensor,
-    ShortTensor,
-    __version__,
-    is_tensor,
-)
+from ._C import FloatTensor
 from ._size import Size
 
 _C._set_size_class(Size)
 
-from . import autograd, cuda, nn  # noqa: E402
+from . import autograd, cuda, functional, grad_mode, nn, random  # noqa: E402
 from ._draw import draw  # noqa: E402
 from .functional import chunk, split, unbind  # noqa: E402
 from .grad_mode import enable_grad, no_grad, set_grad_enabled  # noqa: E402
@@ -39,7 +29,7 @@ class FatalError(Exception):
     """An internal check failed."""
 
 
-def set_default_tensor_type(t):
+def set_default_tensor_type(t: str) -> None:
     """Makes the class named `t`, such as 'torch.DoubleTensor', that of zeros, randn and their kin.
 
     Raises TypeError for anything but the name of a float class.
@@ -54,16 +44,41 @@ def set_default_tensor_type(t):
     Tensor = globals()[t.removeprefix("torch.")]
 
 
-def typename(obj):
+def typename(obj: object) -> str:
     """The name of an object's class with its module: 'torch.FloatTensor'."""
     kind = obj if isinstance(obj, type) else type(obj)
     module = kind.__module__
     return kind.__qualname__ if module in ("builtins", None) else f"{module}.{kind.__qualname__}"
 
 
-def is_storage(obj):
+def is_storage(obj: object) -> bool:
     """Whether `obj` is a storage; there are none in this version."""
     return False
 
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+# Named one by one because type checkers read this list.
+__all__ = [
+    "FatalError",
+    "Size",
+    "Tensor",
+    "autograd",
+    "chunk",
+    "cuda",
+    "draw",
+    "enable_grad",
+    "fork_rng",
+    "functional",
+    "grad_mode",
+    "is_storage",
+    "manual_seed",
+    "nn",
+    "no_grad",
+    "random",
+    "set_default_tensor_type",
+    "set_grad_enabled",
+    "split",
+    "typename",
+    "unbind",
+]
+__all__ += _C.__all__
+__all__ = sorted({name for name in __all__ if not name.startswith("_")})

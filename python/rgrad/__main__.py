@@ -2,11 +2,12 @@
 
 import argparse
 import platform
+from collections.abc import Iterator
 
 from . import _C, cuda
 
 
-def report():
+def report() -> Iterator[str]:
     """Lines about version, processor, threads and adapters."""
     yield f"rgrad {_C.__version__}, Python {platform.python_version()} on {platform.system()}"
     yield f"processor: {platform.machine()}, loops compiled for {_C._cpu_features()}"
@@ -21,7 +22,7 @@ def report():
     yield f"adapter {used} (RGRAD_GPU)"
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m rgrad",
         description="Shows version, processor features, threads and adapters of this rgrad.",

@@ -1,6 +1,8 @@
 """Drawing the graph that made a Variable."""
 
 import sys
+from os import PathLike
+from types import FrameType
 
 from . import _C
 
@@ -12,37 +14,37 @@ class Drawing:
     `grad_fn` along `next_functions`. A notebook shows them, `save` writes SVG, `print` draws text.
     """
 
-    def __init__(self, variables, functions):
+    def __init__(self, variables: _C.Picture, functions: _C.Picture) -> None:
         self.variables = variables
         self.functions = functions
 
-    def _repr_svg_(self):
+    def _repr_svg_(self) -> str:
         return _beside(self.variables._repr_svg_(), self.functions._repr_svg_())
 
-    def save(self, path):
+    def save(self, path: str | PathLike[str]) -> None:
         """Writes both pictures, one under the other, as one SVG file."""
         with open(path, "w", encoding="utf-8") as file:
             file.write(self._repr_svg_())
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.variables}\n{self.functions}"
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<drawing: {self.variables!r}, {self.functions!r}>"
 
 
-def _size(svg):
+def _size(svg: str) -> tuple[float, float]:
     """Width and height that an SVG says in its first tag."""
     tag = svg[svg.index("<svg") : svg.index(">", svg.index("<svg"))]
 
-    def number(name):
+    def number(name: str) -> float:
         at = tag.index(f' {name}="') + len(name) + 3
         return float(tag[at : tag.index('"', at)].removesuffix("px"))
 
     return number("width"), number("height")
 
 
-def _beside(first, second):
+def _beside(first: str, second: str) -> str:
     """One SVG with `first` over `second`."""
     (w1, h1), (w2, h2) = _size(first), _size(second)
     inner = second.replace("<svg", f'<svg y="{h1:g}"', 1)
@@ -53,9 +55,9 @@ def _beside(first, second):
     )
 
 
-def _names(frame):
+def _names(frame: FrameType) -> list[tuple[str, _C.Variable]]:
     """(name, Variable) pairs that the caller can see, locals before globals."""
-    seen = {}
+    seen: dict[int, tuple[str, _C.Variable]] = {}
     for space in (frame.f_locals, frame.f_globals):
         for name, value in space.items():
             if isinstance(value, _C.Variable) and not name.startswith("_"):
@@ -63,7 +65,7 @@ def _names(frame):
     return list(seen.values())
 
 
-def draw(variable):
+def draw(variable: _C.Variable) -> Drawing:
     """Draws the graph that made `variable`.
 
     Variables are named as the caller names them, or by their `name`. Returns a `Drawing`; raises
@@ -79,8 +81,8 @@ def draw(variable):
         raise TypeError(
             f"draw: needs a Variable, whose graph it draws; got {type(variable).__name__}"
         )
-    names = []
-    frame = sys._getframe(1)
+    names: list[tuple[str, _C.Variable]] = []
+    frame: FrameType | None = sys._getframe(1)
     # The caller's caller may know names too: results are often drawn in a helper.
     while frame is not None and len(names) < 1000:
         names.extend(_names(frame))

@@ -1,9 +1,11 @@
 """torch.Size: a tuple of ints that keeps its class."""
 
 import operator
+from collections.abc import Iterable
+from typing import Any, Self, SupportsIndex, overload
 
 
-class Size(tuple):
+class Size(tuple[int, ...]):
     """Sizes of a tensor.
 
     >>> Size([2, 3])
@@ -13,7 +15,7 @@ class Size(tuple):
     __slots__ = ()
     __module__ = "torch"
 
-    def __new__(cls, sizes=()):
+    def __new__(cls, sizes: Iterable[int] = ()) -> Self:
         items = tuple(sizes)
         for i, item in enumerate(items):
             try:
@@ -24,27 +26,31 @@ class Size(tuple):
                 ) from None
         return tuple.__new__(cls, items)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"torch.Size({list(self)})"
 
     __str__ = __repr__
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Size": ...
+    def __getitem__(self, index: Any) -> Any:
         found = tuple.__getitem__(self, index)
         return Size(found) if isinstance(index, slice) else found
 
-    def __add__(self, other):
+    def __add__(self, other: Iterable[int]) -> "Size":  # type: ignore[override]
         return Size(tuple.__add__(self, tuple(other)))
 
-    def __mul__(self, count):
+    def __mul__(self, count: SupportsIndex) -> "Size":
         return Size(tuple.__mul__(self, count))
 
     __rmul__ = __mul__
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (tuple(self),)
 
 
-def _rebuild(sizes):
+def _rebuild(sizes: Iterable[int]) -> Size:
     """Size by a name that can be imported; its own is the era's."""
     return Size(sizes)

@@ -1,9 +1,10 @@
-"""Checks python/rgrad/_C.pyi: it is what the op table writes, and it fits the built module.
+"""Checks the types: python/rgrad/_C.pyi is what the op table writes and fits the built module.
 
-`--update` writes the file anew from the module.
+The package and a program that uses it must pass mypy too. `--update` writes the file anew first.
 """
 
 import difflib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,12 @@ from pathlib import Path
 from stub_writer import stub_text
 
 STUB = Path("python/rgrad/_C.pyi")
-# `@disjoint_base` says more than users' checkers need to know, and old ones do not know the word.
-STUBTEST = ["-m", "mypy.stubtest", "rgrad._C", "--concise", "--ignore-disjoint-bases"]
+CHECKS = [
+    # `@disjoint_base` says more than users' checkers need to know, and old ones do not know it.
+    ["mypy.stubtest", "rgrad._C", "--concise", "--ignore-disjoint-bases"],
+    ["mypy"],
+    ["mypy", "--strict", "tests/tools/typed_program.py"],
+]
 
 
 def difference(text):
@@ -33,7 +38,10 @@ def main(update):
         print(changes)
         print(f"{STUB} is not what the module says: run {sys.argv[0]} --update", file=sys.stderr)
         return 1
-    return subprocess.run([sys.executable, *STUBTEST]).returncode
+    # The stub beside this file, not the one that was installed with the module.
+    env = os.environ | {"MYPYPATH": "python"}
+    runs = [subprocess.run([sys.executable, "-m", *check], env=env) for check in CHECKS]
+    return int(any(run.returncode for run in runs))
 
 
 if __name__ == "__main__":

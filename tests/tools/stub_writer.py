@@ -2,8 +2,10 @@
 
 Methods that the op table makes say their signatures in their docs, `add(number value)`, and what
 they give is seen by calling them on small tensors. The rest has `__text_signature__`; its types
-come from stub_types.py. Two classes stand in the stub alone: tensors of the CPU and of the GPU,
-which know the class of a comparison's result.
+come from stub_types.py.
+
+Some classes stand in the stub alone: tensors of the CPU and of the GPU, which know the class of a
+comparison's result, and one for each set of tensor classes that have methods others lack.
 """
 
 import ast
@@ -27,7 +29,7 @@ PARAMETER = re.compile(
     r"(?P<kind>bool|int|number|sizes|Tensor|LongTensor or ByteTensor)"
     r" (?P<name>\w+)(?:=(?P<default>\S+))?"
 )
-KINDS = {"bool": "bool", "int": "_int", "number": "_Number", "sizes": "_Sizes"}
+KINDS = {"bool": "bool", "int": "_int", "float": "_float", "number": "_Number", "sizes": "_Sizes"}
 
 
 def both(name):
@@ -49,9 +51,10 @@ PLACES["out"] = PLACES["tensors"] | {"F": "_T"}
 
 
 class Hints:
-    """The tables of stub_types.py; knows which entries were never asked for."""
+    """The tables of stub_types.py; knows what was missing, and what was never asked for."""
 
     def __init__(self):
+        self.missing = []
         self.unused = {
             (id(table), key)
             for table in (types.PARAMETERS, types.RETURNS, types.WRITTEN)
@@ -70,8 +73,17 @@ class Hints:
     def need(self, table, *names):
         found = self.find(table, *names)
         if found is None:
-            raise SystemExit(f"stub_types.py says no type for {'.'.join(filter(None, names))}")
-        return found
+            self.missing.append(".".join(filter(None, names)))
+        return found or "Any"
+
+    def complaint(self):
+        """What is wrong with the tables."""
+        unused = sorted(key for _, key in self.unused)
+        parts = [
+            f"has no type for {', '.join(self.missing)}" if self.missing else "",
+            f"has entries that nothing uses: {', '.join(unused)}" if unused else "",
+        ]
+        return "; ".join(f"stub_types.py {part}" for part in parts if part)
 
 
 HINTS = Hints()
@@ -122,34 +134,35 @@ def rows(name, doc):
 def candidates(parameter, x):
     """Arguments that may suit a small tensor `x`."""
     zeros, ones = _C.LongTensor(*x.size()).zero_(), _C.ByteTensor(*x.size()).fill_(1)
+    vector = type(x)(x.size(x.dim() - 1)).fill_(1)
     return {
         "int": [0, 1],
         "number": [1],
         "sizes": [tuple(x.size()), tuple(range(x.dim()))],
-        "Tensor": [x.clone(), _C.ones(x.size(x.dim() - 1))],
+        "Tensor": [x.clone(), vector],
         "LongTensor or ByteTensor": [zeros, ones, _C.LongTensor(1).zero_()],
     }[parameter.kind]
 
 
-def described(result):
-    """The type of a result in placeholders, for a call on a FloatTensor."""
+def described(result, own):
+    """The type of a result in placeholders, for a call on a tensor of class `own`."""
     if isinstance(result, tuple):
-        return f"tuple[{', '.join(map(described, result))}]"
+        return f"tuple[{', '.join(described(part, own) for part in result)}]"
     if isinstance(result, _C._TensorBase):
         name = type(result).__name__.removesuffix("Tensor")
-        return "{R}" if name == "Float" else f"{{{name}}}"
+        return "{R}" if type(result) is own else f"{{{name}}}"
     return "bool" if isinstance(result, bool) else "{N}"
 
 
-def seen(name, row):
+def seen(name, row, own):
     """What the op gives, by a call that works."""
     required = [p for p in row if p.default is None]
     for sizes in ((2, 2), (3,), (1, 2, 2), (1,)):
-        x = _C.ones(*sizes)
+        x = own(*sizes).fill_(1)
         call = getattr(x, name, None) or partial(getattr(_C, name), x)
         for arguments in itertools.product(*(candidates(p, x) for p in required)):
             try:
-                return described(call(*arguments))
+                return described(call(*arguments), own)
             except (RuntimeError, TypeError, ValueError, IndexError):
                 continue
     raise SystemExit(f"no call of {name}({', '.join(p.text() for p in row)}) works")
@@ -172,19 +185,21 @@ def forms_of_row(name, row):
         yield [p.text() for p in row]
 
 
-def forms_of_table(name, doc):
-    """All forms of a table-made method, or none if the doc says no signature."""
+def forms_of_table(name, made, own=_C.FloatTensor):
+    """All forms of a table-made method or function, for tensors of class `own`."""
     forms, places = [], set()
-    for row in rows(name, doc):
+    for row in rows(name, made.__doc__ or ""):
         in_place = name.endswith("_")
         bare = [p for p in row if p.name != "input"]
-        result = "Self" if in_place else seen(name, bare)
+        result = "Self" if in_place else seen(name, bare, own)
         for parameters in forms_of_row(name, bare):
             kinds = tuple(p.split(": ")[-1] for p in parameters)
             if parameters and kinds in places:
                 parameters = ["*", *parameters]
             places.add(kinds)
             forms.append(Form(parameters, result))
+    if not forms:
+        raise SystemExit(f"{name} has neither a text signature nor the table's doc")
     return forms
 
 
@@ -304,11 +319,10 @@ def members(cls, owner):
             yield name, getter(owner, name, made)
         elif getattr(made, "__text_signature__", None) is not None:
             yield name, forms_of_made(owner, name, made)
+        elif isinstance(made, int | float | str):
+            yield name, f"    {name}: {KINDS.get(kind, kind)}"
         else:
-            forms = forms_of_table(name, made.__doc__ or "")
-            if not forms:
-                raise SystemExit(f"{owner}.{name} has neither a text signature nor a table's doc")
-            yield name, forms
+            yield name, forms_of_table(name, made)
 
 
 def instance(owner):
@@ -358,13 +372,39 @@ def class_of(owner, cls):
     return texts
 
 
-def tensor_class(name):
-    """A class of tensors: what it is on the other device."""
-    if name.startswith("cuda_"):
-        move = [Form([], name.removeprefix("cuda_"))]
-        return class_text(name, ["_GpuTensor"], method("", "cpu", move))
+def some_have():
+    """The methods that only some classes of tensors have, by those classes' elements."""
+    found = {}
+    for element in types.ELEMENTS:
+        for name in vars(getattr(_C, f"{element}Tensor")).keys() - SKIPPED:
+            found.setdefault(name, []).append(element)
+    groups = {}
+    for name, elements in sorted(found.items()):
+        groups.setdefault(tuple(elements), []).append(name)
+    return groups
+
+
+def some_class(elements):
+    """What the classes that have these methods are called together: `_FloatDoubleTensor`."""
+    return f"_{''.join(elements)}Tensor"
+
+
+def class_of_some(elements, names):
+    own = getattr(_C, f"{'Float' if 'Float' in elements else elements[0]}Tensor")
+    lines = []
+    for name in names:
+        lines += method("_TensorBase", name, forms_of_table(name, vars(own)[name], own))
+    return class_text(some_class(elements), ["_TensorBase"], lines)
+
+
+def tensor_class(name, groups):
+    """A class of tensors: what it has with others, and what it is on the other device."""
+    short = name.removeprefix("cuda_")
+    shared = [some_class(g) for g in groups if short.removesuffix("Tensor") in g]
+    if name != short:
+        return class_text(name, ["_GpuTensor", *shared], method("", "cpu", [Form([], short)]))
     move = [Form(["device: _int | None = None"], f"cuda_{name}")]
-    return class_text(name, ["_CpuTensor"], method("", "cuda", move))
+    return class_text(name, ["_CpuTensor", *shared], method("", "cuda", move))
 
 
 def module_function(name, made):
@@ -374,15 +414,13 @@ def module_function(name, made):
     else:
         forms = [
             Form(["input: {R}", *form.parameters], form.result)
-            for form in forms_of_table(name, made.__doc__ or "")
+            for form in forms_of_table(name, made)
         ]
-        if not forms:
-            raise SystemExit(f"{name} has neither a text signature nor a table's doc")
         forms = [with_out(form) for form in forms]
     texts = []
     for form in forms:
         if form.result == "{F}":
-            texts += [no_out(form), given_out(form)]
+            texts += [no_out(form).filled(PLACES["tensors"]), given_out(form)]
         elif any("{" in p for p in form.parameters):
             texts += [
                 form.filled(PLACES["tensors"]),
@@ -406,19 +444,22 @@ def with_out(form):
 
 
 def without_out(form):
+    """The form for Variables, which have no `out=`; its place stays if something follows."""
+    if any(is_out(p) for p in form.parameters[:-1]) and "*" not in form.parameters:
+        return no_out(form)
     kept = [p for p in form.parameters if not is_out(p)]
     return Form(kept[:-1] if kept and kept[-1] == "*" else kept, form.result)
 
 
 def no_out(form):
-    """The form whose result is of the default class."""
     kept = ["out: None = None" if is_out(p) else p for p in form.parameters]
-    return Form(kept, form.result).filled(PLACES["tensors"])
+    return Form(kept, form.result)
 
 
 def given_out(form):
     """The form whose result is its `out`."""
-    kept = without_out(form).parameters
+    kept = [p for p in form.parameters if not is_out(p)]
+    kept = kept[:-1] if kept[-1] == "*" else kept
     bar = [] if any(p.startswith("*") for p in kept) else ["*"]
     return Form([*kept, *bar, "out: {R}"], form.result).filled(PLACES["out"])
 
@@ -443,19 +484,21 @@ def imports(text):
 def stub_text():
     """The whole file."""
     classes, functions, constants = [], [], []
+    groups = some_have()
     for name in _C.__all__:
         made = getattr(_C, name)
         if name in TENSORS:
-            classes.append(tensor_class(name))
+            classes.append(tensor_class(name, groups))
         elif isinstance(made, type):
             classes += class_of(name, made)
+            if made is _C._TensorBase:
+                classes += [class_of_some(*group) for group in groups.items()]
         elif callable(made):
             functions += module_function(name, made)
         else:
             constants.append(f"{name}: {type(made).__name__}")
-    left = sorted(key for _, key in HINTS.unused)
-    if left:
-        raise SystemExit(f"stub_types.py has entries that nothing uses: {', '.join(left)}")
+    if complaint := HINTS.complaint():
+        raise SystemExit(complaint)
     exported = sorted(_C.__all__, key=lambda name: (not name[0].isupper(), name))
     names = "".join(f'    "{name}",\n' for name in exported)
     # ruff puts no line between classes without bodies.

@@ -2,13 +2,13 @@
 
 import importlib
 
-from .._C import Variable
+from .._C import Variable, _TensorBase
 
 __all__ = ["Variable"]
 
 
-def _rebuild(name, data):
-    """A Variable of the class named (module, name) around `data`; `torch` stands for this package."""
+def _rebuild(name: tuple[str, str], data: _TensorBase) -> Variable:
+    """A Variable of the class named (module, name) around `data`; `torch` is this package."""
     module, qualname = name
     if module == "torch" or module.startswith("torch."):
         module = "rgrad" + module.removeprefix("torch")

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+from collections.abc import Iterator
 
 from .. import _C
 
@@ -16,22 +17,22 @@ FloatTensor = _C.cuda_FloatTensor
 DoubleTensor = _C.cuda_DoubleTensor
 
 
-def is_available():
+def is_available() -> bool:
     """Whether there is an adapter to use."""
     return _C._gpu_is_available()
 
 
-def device_count():
+def device_count() -> int:
     """How many devices can be used: 0 or 1."""
     return _C._gpu_device_count()
 
 
-def current_device():
+def current_device() -> int:
     """The number of the device in use."""
     return 0
 
 
-def get_device_name(device=0):
+def get_device_name(device: int = 0) -> str:
     """The adapter's name.
 
     Raises RuntimeError where there is none.
@@ -39,12 +40,12 @@ def get_device_name(device=0):
     return _C._gpu_device_name()
 
 
-def synchronize():
+def synchronize() -> None:
     """Waits until all work on the device is done, and raises what went wrong there."""
     _C._gpu_synchronize()
 
 
-def manual_seed(seed):
+def manual_seed(seed: int) -> None:
     """Seeds the random numbers of the GPU, which are drawn on the CPU."""
     _C.manual_seed(seed)
 
@@ -52,14 +53,14 @@ def manual_seed(seed):
 manual_seed_all = manual_seed
 
 
-def set_device(device):
+def set_device(device: int) -> None:
     """Chooses the device; there is one."""
     if device not in (0, -1):
         raise RuntimeError(f"set_device: there is no device {device}; only device 0 is used")
 
 
 @contextlib.contextmanager
-def device(idx):
+def device(idx: int) -> Iterator[None]:
     """Uses device `idx` inside the block."""
     set_device(idx)
     yield

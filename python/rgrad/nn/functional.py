@@ -3,6 +3,7 @@
 import warnings
 
 from .. import _C
+from .._C import Variable
 
 __all__ = [
     "cross_entropy",
@@ -18,12 +19,12 @@ __all__ = [
 ]
 
 
-def threshold(input, threshold, value, inplace=False):
+def threshold(input: Variable, threshold: float, value: float, inplace: bool = False) -> Variable:
     """`input` where it is larger than `threshold`, else `value`."""
     return _C._threshold(input, threshold, value, inplace)
 
 
-def relu(input, inplace=False):
+def relu(input: Variable, inplace: bool = False) -> Variable:
     """max(x, 0), element by element.
 
     >>> import rgrad as torch
@@ -34,17 +35,17 @@ def relu(input, inplace=False):
     return _C._threshold(input, 0, 0, inplace)
 
 
-def sigmoid(input):
+def sigmoid(input: Variable) -> Variable:
     """1 / (1 + exp(-x)), element by element."""
     return input.sigmoid()
 
 
-def tanh(input):
+def tanh(input: Variable) -> Variable:
     """The hyperbolic tangent, element by element."""
     return input.tanh()
 
 
-def _softmax_dim(name, ndim, dim, stacklevel):
+def _softmax_dim(name: str, ndim: int, dim: int | None, stacklevel: int) -> int:
     if dim is not None:
         return dim
     warnings.warn(
@@ -55,17 +56,24 @@ def _softmax_dim(name, ndim, dim, stacklevel):
     return 0 if ndim in (0, 1, 3) else 1
 
 
-def softmax(input, dim=None, _stacklevel=3):
+def softmax(input: Variable, dim: int | None = None, _stacklevel: int = 3) -> Variable:
     """e^x / sum e^x along `dim`."""
     return _C._softmax(input, _softmax_dim("softmax", input.dim(), dim, _stacklevel))
 
 
-def log_softmax(input, dim=None, _stacklevel=3):
+def log_softmax(input: Variable, dim: int | None = None, _stacklevel: int = 3) -> Variable:
     """x - log(sum e^x) along `dim`."""
     return _C._log_softmax(input, _softmax_dim("log_softmax", input.dim(), dim, _stacklevel))
 
 
-def nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
+def nll_loss(
+    input: Variable,
+    target: Variable,
+    weight: Variable | None = None,
+    size_average: bool = True,
+    ignore_index: int = -100,
+    reduce: bool = True,
+) -> Variable:
     """Negative log likelihood of the classes `target` under the log probabilities `input`.
 
     -sum_i w[t_i] x[i, t_i], divided by sum_i w[t_i] when `size_average`; one number for each row
@@ -81,12 +89,19 @@ def nll_loss(input, target, weight=None, size_average=True, ignore_index=-100, r
     return _C._nll_loss(input, target, weight, size_average, ignore_index)
 
 
-def cross_entropy(input, target, weight=None, size_average=True, ignore_index=-100, reduce=True):
+def cross_entropy(
+    input: Variable,
+    target: Variable,
+    weight: Variable | None = None,
+    size_average: bool = True,
+    ignore_index: int = -100,
+    reduce: bool = True,
+) -> Variable:
     """`nll_loss` of `log_softmax(input)` over classes."""
     return nll_loss(log_softmax(input, 1), target, weight, size_average, ignore_index, reduce)
 
 
-def linear(input, weight, bias=None):
+def linear(input: Variable, weight: Variable, bias: Variable | None = None) -> Variable:
     """input weight^T + bias; `input` is ... x in, `weight` out x in."""
     if input.dim() == 2 and bias is not None:
         return _C.addmm(bias, input, weight.t())
@@ -94,7 +109,9 @@ def linear(input, weight, bias=None):
     return output if bias is None else output + bias
 
 
-def mse_loss(input, target, size_average=True, reduce=True):
+def mse_loss(
+    input: Variable, target: Variable, size_average: bool = True, reduce: bool = True
+) -> Variable:
     """Mean (or sum) of (input - target)^2."""
     if input.size() != target.size() and input.numel() != target.numel():
         raise RuntimeError(

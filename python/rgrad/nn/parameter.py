@@ -1,6 +1,8 @@
 """Parameter: a Variable that is to be learned."""
 
-from .._C import Variable
+from typing import Self
+
+from .._C import Variable, _TensorBase
 
 
 class Parameter(Variable):
@@ -13,5 +15,5 @@ class Parameter(Variable):
 
     __module__ = "torch.nn.parameter"
 
-    def __new__(cls, data=None, requires_grad=True):
+    def __new__(cls, data: _TensorBase | None = None, requires_grad: bool = True) -> Self:
         return super().__new__(cls, data, requires_grad=requires_grad)
