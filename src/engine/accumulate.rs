@@ -59,7 +59,9 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
     let Some(slot) = leaf.live_grad_slot() else {
         return Ok(());
     };
-    let old = slot.lock().clone();
+    // Held over the addition, so that several threads' gradients all count.
+    let mut place = slot.lock();
+    let old = place.clone();
     let total = match old {
         None => first(gradient, create_graph)?,
         Some(old) => {
@@ -75,7 +77,8 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
             Variable::new(with_recording(true, || arith::add(&old.var()?, &fresh))?)
         }
     };
-    let before = slot.lock().replace(total);
+    let before = place.replace(total);
+    drop(place);
     drop(before);
     Ok(())
 }
@@ -115,7 +118,8 @@ pub fn into_retained(
             continue;
         };
         let slot = variable.grad_slot();
-        let old = slot.lock().clone();
+        let mut place = slot.lock();
+        let old = place.clone();
         let total = match old {
             None if create_graph => Variable::new(with_recording(true, || copy::clone(gradient))?),
             None => Variable::leaf(copy::contiguous_copy(&gradient.tensor)?, false, true),
@@ -125,7 +129,8 @@ pub fn into_retained(
                 Variable::new(sum)
             }
         };
-        let before = slot.lock().replace(total);
+        let before = place.replace(total);
+        drop(place);
         drop(before);
     }
     Ok(())

@@ -2,12 +2,13 @@
 
     python tests/tools/compare_with_dot.py [folder of SVG files]
 
-Reads the boxes and arrows from SVG files that rgrad wrote (by default the golden ones), has dot lay out
-the same boxes with the same least distances, and prints both figures for each file. Fails where ours are
-more than 1.2 times dot's (and, for crossings, more than 2 above). Needs pygraphviz; says so and stops
-where it is missing. Arrows from a box to itself are not counted.
+Reads the boxes and arrows from SVG files that rgrad wrote (by default the golden ones), has dot
+lay out the same boxes with the same least distances, and prints both figures for each file. Fails
+where ours are more than 1.2 times dot's (and, for crossings, more than 2 above). Needs pygraphviz;
+says so and stops where it is missing. Arrows from a box to itself are not counted.
 """
 
+import itertools
 import pathlib
 import re
 import sys
@@ -28,7 +29,9 @@ def bezier(a, b, c, d, steps=16):
         t = i / steps
         u = 1 - t
         k = (u * u * u, 3 * u * u * t, 3 * u * t * t, t * t * t)
-        yield tuple(sum(w * p[axis] for w, p in zip(k, (a, b, c, d))) for axis in (0, 1))
+        yield tuple(
+            sum(w * p[axis] for w, p in zip(k, (a, b, c, d), strict=False)) for axis in (0, 1)
+        )
 
 
 def flatten(path):
@@ -36,7 +39,7 @@ def flatten(path):
     points = []
     for letter, rest in re.findall(r"([MLC])([^MLC]*)", path):
         n = [float(x) for x in rest.split()]
-        pairs = list(zip(n[::2], n[1::2]))
+        pairs = list(zip(n[::2], n[1::2], strict=False))
         if letter == "C":
             points.extend(bezier(points[-1], *pairs))
         else:
@@ -61,7 +64,7 @@ def read(file):
                 tip = flatten(head.get("d").rstrip("Z"))[0]
                 points = flatten(line.get("d"))
                 nearer_end = abs(points[-1][1] - tip[1]) + abs(points[-1][0] - tip[0]) < 12
-                arrows.append((*ends, points + [tip] if nearer_end else [tip] + points))
+                arrows.append((*ends, [*points, tip] if nearer_end else [tip, *points]))
     return boxes, arrows
 
 
@@ -89,7 +92,9 @@ def dot(boxes, arrows, right):
 
 
 def length(points):
-    return sum(((x - u) ** 2 + (y - v) ** 2) ** 0.5 for (x, y), (u, v) in zip(points, points[1:]))
+    return sum(
+        ((x - u) ** 2 + (y - v) ** 2) ** 0.5 for (x, y), (u, v) in itertools.pairwise(points)
+    )
 
 
 def side(p, q, r):
@@ -98,10 +103,10 @@ def side(p, q, r):
 
 def meet(a, b):
     """Whether two lines cross, anywhere but near a common box."""
-    for p, q in zip(a, a[1:]):
+    for p, q in itertools.pairwise(a):
         low, high = min(p[0], q[0]), max(p[0], q[0])
         top, bottom = min(p[1], q[1]), max(p[1], q[1])
-        for r, s in zip(b, b[1:]):
+        for r, s in itertools.pairwise(b):
             if (
                 max(r[0], s[0]) < low
                 or min(r[0], s[0]) > high
@@ -150,7 +155,8 @@ def main():
         ]
         mark = "  WORSE" if worse else ""
         print(
-            f"{file.stem:24} {ours[0]:10} {ours[1]:5} {lengths[0]:9.0f} {lengths[1]:9.0f} {ratio:6.2f}{mark}"
+            f"{file.stem:24} {ours[0]:10} {ours[1]:5} "
+            f"{lengths[0]:9.0f} {lengths[1]:9.0f} {ratio:6.2f}{mark}"
         )
     ratio = total[2] / total[3] if total[3] else 1.0
     print(f"{'all':24} {total[0]:10} {total[1]:5} {total[2]:9.0f} {total[3]:9.0f} {ratio:6.2f}")
