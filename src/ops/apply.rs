@@ -312,6 +312,15 @@ pub fn apply_in_place(
     let mut held: SmallVec<[Option<Var>; 2]> = SmallVec::new();
     for other in others {
         let fits = !op.forms.broadcasts || other.tensor.sizes() == tensor.sizes();
+        if !fits && other.tensor.expand(tensor.sizes()).is_err() {
+            fail!(
+                Runtime,
+                "{}_: an operand of size {} does not expand to the Variable's {}, and in place the Variable's size stays",
+                op.name,
+                sizes_text(other.tensor.sizes()),
+                sizes_text(tensor.sizes())
+            );
+        }
         held.push(if fits {
             None
         } else {

@@ -84,6 +84,7 @@ TABLE = {
     "div_number": (over, 2.5),
     "div": (over, 2.5),
     "remainder_number": (np.mod, "close"),
+    "remainder": (np.mod, "close"),
     "neg": (lambda x: -x, 0),
     "pow_number": (np.power, 4),
     "pow": (np.power, 4),
@@ -130,12 +131,12 @@ def row_case(shader: dict):
             if kind != "f32" or len(set(kinds)) > 1:
                 # Few numbers, so that some are equal to others, to zero and to those given.
                 x[::2] %= KINDS[kind](7)
-        if shader["op"] == "div":
+        if shader["op"] in ("div", "remainder"):
             inputs[1][inputs[1] == 0] = 1
     for i, shared in enumerate(shader["shared"].split()):
         if shared == "1":
             inputs[i] = inputs[0]
-    if shader["op"] == "div" and "f32" not in kinds:
+    if shader["op"] in ("div", "remainder") and "f32" not in kinds:
         inputs = [np.where(x == 0, 1, x).astype(x.dtype) for x in inputs]
     floats = shader["params"].startswith("f32")
     numbers = [

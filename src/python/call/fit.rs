@@ -41,7 +41,8 @@ pub fn signature(op: &Op, form: Form) -> String {
         op.inputs
             .iter()
             .skip(1)
-            .map(|name| format!("Tensor {name}")),
+            // Formulas are written in a and b; 0.3 calls the second operand `other`.
+            .map(|&name| format!("Tensor {}", if name == "b" { "other" } else { name })),
     );
     let suffix = if form == Form::InPlace { "_" } else { "" };
     format!("{}{suffix}({})", op.name, parts.join(", "))
