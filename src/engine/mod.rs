@@ -9,13 +9,16 @@ mod waiting;
 
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::graph::arena::{Handle, Taken};
+use crate::graph::arena::{Handle, Taken, Visit};
 use crate::graph::rule::ACCUMULATE;
 use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
 use crate::tensor::{DType, Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use waiting::{Incoming, Waiting};
+
+/// Gradients of a node's inputs.
+type Outgoing = SmallVec<[Option<Var>; 2]>;
 
 /// How to run back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,34 +97,55 @@ impl Run {
     ) -> Result<HashMap<(NodeId, u32), Option<Var>>> {
         // Handles of the roots keep the graph alive while it runs.
         let mut held = Vec::with_capacity(roots.len());
+        let mut visit = Visit::default();
         for Root { node, nr, gradient } in roots {
-            self.waiting
-                .add(node.edge(nr), gradient, self.options.create_graph)?;
+            self.waiting.add(
+                &mut visit,
+                node.edge(nr),
+                gradient,
+                self.options.create_graph,
+            )?;
+            visit.end();
             held.push(node);
         }
         let mut turns = 0u32;
         while let Some((node, incoming)) = self.waiting.pop() {
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(PULSE) {
+                visit.end();
                 pulse()?;
             }
-            self.turn(node, incoming)?;
+            let (edges, mut outgoing) = self.turn(&mut visit, node, incoming)?;
+            // The arena may stay locked from here into the next turn: nothing is dropped between.
+            for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
+                if let Some(gradient) = gradient.take() {
+                    self.waiting
+                        .add(&mut visit, edge, gradient, self.options.create_graph)?;
+                }
+            }
         }
+        visit.end();
         drop(held);
         Ok(self.wanted.map(|w| w.captured).unwrap_or_default())
     }
 
-    /// Runs one node.
+    /// Runs one node; gives its edges and their gradients. The arena is unlocked then.
     #[inline]
-    fn turn(&mut self, node: NodeId, incoming: Incoming) -> Result<()> {
+    fn turn(
+        &mut self,
+        visit: &mut Visit,
+        node: NodeId,
+        incoming: Incoming,
+    ) -> Result<(Edges, Outgoing)> {
         if let Some(wanted) = &mut self.wanted {
+            visit.end();
             for (nr, gradient) in incoming.iter().enumerate() {
                 if let Some(place) = wanted.captured.get_mut(&(node, nr as u32)) {
                     place.clone_from(gradient);
                 }
             }
             if !wanted.needed.contains(&node) {
-                return Ok(());
+                return Ok((Edges::new(), Outgoing::new()));
             }
         }
         let mut step = Step {
@@ -137,7 +161,8 @@ impl Run {
             edges,
             leaf,
             freed,
-        } = node.take(self.options.retain_graph, &mut step.payload);
+        } = visit.take(node, self.options.retain_graph, &mut step.payload);
+        visit.end();
         step.rule = rule;
         if rule.is_accumulator() {
             if self.wanted.is_none()
@@ -146,7 +171,7 @@ impl Run {
             {
                 accumulate::into_leaf(&leaf, gradient, self.options.create_graph)?;
             }
-            return Ok(());
+            return Ok((Edges::new(), Outgoing::new()));
         }
         if freed {
             fail!(
@@ -174,23 +199,14 @@ impl Run {
         if step.has_gradient() {
             with_recording(self.options.create_graph, || back(&mut step))?;
         }
-        let outgoing = std::mem::take(&mut step.outgoing);
+        let mut outgoing = std::mem::take(&mut step.outgoing);
         drop(step);
-        drop(incoming);
-        self.deliver(&edges, outgoing)
-    }
-
-    #[inline]
-    fn deliver(&mut self, edges: &Edges, mut outgoing: SmallVec<[Option<Var>; 2]>) -> Result<()> {
-        for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
-            if let Some(gradient) = gradient.take()
-                && !edge.is_none()
-            {
-                self.waiting
-                    .add(edge, gradient, self.options.create_graph)?;
+        for (i, gradient) in outgoing.iter_mut().enumerate() {
+            if gradient.is_some() && edges.get(i).is_none_or(|edge| edge.is_none()) {
+                *gradient = None;
             }
         }
-        Ok(())
+        Ok((edges, outgoing))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::accumulate::sum;
 use crate::error::Result;
 use crate::graph::Var;
-use crate::graph::arena::{Edge, NodeId};
+use crate::graph::arena::{Edge, NodeId, Visit};
 use smallvec::SmallVec;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -49,24 +49,36 @@ impl Waiting {
         }
     }
 
-    /// Adds `gradient` to what has arrived at `edge`, whose node the caller keeps alive.
+    /// Adds `gradient` to what has arrived at `edge`, whose node the caller keeps alive. May leave
+    /// the arena locked.
     #[inline]
-    pub fn add(&mut self, edge: Edge, gradient: Var, recorded: bool) -> Result<()> {
+    pub fn add(
+        &mut self,
+        visit: &mut Visit,
+        edge: Edge,
+        gradient: Var,
+        recorded: bool,
+    ) -> Result<()> {
         let fresh = self.free.last().map_or(self.entries.len() as u32, |&at| at);
         let (at, key, node) = match &mut self.places {
-            None => NodeId::mark(edge, self.run, fresh),
+            None => visit.mark(edge, self.run, fresh),
             Some(places) => {
-                let (key, node) = NodeId::at(edge);
+                let (key, node) = visit.at(edge);
                 (*places.entry(node).or_insert(fresh), key, node)
             }
         };
         if at != fresh
             && let Some(Some(entry)) = self.entries.get_mut(at as usize)
         {
+            visit.end();
             return place(&mut entry.incoming, edge.nr, gradient, recorded);
         }
+        // The first gradient is only put there: nothing runs, and the arena may stay locked.
         let mut incoming = Incoming::new();
-        place(&mut incoming, edge.nr, gradient, recorded)?;
+        for _ in 0..edge.nr {
+            incoming.push(None);
+        }
+        incoming.push(Some(gradient));
         let entry = Some(Entry { node, incoming });
         match self.free.pop() {
             Some(at) => self.entries[at as usize] = entry,
@@ -106,10 +118,6 @@ impl Drop for Waiting {
 #[inline]
 fn place(incoming: &mut Incoming, nr: u32, gradient: Var, recorded: bool) -> Result<()> {
     let nr = nr as usize;
-    if incoming.len() == nr {
-        incoming.push(Some(gradient));
-        return Ok(());
-    }
     while incoming.len() <= nr {
         incoming.push(None);
     }

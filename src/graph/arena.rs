@@ -3,7 +3,7 @@
 //! Invariants: an edge leads to a slot with a smaller key; a slot's count is its handles plus the
 //! edges that lead to it; nothing of a user's is dropped while the lock is held.
 
-use super::body::Body;
+use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
 use super::rule::Rule;
 use super::var::Origin;
@@ -54,7 +54,7 @@ struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 88);
 
-struct Arena {
+pub(crate) struct Arena {
     chunks: Vec<Box<[Slot; CHUNK]>>,
     /// The first free slot; each knows the next.
     free: u32,
@@ -314,7 +314,6 @@ impl Handle {
     }
 }
 
-/// What the engine asks of nodes that it knows to live, since it holds what they can be reached from.
 impl NodeId {
     fn edge(self, nr: u32) -> Edge {
         Edge {
@@ -322,13 +321,30 @@ impl NodeId {
             nr,
         }
     }
+}
 
-    /// Everything that running the node backward needs; what it kept goes to `payload`. Unless `keep`, what it saved is moved out
-    /// and the node is marked as freed.
+/// The engine's way to nodes that live because it holds what they can be reached from. Locks when
+/// asked and stays locked, so that a visit and what is marked before it cost one lock.
+#[derive(Default)]
+pub(crate) struct Visit(Option<MutexGuard<'static, Arena>>);
+
+impl Visit {
+    #[inline(always)]
+    fn arena(&mut self) -> &mut Arena {
+        self.0.get_or_insert_with(|| ARENA.lock())
+    }
+
+    /// Unlocks: before anything foreign runs or is dropped.
+    #[inline(always)]
+    pub(crate) fn end(&mut self) {
+        self.0 = None;
+    }
+
+    /// Everything that running the node backward needs; what it kept goes to `payload`. Unless
+    /// `keep`, what it saved is moved out and the node is marked as freed.
     #[inline]
-    pub(crate) fn take(self, keep: bool, payload: &mut Payload) -> Taken {
-        let mut arena = ARENA.lock();
-        let slot = arena.slot_mut(self.slot);
+    pub(crate) fn take(&mut self, node: NodeId, keep: bool, payload: &mut Payload) -> Taken {
+        let slot = self.arena().slot_mut(node.slot);
         let rule = slot.rule.expect("a node lives while it can be reached");
         let body = &mut slot.body;
         let mut taken = Taken {
@@ -358,9 +374,8 @@ impl NodeId {
     /// Leaves the mark `(run, entry)` on the node where `edge` leads, unless this run left one
     /// before. Gives the entry marked there now, the node's key and its name.
     #[inline]
-    pub(crate) fn mark(edge: Edge, run: u32, entry: u32) -> (u32, u64, NodeId) {
-        let mut arena = ARENA.lock();
-        let slot = arena.slot_mut(edge.slot);
+    pub(crate) fn mark(&mut self, edge: Edge, run: u32, entry: u32) -> (u32, u64, NodeId) {
+        let slot = self.arena().slot_mut(edge.slot);
         if slot.mark.0 != run {
             slot.mark = (run, entry);
         }
@@ -372,9 +387,8 @@ impl NodeId {
     }
 
     /// The node where `edge` leads, and its key.
-    pub(crate) fn at(edge: Edge) -> (u64, NodeId) {
-        let arena = ARENA.lock();
-        let slot = arena.slot(edge.slot);
+    pub(crate) fn at(&mut self, edge: Edge) -> (u64, NodeId) {
+        let slot = self.arena().slot(edge.slot);
         let id = NodeId {
             slot: edge.slot,
             generation: slot.generation,
@@ -383,7 +397,7 @@ impl NodeId {
     }
 }
 
-/// What [`NodeId::take`] gives.
+/// What [`Visit::take`] gives.
 pub(crate) struct Taken {
     pub rule: &'static Rule,
     pub edges: Edges,
@@ -445,12 +459,7 @@ fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
     let mut left = BATCH;
     queue.push(first);
     while let Some(at) = queue.pop() {
-        let body = arena.clear(at, &mut queue);
-        if body.holds_something() {
-            dead.push(body);
-        } else {
-            std::mem::forget(body);
-        }
+        dead.extend(arena.clear(at, &mut queue));
         left -= 1;
         if left == 0 {
             drop(arena);
@@ -472,21 +481,32 @@ impl Arena {
     }
 
     /// Empties a slot whose count is zero and puts it on the free list; nodes that die of it queue.
+    /// Gives what there is to drop.
     #[inline(always)]
-    fn clear(&mut self, at: u32, queue: &mut Queue) -> Body {
+    fn clear(&mut self, at: u32, queue: &mut Queue) -> Option<Body> {
         let free = self.free;
         let slot = self.slot_mut(at);
         slot.rule = None;
         slot.generation = slot.generation.wrapping_add(1);
         slot.mark = (0, free);
-        let body = std::mem::take(&mut slot.body);
+        let held = slot
+            .body
+            .holds_something()
+            .then(|| std::mem::take(&mut slot.body));
+        let (to, edges) = (slot.body.to, slot.body.edges);
+        slot.body.edges = 0;
+        slot.body.freed = false;
         self.free = at;
         self.free_count += 1;
-        body.each_edge(|to| {
-            if self.uncount(to) {
+        let mut lose = |arena: &mut Arena, to: u32| {
+            if arena.uncount(to) {
                 queue.push(to);
             }
-        });
-        body
+        };
+        match &held {
+            Some(body) => body.each_edge(|to| lose(self, to)),
+            None => each_slot(to, edges, |to| lose(self, to)),
+        }
+        held
     }
 }

@@ -142,9 +142,9 @@ impl Large {
 #[derive(Default)]
 pub(super) struct Body {
     /// Slots and output numbers of the edges.
-    to: [u32; 2],
+    pub(super) to: [u32; 2],
     nr: [u16; 2],
-    edges: u8,
+    pub(super) edges: u8,
     /// How many of `kept` are tensors; they come first.
     saved: u8,
     needs: u8,
@@ -152,6 +152,16 @@ pub(super) struct Body {
     kept: [Kept; 2],
     /// When there is one, all the above but `freed` is in it.
     pub(super) large: Option<Box<Large>>,
+}
+
+/// Calls `each` for every slot that a packed edge leads to.
+#[inline(always)]
+pub(super) fn each_slot(to: [u32; 2], edges: u8, mut each: impl FnMut(u32)) {
+    for &slot in &to[..usize::from(edges).min(2)] {
+        if slot != Edge::NONE.slot {
+            each(slot);
+        }
+    }
 }
 
 impl Body {
@@ -240,11 +250,7 @@ impl Body {
             let slots = large.edges.iter().filter(|e| !e.is_none());
             return slots.for_each(|e| each(e.slot));
         }
-        for &slot in &self.to[..usize::from(self.edges).min(2)] {
-            if slot != Edge::NONE.slot {
-                each(slot);
-            }
-        }
+        each_slot(self.to, self.edges, each);
     }
 
     /// Whether dropping it does anything.

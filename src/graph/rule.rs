@@ -54,7 +54,7 @@ pub struct Step<'a> {
     pub given: Option<&'a [Option<Var>]>,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Whether input `i` needs a gradient.
     #[inline(always)]
     pub fn needs(&self, i: u32) -> bool {
@@ -71,7 +71,7 @@ impl Step<'_> {
     /// # Panics
     /// When it is missing: the engine runs nodes of one output only with a gradient.
     #[inline(always)]
-    pub fn gradient(&self) -> &Var {
+    pub fn gradient(&self) -> &'a Var {
         self.incoming[0]
             .as_ref()
             .expect("a node runs when its output has a gradient")

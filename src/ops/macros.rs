@@ -83,13 +83,13 @@ macro_rules! ops {
 
                 #[allow(dead_code, reason = "rows without a formula have no way back")]
                 fn back(step: &mut Step) -> Result<()> {
-                    let gradient = step.gradient().clone();
+                    let gradient = step.gradient();
                     let mut at = 0;
                     $($(let $p: $pt = step.value::<$pt>(at); at += 1;)*)?
                     $(let $kept: $kt = step.value::<$kt>(at); at += 1;)*
                     $(
                         if step.needs(const { index_of(INPUTS, stringify!($gx)) }) {
-                            let $g = &gradient;
+                            let $g = gradient;
                             $(let $s = &step.saved(const { index_of(NAMES, stringify!($s)) })?;)*
                             let result: Var = $formula;
                             step.give(const { index_of(INPUTS, stringify!($gx)) }, result);

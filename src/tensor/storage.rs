@@ -20,6 +20,8 @@ const INLINE_BYTES: usize = 64;
 const CONTIGUOUS: u8 = 1;
 /// Counts versions for itself although it views another's memory.
 const OWN_VERSION: u8 = 2;
+/// One dimension, row by row: the stride is 1 and not stored.
+const SHORT: u8 = 16;
 /// A Variable counts its versions here.
 const CLAIMED: u8 = 8;
 /// On a root: memory that cannot be resized, since NumPy or another owner has it too.
@@ -37,14 +39,7 @@ struct Word(UnsafeCell<i64>);
 unsafe impl Sync for Word {}
 
 struct Header {
-    /// Whose memory this is a view of.
-    root: Option<Tensor>,
-    /// Whose version counts, when it is not the root's.
-    family: Option<Tensor>,
-    host: AtomicPtr<u8>,
-    bytes: AtomicUsize,
-    memory: Option<Box<Memory>>,
-    offset: usize,
+    place: Place,
     version: AtomicU32,
     dtype: DType,
     device: Device,
@@ -52,8 +47,25 @@ struct Header {
     flags: AtomicU8,
 }
 
-/// Who owns the bytes of a root that does not hold them itself.
-enum Memory {
+/// Where the elements are.
+enum Place {
+    /// In the words behind the geometry.
+    Here,
+    Memory(Box<Memory>),
+    /// In this root's; the offset is the word behind the geometry.
+    View(Tensor),
+    /// In the first one's; the second counts versions.
+    Family(Box<(Tensor, Tensor)>),
+}
+
+/// The bytes of a root that does not hold them itself.
+struct Memory {
+    host: AtomicPtr<u8>,
+    bytes: AtomicUsize,
+    owner: Owner,
+}
+
+enum Owner {
     /// Ours, with earlier blocks that grew too small; those stay until the end, so that no
     /// pointer taken before a resize can dangle.
     Blocks(Mutex<Vec<Block>>),
@@ -108,70 +120,89 @@ impl Tensor {
         Self::fresh(op, dtype, sizes, true)
     }
 
+    #[inline]
     fn fresh(op: &str, dtype: DType, sizes: &[i64], zeroed: bool) -> Result<Tensor> {
+        if let &[size] = sizes
+            && size as u64 <= 8
+            && size as usize * dtype.bytes() <= 8
+        {
+            return Ok(Self::tiny(dtype, size));
+        }
         let count = dims::count(op, sizes)?;
         let bytes = count * dtype.bytes();
-        let memory = if bytes <= INLINE_BYTES {
-            None
+        if bytes <= INLINE_BYTES {
+            return Ok(Self::root(dtype, sizes, bytes.div_ceil(8), Place::Here));
+        }
+        let block = if zeroed {
+            alloc::take_zeroed(bytes)
         } else {
-            let block = if zeroed {
-                alloc::take_zeroed(bytes)
-            } else {
-                alloc::take(bytes)
-            };
-            let Ok(block) = block else {
-                fail!(
-                    Memory,
-                    "{op}: no memory for {} ({bytes} bytes)",
-                    sizes_text(sizes)
-                );
-            };
-            Some(Memory::Blocks(Mutex::new(vec![block])))
+            alloc::take(bytes)
         };
-        Ok(Self::root(dtype, sizes, bytes, memory))
+        let Ok(block) = block else {
+            fail!(
+                Memory,
+                "{op}: no memory for {} ({bytes} bytes)",
+                sizes_text(sizes)
+            );
+        };
+        let host = block.as_mut_ptr();
+        let owner = Owner::Blocks(Mutex::new(vec![block]));
+        Ok(Self::over(dtype, sizes, host, bytes, owner))
     }
 
-    /// A row-major root over `memory`, or over its own words when there is none.
-    fn root(dtype: DType, sizes: &[i64], bytes: usize, memory: Option<Memory>) -> Tensor {
-        let mut host = std::ptr::null_mut();
-        if let Some(Memory::Blocks(blocks)) = &memory {
-            host = blocks.lock()[0].as_mut_ptr();
-        }
+    /// One dimension of at most eight bytes: by far the most common small tensor.
+    #[inline]
+    fn tiny(dtype: DType, size: i64) -> Tensor {
         let header = Header {
-            root: None,
-            family: None,
-            host: AtomicPtr::new(host),
-            bytes: AtomicUsize::new(bytes),
-            device: if matches!(memory, Some(Memory::Device(_))) {
-                Device::Gpu
-            } else {
-                Device::Cpu
-            },
-            flags: AtomicU8::new(CONTIGUOUS),
-            memory: memory.map(Box::new),
-            offset: 0,
+            place: Place::Here,
             version: AtomicU32::new(0),
             dtype,
-            ndim: sizes.len() as u8,
+            device: Device::Cpu,
+            ndim: 1,
+            flags: AtomicU8::new(CONTIGUOUS | SHORT),
         };
-        let inline = if header.memory.is_none() {
-            bytes.div_ceil(8)
+        let words = [size, 0].map(|word| Word(UnsafeCell::new(word)));
+        Tensor(ThinArc::from_header_and_iter(header, words.into_iter()))
+    }
+
+    /// A row-major root over `bytes` bytes of `owner`.
+    fn over(dtype: DType, sizes: &[i64], host: *mut u8, bytes: usize, owner: Owner) -> Tensor {
+        let memory = Memory {
+            host: AtomicPtr::new(host),
+            bytes: AtomicUsize::new(bytes),
+            owner,
+        };
+        Self::root(dtype, sizes, 0, Place::Memory(Box::new(memory)))
+    }
+
+    /// A row-major root with room for `inline` words of elements.
+    fn root(dtype: DType, sizes: &[i64], inline: usize, place: Place) -> Tensor {
+        let device = match &place {
+            Place::Memory(memory) if matches!(memory.owner, Owner::Device(_)) => Device::Gpu,
+            _ => Device::Cpu,
+        };
+        let short = sizes.len() == 1;
+        let strides = if short {
+            Dims::new()
         } else {
-            0
+            dims::row_major(sizes)
         };
-        let strides = dims::row_major(sizes);
+        let header = Header {
+            place,
+            version: AtomicU32::new(0),
+            dtype,
+            device,
+            ndim: sizes.len() as u8,
+            flags: AtomicU8::new(CONTIGUOUS | if short { SHORT } else { 0 }),
+        };
         let words = Words {
             sizes,
             strides: &strides,
-            inline,
+            last: 0,
+            rest: inline,
             at: 0,
         };
-        let tensor = Tensor(ThinArc::from_header_and_iter(header, words));
-        if inline > 0 {
-            let own = tensor.0.slice[2 * sizes.len()].0.get();
-            tensor.header().host.store(own.cast(), Relaxed);
-        }
-        tensor
+        Tensor(ThinArc::from_header_and_iter(header, words))
     }
 
     /// A tensor over bytes that `keep` keeps alive.
@@ -186,13 +217,8 @@ impl Tensor {
         bytes: usize,
         keep: Box<dyn Any + Send + Sync>,
     ) -> Result<Tensor> {
-        let root = Self::root(
-            dtype,
-            &[(bytes / dtype.bytes()) as i64],
-            bytes,
-            Some(Memory::Foreign(keep)),
-        );
-        root.header().host.store(host, Relaxed);
+        let sizes = [(bytes / dtype.bytes()) as i64];
+        let root = Self::over(dtype, &sizes, host, bytes, Owner::Foreign(keep));
         root.fix();
         root.build(layout, 0, None)
     }
@@ -205,12 +231,8 @@ impl Tensor {
         memory: Box<dyn Any + Send + Sync>,
     ) -> Result<Tensor> {
         let bytes = dims::count(op, sizes)? * dtype.bytes();
-        Ok(Self::root(
-            dtype,
-            sizes,
-            bytes,
-            Some(Memory::Device(memory)),
-        ))
+        let owner = Owner::Device(memory);
+        Ok(Self::over(dtype, sizes, std::ptr::null_mut(), bytes, owner))
     }
 
     /// Another tensor on the same memory.
@@ -240,7 +262,7 @@ impl Tensor {
     fn build(&self, layout: Layout, flags: u8, dtype: Option<DType>) -> Result<Tensor> {
         let dtype = dtype.unwrap_or(self.dtype());
         let root = self.memory_root();
-        let room = root.header().bytes.load(Relaxed) / dtype.bytes();
+        let room = root.root_bytes() / dtype.bytes();
         match layout.end() {
             Some(end) if end <= room => {}
             _ => fail!(
@@ -252,14 +274,17 @@ impl Tensor {
             ),
         }
         let contiguous = dims::is_contiguous(&layout.sizes, &layout.strides);
-        let own = flags & OWN_VERSION != 0;
+        let family = if flags & OWN_VERSION != 0 {
+            None
+        } else {
+            self.version_family()
+        };
+        let root = root.clone();
         let header = Header {
-            root: Some(root.clone()),
-            family: if own { None } else { self.version_family() },
-            host: AtomicPtr::new(std::ptr::null_mut()),
-            bytes: AtomicUsize::new(0),
-            memory: None,
-            offset: layout.offset,
+            place: match family {
+                None => Place::View(root),
+                Some(family) => Place::Family(Box::new((root, family))),
+            },
             version: AtomicU32::new(0),
             dtype,
             device: self.device(),
@@ -269,7 +294,8 @@ impl Tensor {
         let words = Words {
             sizes: &layout.sizes,
             strides: &layout.strides,
-            inline: 0,
+            last: layout.offset as i64,
+            rest: 1,
             at: 0,
         };
         Ok(Tensor(ThinArc::from_header_and_iter(header, words)))
@@ -280,7 +306,10 @@ impl Tensor {
         if self.has(OWN_VERSION) {
             return Some(self.clone());
         }
-        self.header().family.clone()
+        match &self.header().place {
+            Place::Family(both) => Some(both.1.clone()),
+            _ => None,
+        }
     }
 
     #[inline(always)]
@@ -288,35 +317,57 @@ impl Tensor {
         &self.0.header.header
     }
 
+    /// The words before the elements of a root or the offset of a view.
     #[inline(always)]
-    fn word_slice(&self) -> &[i64] {
+    fn geometry(&self) -> &[i64] {
         let words = &self.0.slice;
-        // SAFETY: `Word` is a transparent cell of an i64; the first 2 * ndim are never written.
-        unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), 2 * self.ndim()) }
+        let count = if self.has(SHORT) { 1 } else { 2 * self.ndim() };
+        // SAFETY: `Word` is a transparent cell of an i64; those of the geometry are never written.
+        unsafe { std::slice::from_raw_parts(words[..count].as_ptr().cast(), count) }
     }
 
     /// The tensor that owns the memory.
     #[inline(always)]
     pub fn memory_root(&self) -> &Tensor {
-        self.header().root.as_ref().unwrap_or(self)
+        match &self.header().place {
+            Place::Here | Place::Memory(_) => self,
+            Place::View(root) => root,
+            Place::Family(both) => &both.0,
+        }
+    }
+
+    /// The bytes of a root.
+    #[inline(always)]
+    fn root_bytes(&self) -> usize {
+        match &self.header().place {
+            Place::Memory(memory) => memory.bytes.load(Relaxed),
+            _ => self.numel() * self.dtype().bytes(),
+        }
     }
 
     /// Sizes, outermost first.
     #[inline(always)]
     pub fn sizes(&self) -> &[i64] {
-        &self.word_slice()[..self.ndim()]
+        &self.geometry()[..self.ndim()]
     }
 
     /// Steps in elements, outermost first.
     #[inline(always)]
     pub fn strides(&self) -> &[i64] {
-        &self.word_slice()[self.ndim()..]
+        if self.has(SHORT) {
+            return &[1];
+        }
+        &self.geometry()[self.ndim()..]
     }
 
     /// The first element's place in the storage.
     #[inline(always)]
     pub fn offset(&self) -> usize {
-        self.header().offset
+        match self.header().place {
+            Place::Here | Place::Memory(_) => 0,
+            // SAFETY: as in `geometry`: the offset is never written.
+            _ => unsafe { *self.0.slice[2 * self.ndim()].0.get() as usize },
+        }
     }
 
     /// The number of dimensions; 0 for an empty tensor.
@@ -387,14 +438,13 @@ impl Tensor {
 
     /// Elements the storage has room for.
     pub fn storage_len(&self) -> usize {
-        self.memory_root().header().bytes.load(Relaxed) / self.dtype().bytes()
+        self.memory_root().root_bytes() / self.dtype().bytes()
     }
 
     /// Whether no other handle, view or storage sees these elements, so they may be overwritten.
     pub fn is_unique(&self) -> bool {
         ThinArc::strong_count(&self.0) == 1
-            && self.header().root.is_none()
-            && self.header().family.is_none()
+            && matches!(self.header().place, Place::Here | Place::Memory(_))
     }
 
     /// The in-place counter of the family: base, views and detached twins share it.
@@ -423,17 +473,27 @@ impl Tensor {
     #[inline(always)]
     fn counter(&self) -> &AtomicU32 {
         let header = self.header();
-        if header.root.is_none() || self.has(OWN_VERSION) {
-            return &header.version;
-        }
-        let counts = header.family.as_ref().unwrap_or(self.memory_root());
+        let counts = match &header.place {
+            Place::View(root) if !self.has(OWN_VERSION) => root,
+            Place::Family(both) => &both.1,
+            _ => return &header.version,
+        };
         &counts.header().version
+    }
+
+    /// The memory of the root, where it does not hold the elements itself.
+    #[inline(always)]
+    fn memory(&self) -> Option<&Memory> {
+        match &self.memory_root().header().place {
+            Place::Memory(memory) => Some(memory),
+            _ => None,
+        }
     }
 
     /// What the device layer keeps for this tensor's memory; none on the CPU.
     pub fn device_memory(&self) -> Option<&(dyn Any + Send + Sync)> {
-        match self.memory_root().header().memory.as_deref() {
-            Some(Memory::Device(memory)) => Some(memory.as_ref()),
+        match &self.memory()?.owner {
+            Owner::Device(memory) => Some(memory.as_ref()),
             _ => None,
         }
     }
@@ -442,7 +502,14 @@ impl Tensor {
     /// for tensors that are not in host memory.
     #[inline(always)]
     pub fn ptr(&self) -> *mut u8 {
-        let base = self.memory_root().header().host.load(Relaxed);
+        let root = self.memory_root();
+        let base = match &root.header().place {
+            Place::Memory(memory) => memory.host.load(Relaxed),
+            _ => {
+                let first = root.geometry().len();
+                root.0.slice[first..].as_ptr().cast_mut().cast()
+            }
+        };
         base.wrapping_add(self.offset() * self.dtype().bytes())
     }
 
@@ -456,8 +523,7 @@ impl Tensor {
                 "{op}: {elements} elements are more than memory can hold"
             ))
         })?;
-        let root = self.memory_root().header();
-        let old = root.bytes.load(Relaxed);
+        let old = self.memory_root().root_bytes();
         if bytes <= old {
             return Ok(());
         }
@@ -471,13 +537,17 @@ impl Tensor {
             fail!(Memory, "{op}: no memory for {bytes} bytes");
         };
         let to = block.as_mut_ptr();
-        match root.memory.as_deref() {
-            Some(Memory::Blocks(blocks)) => {
+        match self.memory() {
+            Some(Memory {
+                host,
+                bytes: room,
+                owner: Owner::Blocks(blocks),
+            }) => {
                 let mut blocks = blocks.lock();
                 // SAFETY: both blocks are at least `old` bytes and are different blocks.
-                unsafe { std::ptr::copy_nonoverlapping(root.host.load(Relaxed), to, old) };
-                root.host.store(to, Relaxed);
-                root.bytes.store(bytes, Relaxed);
+                unsafe { std::ptr::copy_nonoverlapping(host.load(Relaxed), to, old) };
+                host.store(to, Relaxed);
+                room.store(bytes, Relaxed);
                 blocks.push(block);
                 Ok(())
             }
@@ -490,10 +560,8 @@ impl Tensor {
 
     /// Whether [`Tensor::grow`] can work in place; small tensors and device memory are replaced.
     pub fn grows_in_place(&self) -> bool {
-        matches!(
-            self.memory_root().header().memory.as_deref(),
-            Some(Memory::Blocks(_))
-        )
+        self.memory()
+            .is_some_and(|memory| matches!(memory.owner, Owner::Blocks(_)))
     }
 
     /// A one-dimensional tensor with these elements.
@@ -549,12 +617,20 @@ impl std::fmt::Debug for Tensor {
     }
 }
 
-/// Sizes, strides, then zeroed room for the elements.
+/// Sizes, strides, then `rest` words: the first is `last`, the others are zero.
 struct Words<'a> {
     sizes: &'a [i64],
     strides: &'a [i64],
-    inline: usize,
+    last: i64,
+    rest: usize,
     at: usize,
+}
+
+impl Words<'_> {
+    #[inline(always)]
+    fn words(&self) -> usize {
+        self.sizes.len() + self.strides.len() + self.rest
+    }
 }
 
 impl Iterator for Words<'_> {
@@ -563,17 +639,19 @@ impl Iterator for Words<'_> {
     #[inline(always)]
     fn next(&mut self) -> Option<Word> {
         let (at, n) = (self.at, self.sizes.len());
+        let geometry = n + self.strides.len();
         self.at += 1;
         let value = match at {
             _ if at < n => self.sizes[at],
-            _ if at < 2 * n => self.strides[at - n],
+            _ if at < geometry => self.strides[at - n],
+            _ if at == geometry => self.last,
             _ => 0,
         };
-        (at < 2 * n + self.inline).then_some(Word(UnsafeCell::new(value)))
+        (at < self.words()).then_some(Word(UnsafeCell::new(value)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = 2 * self.sizes.len() + self.inline - self.at;
+        let left = self.words() - self.at;
         (left, Some(left))
     }
 }
