@@ -102,7 +102,7 @@ pointwise! {
     method function in_place out broadcasts: remainder(a, b) -> y: Number named "remainder" as "RemainderBackward1" {
         check = |inputs, _| refuse_divisor(inputs);
         cpu = a.modulo(b);
-        wgsl = "modulo_(a, b)";
+        wgsl = "modulo_(a, b)" or "modulo_int_(a, b)";
         grad a = |g| g.clone();
         try [(sample(&[2, 3]), positive(&[2, 3]))];
     }
