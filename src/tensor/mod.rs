@@ -4,6 +4,7 @@ pub mod alloc;
 pub mod dims;
 pub mod dtype;
 pub mod held;
+mod layout;
 pub mod print;
 pub mod scalar;
 pub mod storage;

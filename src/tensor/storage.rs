@@ -6,6 +6,8 @@
 use super::alloc::{self, Block};
 use super::dims::{self, Dims, sizes_text};
 use super::dtype::{DType, Device, Element};
+pub use super::layout::Layout;
+use super::layout::Words;
 use crate::error::{Error, Result};
 use crate::fail;
 use parking_lot::Mutex;
@@ -33,6 +35,13 @@ pub struct Tensor(ThinArc<Header, Word>);
 
 #[repr(transparent)]
 struct Word(UnsafeCell<i64>);
+
+impl Word {
+    #[inline(always)]
+    fn new(value: i64) -> Word {
+        Word(UnsafeCell::new(value))
+    }
+}
 
 // SAFETY: sizes and strides are never written after `build`; the words behind them are elements,
 // which are only touched through raw pointers, as memory shared with NumPy is.
@@ -73,37 +82,6 @@ enum Owner {
     Foreign(#[allow(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
     /// On a device: what the device layer made it of.
     Device(Box<dyn Any + Send + Sync>),
-}
-
-/// The geometry of a tensor to build.
-pub struct Layout {
-    pub sizes: Dims,
-    pub strides: Dims,
-    pub offset: usize,
-}
-
-impl Layout {
-    /// Row-major from the start of memory.
-    pub fn row_major(sizes: &[i64]) -> Layout {
-        Layout {
-            sizes: Dims::from_slice(sizes),
-            strides: dims::row_major(sizes),
-            offset: 0,
-        }
-    }
-
-    /// The last element that can be reached, plus one.
-    fn end(&self) -> Option<usize> {
-        let mut end = self.offset;
-        for (&size, &stride) in self.sizes.iter().zip(&self.strides) {
-            if size == 0 {
-                return Some(self.offset);
-            }
-            let reach = usize::try_from((size - 1).checked_mul(stride)?).ok()?;
-            end = end.checked_add(reach)?;
-        }
-        end.checked_add(if self.sizes.is_empty() { 0 } else { 1 })
-    }
 }
 
 impl Tensor {
@@ -161,7 +139,7 @@ impl Tensor {
             ndim: 1,
             flags: AtomicU8::new(CONTIGUOUS | SHORT),
         };
-        let words = [size, 0].map(|word| Word(UnsafeCell::new(word)));
+        let words = [size, 0].map(Word::new);
         Tensor(ThinArc::from_header_and_iter(header, words.into_iter()))
     }
 
@@ -202,7 +180,7 @@ impl Tensor {
             rest: inline,
             at: 0,
         };
-        Tensor(ThinArc::from_header_and_iter(header, words))
+        Tensor(ThinArc::from_header_and_iter(header, words.map(Word::new)))
     }
 
     /// A tensor over bytes that `keep` keeps alive.
@@ -298,7 +276,10 @@ impl Tensor {
             rest: 1,
             at: 0,
         };
-        Ok(Tensor(ThinArc::from_header_and_iter(header, words)))
+        Ok(Tensor(ThinArc::from_header_and_iter(
+            header,
+            words.map(Word::new),
+        )))
     }
 
     /// Who counts versions for a view of this; none when the root does.
@@ -616,44 +597,3 @@ impl std::fmt::Debug for Tensor {
         write!(f, "{:?}[{}]", self.dtype(), sizes_text(self.sizes()))
     }
 }
-
-/// Sizes, strides, then `rest` words: the first is `last`, the others are zero.
-struct Words<'a> {
-    sizes: &'a [i64],
-    strides: &'a [i64],
-    last: i64,
-    rest: usize,
-    at: usize,
-}
-
-impl Words<'_> {
-    #[inline(always)]
-    fn words(&self) -> usize {
-        self.sizes.len() + self.strides.len() + self.rest
-    }
-}
-
-impl Iterator for Words<'_> {
-    type Item = Word;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Word> {
-        let (at, n) = (self.at, self.sizes.len());
-        let geometry = n + self.strides.len();
-        self.at += 1;
-        let value = match at {
-            _ if at < n => self.sizes[at],
-            _ if at < geometry => self.strides[at - n],
-            _ if at == geometry => self.last,
-            _ => 0,
-        };
-        (at < self.words()).then_some(Word(UnsafeCell::new(value)))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.words() - self.at;
-        (left, Some(left))
-    }
-}
-
-impl ExactSizeIterator for Words<'_> {}

@@ -16,8 +16,10 @@ use smallvec::SmallVec;
 use std::process::{Command, exit};
 use std::time::Instant;
 
-const USAGE: &str = "engine record|traverse|release|time N, or one of engine, mul, add, tanh and N";
-const CHAINS: [&str; 4] = ["engine", "mul", "add", "tanh"];
+const USAGE: &str =
+    "engine record|traverse|release|time N, or one of engine, mul, weight, add, tanh and N";
+/// `weight` is `mul` whose other factor wants a gradient too.
+const CHAINS: [&str; 5] = ["engine", "mul", "weight", "add", "tanh"];
 
 /// One input whose value is kept; the gradient goes through unchanged, as no kernel is to run.
 static LINK: Rule = Rule {
@@ -83,9 +85,9 @@ fn input(variable: &Variable) -> Input<'_> {
 }
 
 /// `y = op(y)` or `y = op(y, w)`, `n` times.
-fn ops(op: &'static Op, n: usize) -> Variable {
+fn ops(op: &'static Op, n: usize, learn: bool) -> Variable {
     let x = Variable::leaf(one(0.5), true, false);
-    let w = Variable::leaf(one(1.0), false, false);
+    let w = Variable::leaf(one(1.0), learn, false);
     let mut y = x;
     for _ in 0..n {
         y = match op.inputs.len() {
@@ -115,9 +117,10 @@ fn nanoseconds(n: usize, work: impl FnOnce()) -> f64 {
 fn chain(name: &str, n: usize) -> (Option<Variable>, Handle) {
     let y = match name {
         "engine" => return (None, links(n)),
-        "mul" => ops(&arith::mul::OP, n),
-        "add" => ops(&arith::add::OP, n),
-        _ => ops(&pointwise::tanh::OP, n),
+        "mul" => ops(&arith::mul::OP, n, false),
+        "weight" => ops(&arith::mul::OP, n, true),
+        "add" => ops(&arith::add::OP, n, false),
+        _ => ops(&pointwise::tanh::OP, n, false),
     };
     let history = y.grad_fn().expect("no view is in the chain");
     let (node, _) = history.expect("the chain is recorded");
