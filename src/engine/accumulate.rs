@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::fail;
-use crate::graph::variable::WeakVariable;
+use crate::graph::variable::GradSlot;
 use crate::graph::{Input, Var, Variable, with_recording};
 use crate::ops::apply::run_into;
 use crate::ops::{arith, copy};
@@ -107,17 +107,15 @@ fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
 
 /// Stores the gradients of outputs whose Variables asked for them.
 pub fn into_retained(
-    retained: &[(u32, WeakVariable)],
+    retained: &[(u32, std::sync::Weak<GradSlot>)],
     incoming: &[Option<Var>],
     create_graph: bool,
 ) -> Result<()> {
-    for (nr, variable) in retained {
-        let (Some(variable), Some(Some(gradient))) =
-            (variable.upgrade(), incoming.get(*nr as usize))
+    for (nr, slot) in retained {
+        let (Some(slot), Some(Some(gradient))) = (slot.upgrade(), incoming.get(*nr as usize))
         else {
             continue;
         };
-        let slot = variable.grad_slot();
         let mut place = slot.lock();
         let old = place.clone();
         let total = match old {

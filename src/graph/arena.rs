@@ -7,7 +7,7 @@ use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
 use super::rule::Rule;
 use super::var::Origin;
-use super::variable::{Variable, WeakVariable};
+use super::variable::{GradSlot, Variable};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use parking_lot::{Mutex, MutexGuard};
@@ -300,12 +300,12 @@ impl Handle {
         slot.body.saved(place).cloned()
     }
 
-    /// Keeps the gradient of output `nr` for `variable` when the node runs.
-    pub fn retain(&self, nr: u32, variable: WeakVariable) {
+    /// Keeps the gradient of output `nr` in `place` when the node runs, if anybody still has that.
+    pub fn retain(&self, nr: u32, place: std::sync::Weak<GradSlot>) {
         let mut arena = ARENA.lock();
         let large = arena.slot_mut(self.0.slot).body.enlarge();
         let extra = large.payload.extra.get_or_insert_default();
-        extra.retained.get_or_insert_default().push((nr, variable));
+        extra.retained.get_or_insert_default().push((nr, place));
     }
 
     /// The edge that leads to output `nr` of this node, uncounted.

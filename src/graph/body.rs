@@ -1,7 +1,7 @@
 //! What a node holds: edges, saved tensors, values. Packed, so that most nodes are their slot only.
 
 use super::rule::Rule;
-use super::variable::{Variable, WeakVariable};
+use super::variable::{GradSlot, Variable};
 use crate::tensor::{Dims, Tensor, Value};
 use smallvec::SmallVec;
 
@@ -63,8 +63,8 @@ pub struct Extra {
     pub inner: Option<(&'static Rule, Payload)>,
     /// How many outputs the node has; 0 stands for 1.
     pub outputs: u32,
-    /// Outputs whose Variables want their `.grad` kept.
-    pub retained: Option<Vec<(u32, WeakVariable)>>,
+    /// Outputs whose Variables want their `.grad` kept, and where.
+    pub retained: Option<Vec<(u32, std::sync::Weak<GradSlot>)>>,
 }
 
 /// What a slot keeps in place: a saved tensor, or a value. Flat, and so sixteen bytes and not more.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 /// A shared handle to a Variable. Clones are the same Variable.
 #[derive(Clone)]
-pub struct Variable(Arc<Record>);
+pub struct Variable(triomphe::Arc<Record>);
 
 #[derive(Debug)]
 struct Record {
@@ -75,7 +75,7 @@ impl Variable {
             view: None,
             settled: 0,
         };
-        Variable(Arc::new(Record {
+        Variable(triomphe::Arc::new(Record {
             state: Mutex::new(state),
             accumulator: AtomicU64::new(NO_NODE),
             grad: Mutex::new(Weak::new()),
@@ -85,7 +85,7 @@ impl Variable {
 
     /// A leaf.
     pub fn leaf(tensor: Tensor, requires_grad: bool, volatile: bool) -> Variable {
-        Self::build(Held::Own(tensor), None, requires_grad, volatile)
+        Self::build(Held::from(tensor), None, requires_grad, volatile)
     }
 
     /// A leaf that shares its place with a raw tensor's owner.
@@ -99,7 +99,7 @@ impl Variable {
         let requires_grad = var.history.is_some();
         var.tensor.claim();
         Self::build(
-            Held::Own(var.tensor),
+            Held::from(var.tensor),
             var.history,
             requires_grad,
             var.volatile,
@@ -215,7 +215,7 @@ impl Variable {
     pub fn var(&self) -> Result<Var> {
         let history = self.grad_fn()?;
         let (tensor, volatile, leaf) = {
-            let state = self.0.state.lock();
+            let mut state = self.0.state.lock();
             (
                 state.held.get(),
                 state.volatile,
@@ -260,7 +260,7 @@ impl Variable {
 
     /// What a gradient on its way to this leaf has to know, seen at one moment.
     pub fn sink(&self) -> Sink {
-        let state = self.0.state.lock();
+        let mut state = self.0.state.lock();
         let tensor = state.held.get();
         Sink {
             is_leaf: state.history.is_none(),
@@ -291,11 +291,14 @@ impl Variable {
     #[inline]
     fn refresh(&self) -> Result<()> {
         let (base, tensor, remake) = {
-            let state = self.0.state.lock();
+            let mut state = self.0.state.lock();
+            if state.view.is_none() {
+                return Ok(());
+            }
+            let tensor = state.held.get();
             let Some(view) = &state.view else {
                 return Ok(());
             };
-            let tensor = state.held.get();
             if tensor.version() == view.seen {
                 return Ok(());
             }
@@ -362,12 +365,7 @@ impl Variable {
 
     /// Whether both are the same Variable.
     pub fn is(&self, other: &Variable) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
-    /// A name for weak memory of it, and the way back while it lives.
-    pub fn downgrade(&self) -> WeakVariable {
-        WeakVariable(Arc::downgrade(&self.0))
+        triomphe::Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -379,15 +377,4 @@ pub struct Sink {
     pub volatile: bool,
     /// Changed in place while operations were recorded.
     pub is_unsettled: bool,
-}
-
-/// Remembers a Variable without keeping it.
-#[derive(Debug, Clone)]
-pub struct WeakVariable(Weak<Record>);
-
-impl WeakVariable {
-    /// The Variable, if it lives.
-    pub fn upgrade(&self) -> Option<Variable> {
-        self.0.upgrade().map(Variable)
-    }
 }

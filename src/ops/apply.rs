@@ -284,7 +284,7 @@ impl Op {
         &self,
         inputs: &[Input],
     ) -> Option<(crate::tensor::DType, crate::tensor::Device)> {
-        (!crate::ops::compare::is_comparison(self)).then(|| inputs[0].tensor.kind())
+        (!self.forms.compares).then(|| inputs[0].tensor.kind())
     }
 }
 

@@ -14,7 +14,7 @@ macro_rules! comparison {
     ($($(#[doc = $doc:literal])* $number:ident $row:ident $name:literal $node0:literal $node1:literal, $x:ident $o:ident $cpu:expr, $number_text:literal $text:literal $(or $number_whole:literal $whole:literal)?;)*) => {
         ops! {$(
             $(#[doc = $doc])*
-            method function in_place out: fn $number($x; value: Scalar) -> (y): Number named $name as $node0 {
+            method function in_place out compares: fn $number($x; value: Scalar) -> (y): Number named $name as $node0 {
                 let dtype: i64 = $x.dtype() as i64;
                 forward(out) = {
                     let kind = $x.kind();
@@ -34,7 +34,7 @@ macro_rules! comparison {
                 try [(sample(&[5]); 0.3)];
             }
             $(#[doc = $doc])*
-            method function in_place out broadcasts: fn $row($x, other) -> (y): Number named $name as $node1 {
+            method function in_place out broadcasts compares: fn $row($x, other) -> (y): Number named $name as $node1 {
                 let dtype: i64 = $x.dtype() as i64;
                 forward(out, inputs, values) = {
                     let kind = same_kind($name, inputs)?;
@@ -78,9 +78,4 @@ comparison! {
     gt_number gt "gt" "GtBackward0" "GtBackward1", x o x > o, "a > p0" "a > b";
     /// Where elements are larger or equal.
     ge_number ge "ge" "GeBackward0" "GeBackward1", x o x >= o, "a >= p0" "a >= b";
-}
-
-/// Whether `op` gives a ByteTensor.
-pub fn is_comparison(op: &Op) -> bool {
-    ROWS.iter().any(|row| row.name == op.name)
 }

@@ -267,6 +267,7 @@ pub mod prelude {
         list: false,
         number: false,
         expands_first: false,
+        compares: false,
     };
 
     /// The place of `name` among `names`.

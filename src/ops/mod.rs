@@ -118,6 +118,8 @@ pub struct Forms {
     pub list: bool,
     /// The first operand expands to the size of the product of the other two.
     pub expands_first: bool,
+    /// The result is a ByteTensor of 0 and 1.
+    pub compares: bool,
     /// On raw tensors the result is a Python number.
     pub number: bool,
 }

@@ -256,6 +256,7 @@ pub static CAT: Op = Op {
         direct: false,
         number: false,
         expands_first: false,
+        compares: false,
     },
     rule: Rule {
         node: "CatBackward",

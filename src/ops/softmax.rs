@@ -68,6 +68,10 @@ ops! {
     /// Mean (or sum) of (x - target)^2.
     : fn mse_loss(x; target: Tensor, size_average: bool = true) -> (y): Float named "mse_loss" as "MseLossBackward" {
         forward(out) = {
+            if !x.dtype().is_float() {
+                return Err(crate::tensor::dtype::not_float("mse_loss", x.dtype()));
+            }
+            crate::tensor::dtype::same("mse_loss", x.kind(), target.kind())?;
             let difference = &Var::from(x.clone()) - &Var::from(target.clone());
             let total = crate::ops::reduce::sum(&(&difference * &difference))?;
             scaled_by(&total, size_average, x.numel())?.tensor

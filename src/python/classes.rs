@@ -24,7 +24,7 @@ macro_rules! classes {
         )*
 
         /// `held` as an object of its class.
-        pub fn wrap_held(py: Python<'_>, held: Held) -> PyResult<Py<PyAny>> {
+        pub fn wrap_held(py: Python<'_>, mut held: Held) -> PyResult<Py<PyAny>> {
             let (dtype, device) = held.get().kind();
             Ok(match (dtype, device) {
                 $((DType::$dtype, Device::$device) => {
@@ -71,7 +71,7 @@ classes! {
 
 /// `tensor` as an object of its class.
 pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Py<PyAny>> {
-    wrap_held(py, Held::Own(tensor))
+    wrap_held(py, Held::from(tensor))
 }
 
 /// The element type and place that a class, its name, or a tensor stands for.

@@ -41,7 +41,7 @@ pub fn construct(
     }
     check_gpu(&name, device)?;
     let place = |t: Tensor| -> PyResult<Held> {
-        Ok(Held::Own(if device == Device::Gpu {
+        Ok(Held::from(if device == Device::Gpu {
             run(|| device::to_gpu(&t))?
         } else {
             t
@@ -59,7 +59,7 @@ pub fn construct(
         }
         if let Ok(other) = first.cast::<PyTensor>() {
             if other.get().tensor().kind() == (dtype, device) {
-                return Ok(Held::Own(other.get().tensor().alias()));
+                return Ok(Held::from(other.get().tensor().alias()));
             }
         } else if first.cast::<PyVariable>().is_err() && numpy::is_ndarray(&first)? {
             return place(numpy::share_or_convert(&name, &first, dtype)?);
@@ -67,7 +67,7 @@ pub fn construct(
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
         let sizes = cut_at_zero(sizes_from_args(&name, args)?);
-        return Ok(Held::Own(run(|| {
+        return Ok(Held::from(run(|| {
             device::zeros(&name, dtype, device, &sizes)
         })?));
     }

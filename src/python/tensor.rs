@@ -42,12 +42,6 @@ pub fn _set_size_class(class: Py<PyAny>) {
     let _ = SIZE_CLASS.set(class);
 }
 
-impl From<Tensor> for Held {
-    fn from(tensor: Tensor) -> Held {
-        Held::Own(tensor)
-    }
-}
-
 impl PyTensor {
     /// An object around `held`.
     pub fn around(held: impl Into<Held>) -> PyTensor {

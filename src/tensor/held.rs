@@ -4,36 +4,66 @@
 use super::storage::Tensor;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release};
 
 /// A tensor of one owner, or of several once it was shared.
 #[derive(Debug, Clone)]
-pub enum Held {
-    Own(Tensor),
-    Shared(Arc<Mutex<Tensor>>),
+pub struct Held {
+    /// The tensor, as it was when last looked at.
+    tensor: Tensor,
+    /// How often the shared place had changed then.
+    seen: u32,
+    place: Option<Arc<Place>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    tensor: Mutex<Tensor>,
+    /// Grows with every change, so that holders need the lock only after one.
+    changes: AtomicU32,
+}
+
+impl From<Tensor> for Held {
+    fn from(tensor: Tensor) -> Held {
+        Held {
+            tensor,
+            seen: 0,
+            place: None,
+        }
+    }
 }
 
 impl Held {
     /// The tensor as it is now.
     #[inline(always)]
-    pub fn get(&self) -> Tensor {
-        match self {
-            Held::Own(tensor) => tensor.clone(),
-            Held::Shared(shared) => shared.lock().clone(),
+    pub fn get(&mut self) -> Tensor {
+        if let Some(place) = &self.place {
+            let changes = place.changes.load(Acquire);
+            if changes != self.seen {
+                self.tensor = place.tensor.lock().clone();
+                self.seen = changes;
+            }
         }
+        self.tensor.clone()
     }
 
     /// Puts another tensor in its place, for all who hold it.
     pub fn set(&mut self, tensor: Tensor) {
-        match self {
-            Held::Own(own) => *own = tensor,
-            Held::Shared(shared) => *shared.lock() = tensor,
+        if let Some(place) = &self.place {
+            *place.tensor.lock() = tensor.clone();
+            place.changes.fetch_add(1, Release);
         }
+        self.tensor = tensor;
     }
 
     /// A second holder of the same place.
     pub fn share(&mut self) -> Held {
-        if let Held::Own(tensor) = self {
-            *self = Held::Shared(Arc::new(Mutex::new(tensor.clone())));
+        let tensor = self.get();
+        if self.place.is_none() {
+            self.place = Some(Arc::new(Place {
+                tensor: Mutex::new(tensor),
+                changes: AtomicU32::new(self.seen),
+            }));
         }
         self.clone()
     }

@@ -53,7 +53,6 @@ fn a_chain_of_a_million_nodes_runs_on_a_small_stack() {
 }
 
 #[test]
-#[ignore = "2 GB of memory and some seconds; make test runs it in its release step"]
 fn a_chain_of_ten_million_nodes_runs_on_a_small_stack() {
     let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
     on_a_small_stack(|| chain(10_000_000));

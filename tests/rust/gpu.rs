@@ -4,7 +4,7 @@
 //! say so.
 
 use crate::table::{
-    as_dtype, bits, differentiable, every_row, layouts, numbers, plain, values, weights,
+    as_dtype, bits, differentiable, every_row, layouts, numbers, plain, tracked, values, weights,
 };
 use parking_lot::{Mutex, MutexGuard};
 use rgrad::engine::{self, Options, Root};
@@ -51,6 +51,8 @@ fn in_class(op: &Op, sample: &Sample, dtype: DType) -> Sample {
         Value::Float(f) if !dtype.is_float() && kind == Kind::Number => {
             Value::Int((f * scale) as i64)
         }
+        // A loss's targets are of its input's class.
+        Value::Tensor(t) if op.name == "mse_loss" => Value::Tensor(as_dtype(t, dtype)),
         other => other.clone(),
     };
     let arguments = sample.values.iter().zip(op.params);
@@ -143,7 +145,7 @@ fn gradients(op: &'static Op, sample: &Sample) -> Vec<Option<Tensor>> {
         .iter()
         .map(|t| Variable::leaf(t.clone(), true, false))
         .collect();
-    let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+    let vars = tracked(op, &leaves);
     let given: Vec<Input> = vars.iter().map(Var::input).collect();
     let y = apply(op, &given, values(sample)).unwrap().swap_remove(0);
     let Some((node, nr)) = y.history.clone() else {
@@ -158,7 +160,10 @@ fn gradients(op: &'static Op, sample: &Sample) -> Vec<Option<Tensor>> {
             Device::Gpu => up(&w),
         }),
     };
-    let inputs: Vec<_> = vars.iter().map(|v| v.history.clone().unwrap()).collect();
+    let inputs: Vec<_> = leaves
+        .iter()
+        .map(|l| l.var().unwrap().history.unwrap())
+        .collect();
     let found = engine::gradients(vec![root], &inputs, Options::default(), &|| Ok(()));
     let found = found.unwrap().into_iter();
     found.map(|g| g.map(|g| g.tensor)).collect()
@@ -298,8 +303,7 @@ fn special_numbers_are_those_of_the_cpu() {
         Tensor::from_slice(&second).unwrap(),
     ];
     every_row(|op, sample| {
-        let simple =
-            op.forms.direct && !matches!(op.name, "mm" | "bmm") || ops::compare::is_comparison(op);
+        let simple = op.forms.direct && !matches!(op.name, "mm" | "bmm") || op.forms.compares;
         if !simple {
             return;
         }
@@ -334,8 +338,7 @@ fn integers_wrap_and_divide_as_on_the_cpu() {
         ),
     ] {
         every_row(|op, sample| {
-            let simple = op.forms.direct && !matches!(op.name, "mm" | "bmm")
-                || ops::compare::is_comparison(op);
+            let simple = op.forms.direct && !matches!(op.name, "mm" | "bmm") || op.forms.compares;
             if !simple || !op.class.has(dtype) {
                 return;
             }

@@ -146,9 +146,26 @@ fn close(analytic: &[f64], numeric: &[f64], what: &str) {
     }
 }
 
+/// Whether 0.3 has no derivative for operand `i` and refuses one that requires grad.
+pub fn is_constant(op: &Op, i: usize) -> bool {
+    op.rule.node == "RemainderBackward1" && i == 1
+}
+
+/// The operands as values that require grad, where they may.
+pub fn tracked(op: &Op, leaves: &[Variable]) -> Vec<Var> {
+    let value = |(i, l): (usize, &Variable)| {
+        if is_constant(op, i) {
+            Var::from(l.tensor())
+        } else {
+            l.var().unwrap()
+        }
+    };
+    leaves.iter().enumerate().map(value).collect()
+}
+
 /// Whether the row promises a derivative for floats at all.
 pub fn differentiable(op: &Op) -> bool {
-    op.rule.back.is_some() && !ops::compare::is_comparison(op) && !matches!(op.name, "sign")
+    op.rule.back.is_some() && !op.forms.compares && !matches!(op.name, "sign")
 }
 
 fn all_zero(g: &Option<Var>) -> bool {
@@ -163,12 +180,16 @@ fn first_gradients_are_those_of_finite_differences() {
             return;
         }
         let leaves = leaves(&sample.inputs);
-        let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+        let vars = tracked(op, &leaves);
         let y = weighted(op, &vars, sample);
         let found = gradients(&y, &leaves, true);
         let again = gradients(&y, &leaves, true);
         let data: Vec<Var> = leaves.iter().map(|l| Var::from(l.tensor())).collect();
-        for (i, leaf) in leaves.iter().enumerate() {
+        for (i, leaf) in leaves
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !is_constant(op, *i))
+        {
             let x = leaf.tensor();
             let numeric = differences(&x, || numbers(&weighted(op, &data, sample).tensor)[0]);
             let Some(g) = &found[i] else {
@@ -203,7 +224,7 @@ fn second_gradients_are_those_of_finite_differences() {
         let leaves = leaves(&sample.inputs);
         // What the first gradient comes to, weighted, as a function of the operands.
         let inner = |create: bool| -> Option<Var> {
-            let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+            let vars = tracked(op, &leaves);
             let y = weighted(op, &vars, sample);
             let mut total: Option<Var> = None;
             for (i, g) in gradients(&y, &leaves, create).into_iter().enumerate() {
@@ -219,7 +240,11 @@ fn second_gradients_are_those_of_finite_differences() {
         };
         let Some(total) = inner(true) else { return };
         let found = gradients(&total, &leaves, false);
-        for (i, leaf) in leaves.iter().enumerate() {
+        for (i, leaf) in leaves
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !is_constant(op, *i))
+        {
             let x = leaf.tensor();
             let numeric = differences(&x, || numbers(&inner(true).unwrap().tensor)[0]);
             match &found[i] {
@@ -244,7 +269,7 @@ fn comparisons_and_steps_give_zero_gradients() {
             return;
         }
         let leaves = leaves(&sample.inputs);
-        let vars: Vec<Var> = leaves.iter().map(|l| l.var().unwrap()).collect();
+        let vars = tracked(op, &leaves);
         let given: Vec<Input> = vars.iter().map(Var::input).collect();
         let y = apply(op, &given, values(sample)).unwrap().swap_remove(0);
         let (node, nr) = y
@@ -347,6 +372,8 @@ fn every_class_of_the_row_is_taken_and_others_are_refused() {
         for dtype in DType::ALL {
             let inputs: Vec<Tensor> = sample.inputs.iter().map(|t| as_dtype(t, dtype)).collect();
             let whole = |v: &Value| match v {
+                // A loss's targets are of its input's class.
+                Value::Tensor(t) if op.name == "mse_loss" => Value::Tensor(as_dtype(t, dtype)),
                 Value::Float(f) if !dtype.is_float() => Value::Int(*f as i64),
                 other => other.clone(),
             };
@@ -356,7 +383,7 @@ fn every_class_of_the_row_is_taken_and_others_are_refused() {
             match result {
                 Ok(made) if op.class.has(dtype) => {
                     let y = &made[0].tensor;
-                    let free = ops::compare::is_comparison(op) || matches!(op.name, "type");
+                    let free = op.forms.compares || matches!(op.name, "type");
                     assert!(
                         free || y.dtype() == dtype,
                         "{dtype:?} gives {:?}",
@@ -445,7 +472,7 @@ fn element_wise_rows_take_empty_and_single_elements() {
 fn one_operand_used_twice_gets_both_gradients() {
     every_row(|op, sample| {
         let two = sample.inputs.len() == 2 && sample.inputs[0].sizes() == sample.inputs[1].sizes();
-        if !two || !differentiable(op) || op.forms.list || op.name == "pow" {
+        if !two || !differentiable(op) || op.forms.list || matches!(op.name, "pow" | "remainder") {
             return;
         }
         let mut sample = Sample::new(sample.inputs.clone(), sample.values.clone());

@@ -4,9 +4,14 @@
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 from .. import _C
+
+# A layer of Mesa's, loaded with Vulkan, complains on standard error where there is no desktop.
+# Adapters are chosen by RGRAD_GPU here, so it is not needed.
+os.environ.setdefault("NODEVICE_SELECT", "1")
 
 ByteTensor = _C.cuda_ByteTensor
 CharTensor = _C.cuda_CharTensor

@@ -164,7 +164,7 @@ impl PyVariable {
         let held = if place.tensor().claim() {
             place.share()
         } else {
-            Held::Own(place.tensor().with_own_version())
+            Held::from(place.tensor().with_own_version())
         };
         let made = PyVariable::from(Variable::around(held, requires_grad, volatile));
         *made.data.lock() = Some(object);
@@ -441,9 +441,9 @@ impl PyVariable {
             return Ok(());
         }
         if let Some((handle, nr)) = self.var.grad_fn()? {
-            handle.retain(nr, self.var.downgrade());
-            self.var.set_retains_grad();
             self.hold_grad();
+            handle.retain(nr, std::sync::Arc::downgrade(&self.var.grad_slot()));
+            self.var.set_retains_grad();
         }
         Ok(())
     }
