@@ -76,12 +76,27 @@ pub fn weights(sizes: &[i64], shift: f64) -> Tensor {
     Tensor::from_slice(&v).unwrap().view(sizes).unwrap()
 }
 
-/// The first result weighted and summed, as a function of the inputs.
-fn weighted(op: &'static Op, inputs: &[Var], sample: &Sample) -> Var {
+/// The first result times `w`, summed, as a function of the inputs.
+fn weighted(op: &'static Op, inputs: &[Var], sample: &Sample, w: &Tensor) -> Var {
     let given: Vec<Input> = inputs.iter().map(Var::input).collect();
     let y = apply(op, &given, values(sample)).unwrap().swap_remove(0);
-    let w = Var::from(weights(y.sizes(), 0.3));
-    ops::reduce::sum(&ops::arith::mul(&y, &w).unwrap()).unwrap()
+    dot(&y, w)
+}
+
+/// The sum of `y` times `w`.
+fn dot(y: &Var, w: &Tensor) -> Var {
+    ops::reduce::sum(&ops::arith::mul(y, &Var::from(w.clone())).unwrap()).unwrap()
+}
+
+/// What to multiply with so that every row of a Jacobian is seen: each element alone, and all of
+/// them with weights of their own.
+fn directions(sizes: &[i64]) -> Vec<Tensor> {
+    let n = sizes.iter().product::<i64>();
+    let one = |k: i64| {
+        let v: Vec<f64> = (0..n).map(|i| f64::from(i == k)).collect();
+        Tensor::from_slice(&v).unwrap().view(sizes).unwrap()
+    };
+    (0..n).map(one).chain([weights(sizes, 0.3)]).collect()
 }
 
 pub fn leaves(tensors: &[Tensor]) -> Vec<Variable> {
@@ -180,32 +195,29 @@ fn first_gradients_are_those_of_finite_differences() {
             return;
         }
         let leaves = leaves(&sample.inputs);
-        let vars = tracked(op, &leaves);
-        let y = weighted(op, &vars, sample);
-        let found = gradients(&y, &leaves, true);
-        let again = gradients(&y, &leaves, true);
         let data: Vec<Var> = leaves.iter().map(|l| Var::from(l.tensor())).collect();
-        for (i, leaf) in leaves
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| !is_constant(op, *i))
-        {
-            let x = leaf.tensor();
-            let numeric = differences(&x, || numbers(&weighted(op, &data, sample).tensor)[0]);
-            let Some(g) = &found[i] else {
-                assert!(
-                    numeric.iter().all(|n| n.abs() < ABSOLUTE),
-                    "operand {i} got no gradient, but has {numeric:?}"
-                );
-                continue;
-            };
-            assert_eq!(g.sizes(), x.sizes(), "operand {i}");
-            close(&numbers(&g.tensor), &numeric, &format!("operand {i}"));
-            assert_eq!(
-                bits(&g.tensor),
-                bits(&again[i].as_ref().unwrap().tensor),
-                "run twice"
-            );
+        let out = forward(op, &sample.inputs, sample).swap_remove(0);
+        for w in directions(out.sizes()) {
+            let y = weighted(op, &tracked(op, &leaves), sample, &w);
+            let found = gradients(&y, &leaves, true);
+            let again = gradients(&y, &leaves, true);
+            for (i, leaf) in leaves.iter().enumerate() {
+                if is_constant(op, i) {
+                    continue;
+                }
+                let x = leaf.tensor();
+                let numeric =
+                    differences(&x, || numbers(&weighted(op, &data, sample, &w).tensor)[0]);
+                let Some(g) = &found[i] else {
+                    let none = numeric.iter().all(|n| n.abs() < ABSOLUTE);
+                    assert!(none, "operand {i} got no gradient, but has {numeric:?}");
+                    continue;
+                };
+                assert_eq!(g.sizes(), x.sizes(), "operand {i}");
+                close(&numbers(&g.tensor), &numeric, &format!("operand {i}"));
+                let twice = again[i].as_ref().unwrap();
+                assert_eq!(bits(&g.tensor), bits(&twice.tensor), "run twice");
+            }
         }
     });
 }
@@ -222,41 +234,33 @@ fn second_gradients_are_those_of_finite_differences() {
             return;
         }
         let leaves = leaves(&sample.inputs);
-        // What the first gradient comes to, weighted, as a function of the operands.
-        let inner = |create: bool| -> Option<Var> {
-            let vars = tracked(op, &leaves);
-            let y = weighted(op, &vars, sample);
-            let mut total: Option<Var> = None;
-            for (i, g) in gradients(&y, &leaves, create).into_iter().enumerate() {
-                let Some(g) = g else { continue };
-                let w = Var::from(weights(g.sizes(), 0.7 + i as f64));
-                let part = ops::reduce::sum(&ops::arith::mul(&g, &w).unwrap()).unwrap();
-                total = Some(match total {
-                    None => part,
-                    Some(t) => t + part,
-                });
-            }
-            total
+        let out = forward(op, &sample.inputs, sample).swap_remove(0);
+        let w = weights(out.sizes(), 0.3);
+        let first = |i: usize| -> Option<Var> {
+            let y = weighted(op, &tracked(op, &leaves), sample, &w);
+            gradients(&y, &leaves, true).swap_remove(i)
         };
-        let Some(total) = inner(true) else { return };
-        let found = gradients(&total, &leaves, false);
-        for (i, leaf) in leaves
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| !is_constant(op, *i))
-        {
-            let x = leaf.tensor();
-            let numeric = differences(&x, || numbers(&inner(true).unwrap().tensor)[0]);
-            match &found[i] {
-                None => assert!(
-                    numeric.iter().all(|n| n.abs() < ABSOLUTE),
-                    "operand {i} got none, but has {numeric:?}"
-                ),
-                Some(g) => close(
-                    &numbers(&g.tensor),
-                    &numeric,
-                    &format!("operand {i}, second order"),
-                ),
+        // Every element of every first gradient, as a function of all operands.
+        for k in 0..leaves.len() {
+            let Some(g) = first(k) else { continue };
+            for direction in directions(g.sizes()) {
+                let found = gradients(&dot(&g, &direction), &leaves, true);
+                for (i, leaf) in leaves.iter().enumerate() {
+                    if is_constant(op, i) {
+                        continue;
+                    }
+                    let x = leaf.tensor();
+                    let value = || numbers(&dot(&first(k).unwrap(), &direction).tensor)[0];
+                    let numeric = differences(&x, value);
+                    let what = format!("gradient {k} by operand {i}");
+                    match &found[i] {
+                        Some(g) => close(&numbers(&g.tensor), &numeric, &what),
+                        None => {
+                            let none = numeric.iter().all(|n| n.abs() < ABSOLUTE);
+                            assert!(none, "{what}: none, but differences give {numeric:?}");
+                        }
+                    }
+                }
             }
         }
     });
@@ -479,11 +483,12 @@ fn one_operand_used_twice_gets_both_gradients() {
         sample.inputs[1] = sample.inputs[0].clone();
         let leaf = leaves(&sample.inputs[..1]);
         let x = leaf[0].var().unwrap();
-        let y = weighted(op, &[x.clone(), x], &sample);
+        let w = weights(forward(op, &sample.inputs, &sample)[0].sizes(), 0.3);
+        let y = weighted(op, &[x.clone(), x], &sample, &w);
         let found = gradients(&y, &leaf, false);
         let apart = leaves(&sample.inputs);
         let vars: Vec<Var> = apart.iter().map(|l| l.var().unwrap()).collect();
-        let each = gradients(&weighted(op, &vars, &sample), &apart, false);
+        let each = gradients(&weighted(op, &vars, &sample, &w), &apart, false);
         let sum: Vec<f64> = (0..sample.inputs[0].numel())
             .map(|i| each.iter().flatten().map(|g| numbers(&g.tensor)[i]).sum())
             .collect();
