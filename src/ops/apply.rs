@@ -359,15 +359,23 @@ pub fn apply_in_place(
     {
         wanted |= u64::from(base.requires_grad());
     }
-    // A formula that reads the overwritten operand gets a copy of it.
-    if (op.rule.saves)(wanted) & 1 == 1 {
-        inputs[0].tensor = copy::contiguous_copy(&tensor)?;
+    // A formula that reads what is overwritten gets a copy of it, be it the target itself or
+    // another operand on the same memory.
+    let kept = (op.rule.saves)(wanted);
+    let mut before: SmallVec<[Tensor; 3]> = SmallVec::new();
+    for (i, input) in inputs.iter().enumerate() {
+        let overwritten = kept >> i.min(63) & 1 == 1 && input.tensor.shares_memory(&tensor);
+        before.push(if overwritten {
+            copy::contiguous_copy(&input.tensor)?
+        } else {
+            input.tensor.clone()
+        });
     }
-    let before = inputs[0].tensor.clone();
-    inputs[0].tensor = tensor.clone();
     let lets = run_into(op, &inputs, &values, &tensor)?;
     tensor.bump();
-    inputs[0].tensor = before;
+    for (input, before) in inputs.iter_mut().zip(before) {
+        input.tensor = before;
+    }
     if !recording {
         target.settle();
         return Ok(());

@@ -493,6 +493,9 @@ fn pair(op: &str, x: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
 
 fn select_masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     const OP: &str = "masked_select";
+    if mask.kind() != (DType::U8, x.device()) {
+        fitting_mask(OP, mask, x)?;
+    }
     let (x, mask) = if x.ndim() == 0 && mask.ndim() == 0 {
         (x.clone(), mask.clone())
     } else {

@@ -229,9 +229,13 @@ fn computed<'py>(
     out: Option<&Bound<'py, PyAny>>,
     value: impl Fn(i64) -> f64,
 ) -> PyResult<Py<PyAny>> {
-    let count = crate::tensor::dims::count(op, sizes)?;
-    let values: Vec<f64> = (0..count as i64).map(value).collect();
-    let flat = run(|| Tensor::from_slice(&values)?.view_or_copy(sizes))?;
+    let flat = run(|| {
+        let flat = Tensor::empty(op, DType::F64, sizes)?;
+        for i in 0..flat.numel() as i64 {
+            flat.write(i, value(i));
+        }
+        Ok(flat)
+    })?;
     filled(
         py,
         op,

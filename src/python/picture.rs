@@ -98,6 +98,13 @@ fn note(t: &Tensor) -> String {
     )
 }
 
+/// An empty picture that folds chains before it becomes too large to read, or slow to lay out.
+fn blank(title: &str, direction: Direction) -> Picture {
+    let mut picture = Picture::new(title, direction);
+    picture.fold_above = 400;
+    picture
+}
+
 /// `mul` of `MulBackward1`.
 fn operation(node: &str) -> String {
     let name = node.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -124,7 +131,7 @@ fn reachable(root: &Handle) -> Vec<Handle> {
 
 /// The graph of Functions: `grad_fn` and what `next_functions` lead to.
 fn functions(root: &Handle, names: &Names) -> Picture {
-    let mut picture = Picture::new(
+    let mut picture = blank(
         "Functions: from grad_fn along next_functions",
         Direction::Down,
     );
@@ -162,7 +169,7 @@ fn functions(root: &Handle, names: &Names) -> Picture {
 
 /// The graph of Variables: from the leaves through operations to the result.
 fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
-    let mut picture = Picture::new("Variables: from the leaves to the result", Direction::Down);
+    let mut picture = blank("Variables: from the leaves to the result", Direction::Down);
     let nodes = reachable(node);
     let mut place = HashMap::new();
     let mut constants: Vec<(Tensor, usize)> = Vec::new();

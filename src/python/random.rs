@@ -189,6 +189,18 @@ fn normal(t: &Tensor, shared: &Shared, mean: f64, std: f64) -> Result<()> {
     fill(t, |_| Ok(g.normal(mean, std)))
 }
 
+/// Room for `n` ints.
+fn zeroed(op: &str, n: usize) -> Result<Vec<i64>> {
+    let mut out = Vec::new();
+    match out.try_reserve_exact(n) {
+        Ok(()) => {
+            out.resize(n, 0);
+            Ok(out)
+        }
+        Err(_) => crate::fail!(Memory, "{op}: no memory for {n} results"),
+    }
+}
+
 /// The ints from 0 to n - 1 in random order, as a LongTensor.
 #[pyfunction]
 #[pyo3(signature = (n, out=None, generator=None))]
@@ -203,7 +215,7 @@ fn randperm<'py>(
             "randperm: needs a positive number; got {n}"
         )));
     }
-    let mut order = vec![0i64; n as usize];
+    let mut order = zeroed("randperm", n as usize)?;
     chosen(generator)?.lock().permutation(&mut order);
     let made = run(|| Tensor::from_slice(&order))?;
     match out.filter(|o| !o.is_none()) {
@@ -250,7 +262,13 @@ fn multinomial<'py>(
         }
         let columns = t.sizes()[t.ndim() - 1];
         let rows = t.numel() as i64 / columns;
-        let mut drawn = vec![0i64; (rows * num_samples) as usize];
+        let Some(total) = rows.checked_mul(num_samples) else {
+            crate::fail!(
+                Memory,
+                "multinomial: {rows} rows of {num_samples} samples are more than memory can hold"
+            );
+        };
+        let mut drawn = zeroed("multinomial", total as usize)?;
         let mut g = shared.lock();
         for (r, part) in drawn.chunks_mut(num_samples as usize).enumerate() {
             let weights: Vec<f64> = dispatch!(t.dtype(), T => {

@@ -66,7 +66,17 @@ fn buffer<'a>(op: &str, x: &'a Tensor) -> Result<&'a gpu::Buffer> {
 }
 
 /// `x` as a kernel sees it.
+///
+/// # Errors
+/// `TypeError` for a tensor on the CPU, `RuntimeError` beyond what shaders can count.
 fn view<'a>(op: &str, x: &'a Tensor) -> Result<Operand<'a>> {
+    if x.numel() >= 1 << 31 {
+        fail!(
+            Runtime,
+            "{op}: {} has 2^31 elements or more, which the GPU cannot count; work on parts, or use .cpu()",
+            crate::tensor::sizes_text(x.sizes())
+        );
+    }
     Ok(Operand {
         buffer: buffer(op, x)?,
         dtype: x.dtype(),

@@ -3,7 +3,7 @@
 use super::place::{self, Item, Longs, Slice};
 use super::{Index, OP, Rules};
 use crate::error::Error;
-use crate::tensor::{DType, Dims, Tensor, class_name, sizes_text};
+use crate::tensor::{DType, Dims, MAX_DIMS, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyTuple};
@@ -165,7 +165,7 @@ impl Reader<'_> {
     /// A sequence of ints, nested to any depth as long as it is a box; for Variables also of bools.
     fn sequence(&self, part: &Bound<'_, PyAny>) -> PyResult<Item> {
         let mut found = Found::default();
-        let sizes = self.gather(part, &mut found)?;
+        let sizes = self.gather(part, &mut found, 0)?;
         if found.flags > 0 && found.flags == found.values.len() {
             let ones: Vec<u8> = found.values.iter().map(|&v| v as u8).collect();
             return Ok(Item::Mask(Tensor::from_slice(&ones)?.view_or_copy(&sizes)?));
@@ -185,7 +185,13 @@ impl Reader<'_> {
     }
 
     /// Adds the numbers in `part` to `found` and gives its sizes.
-    fn gather(&self, part: &Bound<'_, PyAny>, found: &mut Found) -> PyResult<Dims> {
+    fn gather(&self, part: &Bound<'_, PyAny>, found: &mut Found, depth: usize) -> PyResult<Dims> {
+        if depth >= MAX_DIMS {
+            return Err(Error::Index(format!(
+                "{OP}: a sequence may be nested {MAX_DIMS} levels deep; this one goes on"
+            ))
+            .into());
+        }
         let list = if part.hasattr("tolist")? {
             part.call_method0("tolist")?
         } else {
@@ -196,7 +202,7 @@ impl Reader<'_> {
         for value in list.try_iter()? {
             let value = value?;
             let sizes = if is_sequence(&value) {
-                self.gather(&value, found)?
+                self.gather(&value, found, depth + 1)?
             } else {
                 found.push(self, &value)?;
                 Dims::new()
