@@ -194,7 +194,7 @@ fn zeroed(op: &str, n: usize) -> Result<Vec<i64>> {
     let mut out = Vec::new();
     match out.try_reserve_exact(n) {
         Ok(()) => {
-            out.resize(n, 0);
+            out.extend(std::iter::repeat_n(0, n));
             Ok(out)
         }
         Err(_) => crate::fail!(Memory, "{op}: no memory for {n} results"),

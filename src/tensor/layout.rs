@@ -1,6 +1,8 @@
 //! The geometry of a tensor, apart from whose memory it is of.
 
-use super::dims::{self, Dims};
+use super::dims::{self, Dims, MAX_DIMS};
+use crate::error::Result;
+use crate::fail;
 
 /// The geometry of a tensor to build.
 pub struct Layout {
@@ -10,6 +12,18 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Fails for more dimensions than a tensor can have.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.sizes.len() > MAX_DIMS {
+            fail!(
+                Runtime,
+                "a view with {} dimensions was asked for, {MAX_DIMS} is the most",
+                self.sizes.len()
+            );
+        }
+        Ok(())
+    }
+
     /// Row-major from the start of memory.
     pub fn row_major(sizes: &[i64]) -> Layout {
         Layout {

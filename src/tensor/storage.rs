@@ -238,14 +238,7 @@ impl Tensor {
     }
 
     fn build(&self, layout: Layout, flags: u8, dtype: Option<DType>) -> Result<Tensor> {
-        if layout.sizes.len() > dims::MAX_DIMS {
-            fail!(
-                Runtime,
-                "a view with {} dimensions was asked for, {} is the most",
-                layout.sizes.len(),
-                dims::MAX_DIMS
-            );
-        }
+        layout.check()?;
         let dtype = dtype.unwrap_or(self.dtype());
         let root = self.memory_root();
         let room = root.root_bytes() / dtype.bytes();
