@@ -1,5 +1,6 @@
 """What several test files share: NumPy views of results, finite differences, a child process."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -102,6 +103,12 @@ def snapshot(*things):
         else:
             seen.append((array(x).tolist(), tuple(x.size()), x.stride()))
     return seen
+
+
+def live_nodes():
+    """Graph nodes that are alive, without what only waits for the garbage collector."""
+    gc.collect()
+    return torch._C.live_nodes()
 
 
 # Finite differences.

@@ -9,7 +9,7 @@ import pytest
 import rgrad
 import rgrad as torch
 from rgrad.autograd import Variable
-from support import leaf, run_python, snapshot
+from support import leaf, live_nodes, run_python, snapshot
 
 SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = ["variables", "functions"]
@@ -122,9 +122,9 @@ def test_drawing_changes_nothing():
 
 
 def test_a_drawing_does_not_keep_the_graph():
-    nodes = torch._C.live_nodes()
+    nodes = live_nodes()
     drawing = tutorial()[0]
-    assert torch._C.live_nodes() == nodes
+    assert live_nodes() == nodes
     assert drawing._repr_svg_()
 
 

@@ -9,7 +9,7 @@ import pytest
 import rgrad as torch
 import rgrad.nn.functional as F
 from rgrad.autograd import Variable
-from support import leaf, snapshot
+from support import leaf, live_nodes, snapshot
 
 RE, TE, VE, IE = RuntimeError, TypeError, ValueError, IndexError
 
@@ -256,10 +256,10 @@ def test_nothing_has_changed(row):
     _, _, error, _, make, call = row
     operands = make()
     before = snapshot(*operands)
-    nodes = torch._C.live_nodes()
+    nodes = live_nodes()
     message(call, operands, error)
     assert snapshot(*operands) == before
-    assert torch._C.live_nodes() == nodes
+    assert live_nodes() == nodes
 
 
 @pytest.mark.parametrize("row", ROWS, ids=IDS)
