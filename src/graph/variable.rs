@@ -244,6 +244,16 @@ impl Variable {
         self.0.state.lock().history.as_ref().map_or(0, |h| h.1)
     }
 
+    /// Becomes `var`: another geometry of the same elements, with its history.
+    pub fn turn(&self, var: Var) {
+        let mut state = self.0.state.lock();
+        state.requires_grad |= var.history.is_some();
+        state.held.set(var.tensor);
+        let old = std::mem::replace(&mut state.history, var.history);
+        drop(state);
+        drop(old);
+    }
+
     /// Replaces history and flags after an in-place op.
     pub fn rebase(&self, history: Option<(Handle, u32)>, volatile: bool) {
         let mut state = self.0.state.lock();

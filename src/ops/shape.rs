@@ -25,13 +25,13 @@ ops! {
         try [(sample(&[2, 3]); [6]), (sample(&[2, 3]); [3, -1])];
     }
     /// The transpose of a matrix.
-    method function view: fn t(x) -> (y): Any named "t" as "TBackward" {
+    method function in_place view: fn t(x) -> (y): Any named "t" as "TBackward" {
         forward(out) = x.t()?;
         grad x = |g| t(g)?;
         try [(sample(&[2, 3]))];
     }
     /// Swaps two dimensions.
-    method function view: fn transpose(x; dim0: i64, dim1: i64) -> (y): Any named "transpose" as "TransposeBackward" {
+    method function in_place view: fn transpose(x; dim0: i64, dim1: i64) -> (y): Any named "transpose" as "TransposeBackward" {
         forward(out) = x.transpose(dim0, dim1)?;
         grad x = |g| transpose(g, dim0, dim1)?;
         try [(sample(&[2, 3, 2]); 0i64, 1i64), (sample(&[2, 3]); -1i64, 0i64)];
@@ -44,21 +44,21 @@ ops! {
         try [(sample(&[2, 3, 2]); [1, 2, 0])];
     }
     /// Drops dimension `dim` if its size is one.
-    method function view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
+    method function in_place view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze_dim(dim)?;
         grad x = |g| reshape(g, &back)?;
         try [(sample(&[2, 1, 3]); 1i64), (sample(&[2, 3]); 0i64)];
     }
     /// Drops all dimensions of size one; at least one stays.
-    method function view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
+    method function in_place view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze()?;
         grad x = |g| reshape(g, &back)?;
         try [(sample(&[2, 1, 3])), (sample(&[1, 1]))];
     }
     /// Inserts a dimension of size one.
-    method function view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
+    method function in_place view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.unsqueeze(dim)?;
         grad x = |g| reshape(g, &back)?;

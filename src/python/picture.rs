@@ -173,8 +173,8 @@ fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
     let nodes = reachable(node);
     let mut place = HashMap::new();
     let mut constants: Vec<(Tensor, usize)> = Vec::new();
-    // Oldest first, so that inputs are placed before what is made of them.
-    for node in nodes.iter().rev() {
+    // In the order they are met from the result, which keeps operands from left to right.
+    for node in &nodes {
         if let Some(leaf) = node.leaf() {
             let t = leaf.tensor();
             let name = names.of_leaf(&leaf).unwrap_or("leaf");
@@ -183,7 +183,7 @@ fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
         }
     }
     let mut boxes = HashMap::new();
-    for node in nodes.iter().rev().filter(|n| n.leaf().is_none()) {
+    for node in nodes.iter().filter(|n| n.leaf().is_none()) {
         let class = node.rule().node;
         boxes.insert(
             node.id(),
@@ -192,7 +192,6 @@ fn variables(root: &Variable, node: &Handle, names: &Names) -> Picture {
     }
     for (handle, box_) in nodes
         .iter()
-        .rev()
         .filter_map(|n| boxes.get(&n.id()).map(|b| (n, *b)))
     {
         for nr in 0..handle.outputs() {

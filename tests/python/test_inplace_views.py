@@ -392,3 +392,37 @@ def test_no_grad_allows_updates_of_leaves():  # A-137
         w.sub_(w.grad * 0.5)
     same(w, [0, 0])
     assert w.is_leaf and w.requires_grad
+
+
+TURNS = [
+    (lambda x: x.t_(), lambda a: a.T),
+    (lambda x: x.transpose_(0, 1), lambda a: a.T),
+    (lambda x: x.unsqueeze_(1), lambda a: a[:, None]),
+    (lambda x: x.unsqueeze_(0).squeeze_(0), lambda a: a),
+    (lambda x: x.unsqueeze_(0).squeeze_(), lambda a: a),
+]
+
+
+@pytest.mark.parametrize("turn, wanted", TURNS)
+def test_geometry_in_place(turn, wanted):  # forms I of ops.tsv: t, transpose, squeeze, unsqueeze
+    values = numbers(2, 3)
+    t = double(values)
+    assert turn(t) is t
+    same(t, wanted(values))
+
+    x = leaf(values)
+    y = x * 2
+    assert turn(y) is y
+    same(y, 2 * wanted(values))
+    weights = numbers(*wanted(values).shape, seed=3)
+    (y * Variable(double(weights))).sum().backward()
+    back = np.zeros((2, 3))
+    wanted(back)[...] = 2 * weights
+    same(x.grad, back)
+
+
+def test_geometry_of_a_leaf_stays():
+    x = leaf(numbers(2, 3))
+    with pytest.raises(RuntimeError, match="leaf"):
+        x.t_()
+    same(x, numbers(2, 3))

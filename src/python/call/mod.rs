@@ -6,7 +6,8 @@ use fit::{fit, refused};
 pub use fit::{kind_name, signature};
 
 use crate::error::{Error, Result};
-use crate::graph::{Input, Var, Variable};
+use crate::fail;
+use crate::graph::{Input, Origin, Var, Variable, is_recording};
 use crate::ops::apply::{Values, apply, apply_in_place, run_into, single};
 use crate::ops::device::Reduction;
 use crate::ops::{self, Op, shape};
@@ -345,6 +346,10 @@ fn in_place<'py>(
 ) -> PyResult<Py<PyAny>> {
     let own = own.map(|o| o.clone().unbind()).unwrap_or_else(|| py.None());
     let mut inputs = inputs_of(&m.inputs)?;
+    if m.op.forms.view {
+        turn_in_place(&m, &inputs, own.bind(py))?;
+        return Ok(own);
+    }
     if let Some(Operand::Var(me)) = m.inputs.first() {
         implemented(m.op, &me.var)?;
         run(|| apply_in_place(m.op, &me.var, &inputs[1..], m.values))?;
@@ -353,6 +358,36 @@ fn in_place<'py>(
     fall_back(m.op, &mut inputs)?;
     raw_in_place(m.op, &mut inputs, &m.values)?;
     Ok(own)
+}
+
+/// `t_()` and its kin: the object takes another geometry on the same elements.
+fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Some(Operand::Var(me)) = m.inputs.first() else {
+        let result = run(|| apply(m.op, inputs, m.values.clone()))?.swap_remove(0);
+        own.cast::<PyTensor>()?.get().set(result.tensor);
+        return Ok(());
+    };
+    run(|| {
+        if matches!(inputs[0].origin, Origin::Leaf(_)) && is_recording() {
+            fail!(
+                Runtime,
+                "{}_: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
+                m.op.name
+            );
+        }
+        if me.var.base().is_some() {
+            fail!(
+                Runtime,
+                "{}_: a view cannot change its geometry in place; use {}() for another view",
+                m.op.name,
+                m.op.name
+            );
+        }
+        let result = apply(m.op, inputs, m.values.clone())?.swap_remove(0);
+        result.tensor.bump();
+        me.var.turn(result);
+        Ok(())
+    })
 }
 
 /// Runs on a raw tensor in place; other operands expand to its sizes.
