@@ -12,7 +12,7 @@ use crate::fail;
 use crate::graph::arena::{Handle, Taken, Visit};
 use crate::graph::rule::ACCUMULATE;
 use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
-use crate::tensor::{DType, Tensor, sizes_text};
+use crate::tensor::{Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
 use waiting::{Incoming, Waiting};
@@ -264,9 +264,8 @@ pub fn ones_for(root: &Variable) -> Result<Tensor> {
 /// Fails unless `gradient` fits the value it is a gradient of.
 pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
     let kind = |t: &Tensor| crate::tensor::class_name(t.dtype(), t.device());
-    let same: fn(DType, DType) -> bool = |a, b| a == b;
     if of.sizes() != gradient.sizes()
-        || !same(of.dtype(), gradient.dtype())
+        || of.dtype() != gradient.dtype()
         || of.device() != gradient.device()
     {
         fail!(

@@ -14,7 +14,6 @@ pub mod index;
 pub mod matmul;
 pub mod operators;
 pub mod pointwise;
-pub mod random;
 pub mod reduce;
 pub mod sample;
 pub mod shape;

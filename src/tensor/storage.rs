@@ -198,7 +198,7 @@ impl Tensor {
         let sizes = [(bytes / dtype.bytes()) as i64];
         let root = Self::over(dtype, &sizes, host, bytes, Owner::Foreign(keep));
         root.fix();
-        root.build(layout, 0, None)
+        root.build(layout, 0)
     }
 
     /// A row-major tensor whose elements are on the device, in `memory`.
@@ -218,7 +218,7 @@ impl Tensor {
     /// # Errors
     /// `RuntimeError` when the geometry reaches outside the memory.
     pub fn with_layout(&self, layout: Layout) -> Result<Tensor> {
-        self.build(layout, 0, None)
+        self.build(layout, 0)
     }
 
     /// The same elements with a version count of their own, as `Variable(x.data)` has.
@@ -228,18 +228,13 @@ impl Tensor {
             strides: Dims::from_slice(self.strides()),
             offset: self.offset(),
         };
-        self.build(layout, OWN_VERSION, None)
+        self.build(layout, OWN_VERSION)
             .expect("the geometry was checked before")
     }
 
-    /// The same memory read as another element type of the same width.
-    pub fn with_dtype(&self, dtype: DType, layout: Layout) -> Result<Tensor> {
-        self.build(layout, 0, Some(dtype))
-    }
-
-    fn build(&self, layout: Layout, flags: u8, dtype: Option<DType>) -> Result<Tensor> {
+    fn build(&self, layout: Layout, flags: u8) -> Result<Tensor> {
         layout.check()?;
-        let dtype = dtype.unwrap_or(self.dtype());
+        let dtype = self.dtype();
         let root = self.memory_root();
         let room = root.root_bytes() / dtype.bytes();
         match layout.end() {
