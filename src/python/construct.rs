@@ -6,7 +6,7 @@
 
 use super::{interop, numpy};
 use crate::dispatch;
-use crate::error::Error;
+use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -18,20 +18,6 @@ pub fn type_name(obj: &Bound<'_, PyAny>) -> String {
     match obj.get_type().fully_qualified_name() {
         Ok(name) => name.to_string(),
         Err(_) => "object".into(),
-    }
-}
-
-/// A Python int, bool or float (`numpy.float64` is one); `None` for what is no number here (T-6).
-///
-/// # Errors
-/// `RuntimeError` for an int beyond 64 bits.
-pub fn scalar_from(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
-    match number(obj) {
-        Number::Scalar(v) => Ok(Some(v)),
-        Number::None => Ok(None),
-        Number::TooBig => Err(PyRuntimeError::new_err(format!(
-            "{op}: the int {obj} does not fit 64 bits"
-        ))),
     }
 }
 
@@ -267,7 +253,7 @@ pub fn cut_at_zero(mut sizes: Dims) -> Dims {
 
 /// The elements as nested lists of Python numbers.
 pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyList>> {
-    let tensor = numpy::on_host(tensor)?;
+    let tensor = device::to_cpu(tensor)?;
     if tensor.ndim() == 0 {
         return Ok(PyList::empty(py));
     }
@@ -293,19 +279,6 @@ fn rows<'py, T: Element>(
         .map(|i| rows::<T>(py, tensor, dim + 1, at(i)))
         .collect::<PyResult<_>>()?;
     PyList::new(py, inner)
-}
-
-/// The element `at` elements from the first, as a Python int or float.
-pub fn item<'py>(py: Python<'py>, tensor: &Tensor, at: i64) -> PyResult<Bound<'py, PyAny>> {
-    if tensor.device() == Device::Gpu {
-        let one = tensor.as_strided(&[1], &[1], tensor.offset() as i64 + at)?;
-        return item(py, &numpy::on_host(&one)?, 0);
-    }
-    let place = tensor.offset() as i64 + at;
-    if place < 0 || place as usize >= tensor.storage_len() {
-        return Err(Error::Index(format!("item: element {at} is outside the storage")).into());
-    }
-    Ok(dispatch!(tensor.dtype(), T => python_number(py, tensor.read::<T>(at))))
 }
 
 #[inline]

@@ -4,10 +4,10 @@
 
 use super::construct::type_name;
 use super::interop::{CPU, DlTensor, Old, Versioned, is_versioned, lend, take};
-use super::numpy::on_host;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::ops::copy::contiguous_copy;
+use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Layout, MAX_DIMS, Tensor, dims};
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
@@ -36,7 +36,7 @@ pub fn to_dlpack<'py>(
     let copied = moved || copy == Some(true);
     let tensor = match copied {
         false => tensor.clone(),
-        true if moved => on_host(tensor)?,
+        true if moved => device::to_cpu(tensor)?,
         true => contiguous_copy(tensor)?,
     };
     tensor.fix();

@@ -1,8 +1,7 @@
 //! Python numbers and sizes from and to the core.
 
-use crate::dispatch;
 use crate::ops::device;
-use crate::tensor::{Device, Dims, Element, Scalar, Tensor};
+use crate::tensor::{Dims, Scalar, Tensor};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
@@ -26,17 +25,7 @@ pub fn number(obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
 
 /// The element `at` elements behind the first, wherever it lives.
 pub fn scalar_at(t: &Tensor, at: i64) -> PyResult<Scalar> {
-    let (t, at) = match t.device() {
-        Device::Cpu => (t.clone(), at),
-        Device::Gpu => (
-            device::to_cpu(&t.as_strided(&[1], &[1], t.offset() as i64 + at)?)?,
-            0,
-        ),
-    };
-    Ok(dispatch!(t.dtype(), T => {
-        let v = t.read::<T>(at);
-        if t.dtype().is_float() { Scalar::Float(v.to_f64()) } else { Scalar::Int(v.to_i64()) }
-    }))
+    Ok(device::read_element(t, at)?)
 }
 
 /// A Python int or float.

@@ -8,6 +8,7 @@ use super::interop::{Export, Seen};
 use crate::error::Result;
 use crate::fail;
 use crate::ops::copy::copy_into;
+use crate::ops::device;
 use crate::tensor::{DType, Device, Tensor, class_name};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -130,7 +131,7 @@ pub fn as_array<'py>(
     dtype: Option<&Bound<'py, PyAny>>,
     copy: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let host = on_host(tensor)?;
+    let host = device::to_cpu(tensor)?;
     sharable("__array__", &host)?;
     let array = as_ndarray(py, &host)?;
     let converts = match dtype {
@@ -185,16 +186,6 @@ pub fn array_wrap(array: &Bound<'_, PyAny>) -> PyResult<Wrapped> {
         )?)),
         None => Ok(Wrapped::Other(array.clone().unbind())),
     }
-}
-
-/// The tensor itself, or its copy in host memory when it is on the GPU.
-pub fn on_host(tensor: &Tensor) -> Result<Tensor> {
-    if tensor.device() == Device::Cpu {
-        return Ok(tensor.clone());
-    }
-    let host = Tensor::empty("cpu", tensor.dtype(), tensor.sizes())?;
-    copy_into(&host, tensor)?;
-    Ok(host)
 }
 
 /// Whether `obj` is of the NumPy class `name`; false without a look as long as nobody has imported

@@ -179,7 +179,7 @@ pub fn call<'py>(
         return match (form, out) {
             (Form::InPlace, _) => in_place(py, matched, first.as_ref()),
             (_, Some(out)) => into_out(py, matched, &out),
-            (_, None) => fresh(py, matched, first.as_ref()),
+            (_, None) => fresh(py, matched),
         };
     }
     Err(refused(group, form, given, keywords, first.as_ref()))
@@ -219,13 +219,9 @@ pub fn apply_op(
     apply(op, inputs, values).map_err(PyErr::from)
 }
 
-fn fresh<'py>(
-    py: Python<'py>,
-    m: Matched<'py>,
-    own: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Py<PyAny>> {
+fn fresh<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
     let Some(Operand::Var(me)) = m.inputs.first() else {
-        return raw(py, m, own);
+        return raw(py, m);
     };
     let base = me.var.clone();
     implemented(m.op, &base)?;
@@ -275,11 +271,7 @@ fn inputs_of<'a>(operands: &'a [Operand<'_>]) -> Result<SmallVec<[Input<'a>; 3]>
 }
 
 /// Raw tensors: full reductions give numbers, and equal element counts are enough (T-52).
-fn raw<'py>(
-    py: Python<'py>,
-    m: Matched<'py>,
-    own: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Py<PyAny>> {
+fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
     let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
     // A vector's element is a number (T-39).
     if m.op.name == "select" && inputs[0].tensor.ndim() == 1 {
@@ -294,7 +286,6 @@ fn raw<'py>(
     }
     fall_back(m.op, &mut inputs)?;
     let results = apply_op(py, m.op, &inputs, m.values)?;
-    let _ = own;
     let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results
         .into_iter()
         .map(|v| classes::wrap(py, v.tensor))
