@@ -32,10 +32,10 @@ pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Result
     {
         let wide = expanded(&inputs[0], &sizes)?;
         let all = [wide.input(), inputs[1].clone(), inputs[2].clone()];
-        let made = (op.run)(&all, &values, &Out::Fresh)?;
+        let made = op.call(&all, &values, &Out::Fresh)?;
         return record(op, &all, values, made);
     }
-    let made = (op.run)(inputs, &values, &Out::Fresh)?;
+    let made = op.call(inputs, &values, &Out::Fresh)?;
     record(op, inputs, values, made)
 }
 
@@ -55,7 +55,7 @@ pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Value
     if !agree || op.forms.expands_first || op.results.len() > 1 {
         return first(op, &inputs, values);
     }
-    let mut made = (op.run)(&inputs, &values, &Out::Fresh)?;
+    let mut made = op.call(&inputs, &values, &Out::Fresh)?;
     let tensor = made.outputs.swap_remove(0);
     let volatile = inputs.iter().any(|i| i.volatile);
     let needs = if volatile || op.rule.node.is_empty() {
@@ -134,7 +134,7 @@ fn apply_expanded(
         .zip(&held)
         .map(|(input, var)| var.as_ref().map_or_else(|| input.clone(), Var::input))
         .collect();
-    let made = (op.run)(&wide, &values, &Out::Fresh)?;
+    let made = op.call(&wide, &values, &Out::Fresh)?;
     record(op, &wide, values, made)
 }
 
@@ -242,11 +242,14 @@ pub fn run_into(
     values: &[Value],
     out: &Tensor,
 ) -> Result<Values> {
-    if op.forms.direct && writes_directly(inputs, out) && op.rule_result(inputs) == Some(out.kind())
+    if op.forms.direct
+        && !op.on_host(inputs)
+        && writes_directly(inputs, out)
+        && op.rule_result(inputs) == Some(out.kind())
     {
-        return Ok((op.run)(inputs, values, &Out::Into(out))?.lets);
+        return Ok(op.call(inputs, values, &Out::Into(out))?.lets);
     }
-    let made = (op.run)(inputs, values, &Out::Fresh)?;
+    let made = op.call(inputs, values, &Out::Fresh)?;
     let result = &made.outputs[0];
     if result.sizes() != out.sizes() {
         fail!(

@@ -12,7 +12,8 @@
 /// }
 /// ```
 /// `named` defaults to the row's name; without `as` nothing is recorded. The words before `fn`
-/// are forms: `view`, `method`, `function`, `in_place`, `out`, `direct`, `broadcasts`.
+/// are forms: `view`, `method`, `function`, `in_place`, `out`, `direct`, `broadcasts`, `host` and the
+/// others of [`Forms`](crate::ops::Forms).
 macro_rules! ops {
     ($(
         $(#[doc = $doc:literal])*
@@ -268,6 +269,7 @@ pub mod prelude {
         number: false,
         expands_first: false,
         compares: false,
+        host: false,
     };
 
     /// The place of `name` among `names`.

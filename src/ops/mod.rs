@@ -121,6 +121,25 @@ pub struct Forms {
     pub compares: bool,
     /// On raw tensors the result is a Python number.
     pub number: bool,
+    /// There is no kernel for the GPU: operands there are fetched, and results sent back.
+    pub host: bool,
+}
+
+impl Op {
+    /// Runs the row's kernel, or lets the host do it for a GPU that has none.
+    #[inline]
+    pub fn call(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
+        if self.on_host(inputs) {
+            return device::through_host(self, inputs, values);
+        }
+        (self.run)(inputs, values, out)
+    }
+
+    /// Whether operands on the GPU have to be fetched for it.
+    #[inline]
+    pub fn on_host(&self, inputs: &[Input]) -> bool {
+        self.forms.host && inputs.iter().any(|i| i.tensor.device() == Device::Gpu)
+    }
 }
 
 /// Where a kernel writes.

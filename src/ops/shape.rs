@@ -257,6 +257,7 @@ pub static CAT: Op = Op {
         number: false,
         expands_first: false,
         compares: false,
+        host: false,
     },
     rule: Rule {
         node: "CatBackward",

@@ -128,7 +128,8 @@ impl Shared {
         FLOOR.max(self.peak / 4 * 3)
     }
 
-    /// Notes that `more` bytes are about to be borrowed from the system.
+    /// Notes that the system lent `more` bytes. Only what it really lent counts: a size it refuses
+    /// must neither raise the limit nor make the lists look full.
     fn grow(&mut self, more: usize) {
         self.peak = self.peak.max(self.live() + more);
         MAPPED.fetch_add(more, Relaxed);
@@ -457,16 +458,13 @@ fn take_large(bytes: usize, class: usize) -> Result<Block, NoRoom> {
         count(size as i64);
         return Ok(Block::of_map(found.map, bytes, class, false));
     }
-    shared.grow(size);
     drop(shared);
     let map = MmapMut::map_anon(size).or_else(|_| {
         trim();
         MmapMut::map_anon(size)
     });
-    let Ok(map) = map else {
-        MAPPED.fetch_sub(size, Relaxed);
-        return Err(NoRoom { bytes });
-    };
+    let map = map.map_err(|_| NoRoom { bytes })?;
+    SHARED.lock().grow(size);
     #[cfg(target_os = "linux")]
     if size >= HUGE {
         // Advice only: a kernel without huge pages says no, and nothing is lost.

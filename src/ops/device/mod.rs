@@ -4,10 +4,12 @@
 //! chosen from and added up. Other classes cannot be made on the GPU, so kernels never meet one.
 
 mod formula;
+mod host;
 mod loss;
 mod transfer;
 
 pub use formula::{Row, choose, manifest, map, samples};
+pub use host::through_host;
 pub use loss::{nll_factors, nll_spread, nll_sum};
 pub use transfer::{copy, read_element, read_scalar, to_cpu, to_gpu};
 
