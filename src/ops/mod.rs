@@ -13,6 +13,7 @@ pub mod device;
 pub mod index;
 pub mod matmul;
 pub mod operators;
+mod overlap;
 pub mod pointwise;
 pub mod reduce;
 pub mod sample;
