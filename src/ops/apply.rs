@@ -249,6 +249,9 @@ pub fn run_into(
     {
         return Ok(op.call(inputs, values, &Out::Into(out))?.lets);
     }
+    if op.forms.updates && updates_directly(inputs, values, out) {
+        return Ok(op.call(inputs, values, &Out::Into(out))?.lets);
+    }
     let made = op.call(inputs, values, &Out::Fresh)?;
     let result = &made.outputs[0];
     if result.sizes() != out.sizes() {
@@ -264,18 +267,38 @@ pub fn run_into(
     Ok(made.lets)
 }
 
+fn repeats(out: &Tensor) -> bool {
+    let mut dims = out.sizes().iter().zip(out.strides());
+    dims.any(|(&size, &stride)| stride == 0 && size > 1)
+}
+
+/// Whether `out` is the first operand itself, without an element twice, and apart from all else that
+/// is read.
+fn updates_directly(inputs: &[Input], values: &[Value], out: &Tensor) -> bool {
+    let mut others = inputs[1..].iter().map(|i| &i.tensor);
+    let mut arguments = values.iter().filter_map(|v| match v {
+        Value::Tensor(t) => Some(t),
+        _ => None,
+    });
+    let me = &inputs[0].tensor;
+    me.device() == crate::tensor::Device::Cpu
+        && me.kind() == out.kind()
+        && me.shares_memory(out)
+        && me.offset() == out.offset()
+        && me.strides() == out.strides()
+        && me.sizes() == out.sizes()
+        && !repeats(out)
+        && !others.any(|t| t.shares_memory(out))
+        && !arguments.any(|t| t.shares_memory(out))
+}
+
 /// Whether writing into `out` while reading the operands is safe: `out` has no element twice and
 /// each operand is the very same place or another memory.
 fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
-    let repeats = out
-        .sizes()
-        .iter()
-        .zip(out.strides())
-        .any(|(&size, &stride)| stride == 0 && size > 1);
     let same = |t: &Tensor| {
         t.offset() == out.offset() && t.strides() == out.strides() && t.sizes() == out.sizes()
     };
-    !repeats
+    !repeats(out)
         && inputs.iter().all(|i| {
             i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor))
         })

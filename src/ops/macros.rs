@@ -270,6 +270,7 @@ pub mod prelude {
         expands_first: false,
         compares: false,
         host: false,
+        updates: false,
     };
 
     /// The place of `name` among `names`.

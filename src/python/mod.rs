@@ -16,6 +16,7 @@ pub mod numpy;
 pub mod operators;
 pub mod picture;
 pub mod random;
+pub mod shapes;
 pub mod table;
 pub mod tensor;
 pub mod variable;
