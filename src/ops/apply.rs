@@ -93,6 +93,7 @@ pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Value
     }
     payload.values = values;
     payload.values.extend(made.lets);
+    note_versions(&mut payload.values);
     let handle = arena::record(&op.rule, origins.into_iter(), payload)?;
     Ok(Var::made_by(tensor, handle, 0))
 }
@@ -228,8 +229,20 @@ fn payload(
     if !lets.is_empty() {
         values.extend(lets);
     }
+    note_versions(&mut values);
     payload.values = values;
     payload
+}
+
+/// Adds the versions of index tensors and masks, which must not change before the way back.
+#[inline(always)]
+fn note_versions(values: &mut Values) {
+    for i in 0..values.len() {
+        if let Value::Tensor(t) = &values[i] {
+            let version = i64::from(t.version());
+            values.push(Value::Int(version));
+        }
+    }
 }
 
 /// Runs `op` without recording and writes its first result into `out`; gives what the formula reads.
