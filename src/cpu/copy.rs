@@ -70,7 +70,12 @@ fn units<U: Unit>(x: &Tensor, y: &Tensor) {
         if last == 0 {
             return run(from, to, sizes[0], stream);
         }
-        return runs(&plan, from, to, stream && sizes[last] * size_of::<U>() >= 256);
+        return runs(
+            &plan,
+            from,
+            to,
+            stream && sizes[last] * size_of::<U>() >= 256,
+        );
     }
     // The dimension along which the source lies in a row, or nearest to it.
     let near = (0..last)
@@ -142,7 +147,10 @@ fn runs<U: Unit>(plan: &Plan<2>, from: At<U>, to: At<U>, stream: bool) {
     plan.for_rows(&|row| {
         // SAFETY: the plan stays inside both geometries.
         unsafe {
-            let (to, from) = (to.ptr().offset(row.offsets[0]), from.ptr().offset(row.offsets[1]));
+            let (to, from) = (
+                to.ptr().offset(row.offsets[0]),
+                from.ptr().offset(row.offsets[1]),
+            );
             if row.len <= 8 {
                 for i in 0..row.len {
                     to.add(i).write(from.add(i).read());
@@ -162,7 +170,10 @@ fn stepped<U: Unit>(from: At<U>, to: At<U>, row: Row<2>) {
     let [put, get] = row.steps;
     // SAFETY: the plan stays inside both geometries.
     unsafe {
-        let (to, from) = (to.ptr().offset(row.offsets[0]), from.ptr().offset(row.offsets[1]));
+        let (to, from) = (
+            to.ptr().offset(row.offsets[0]),
+            from.ptr().offset(row.offsets[1]),
+        );
         if get == 0 {
             let v = from.read();
             if put == 1 {
@@ -200,12 +211,7 @@ struct Corner {
 const TASK: usize = 4 * GRAIN;
 
 impl<'a> Turned<'a> {
-    fn new(
-        sizes: &'a [usize],
-        strides: &'a [[isize; 2]],
-        near: usize,
-        side: usize,
-    ) -> Turned<'a> {
+    fn new(sizes: &'a [usize], strides: &'a [[isize; 2]], near: usize, side: usize) -> Turned<'a> {
         Turned {
             sizes,
             strides,

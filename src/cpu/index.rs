@@ -63,7 +63,11 @@ fn free(strides: &[i64], dim: usize) -> dims::Dims {
 
 /// y[i][j] = x[index[i][j]][j] (for dim 0). Indices must be checked.
 pub fn gather<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
-    let (from, at, to) = (Start::<T>::of(x), Start::<i64>::of(index), Start::<T>::of(y));
+    let (from, at, to) = (
+        Start::<T>::of(x),
+        Start::<i64>::of(index),
+        Start::<T>::of(y),
+    );
     let step = x.strides()[dim] as isize;
     let line = free(x.strides(), dim);
     let plan = Plan::over(index.sizes(), [y.strides(), index.strides(), &line]);
@@ -77,13 +81,15 @@ pub fn gather<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
             if put == 1 && next == 1 {
                 for i in 0..row.len {
                     let v = at.add(i).read() as isize;
-                    to.add(i).write(from.offset(i as isize * along + v * step).read());
+                    to.add(i)
+                        .write(from.offset(i as isize * along + v * step).read());
                 }
                 return;
             }
             for i in 0..row.len as isize {
                 let v = at.offset(i * next).read() as isize;
-                to.offset(i * put).write(from.offset(i * along + v * step).read());
+                to.offset(i * put)
+                    .write(from.offset(i * along + v * step).read());
             }
         }
     });
@@ -98,7 +104,11 @@ pub fn scatter<T: Element>(
     x: &Tensor,
     join: impl Fn(T, T) -> T + Sync,
 ) {
-    let (to, at, from) = (Start::<T>::of(y), Start::<i64>::of(index), Start::<T>::of(x));
+    let (to, at, from) = (
+        Start::<T>::of(y),
+        Start::<i64>::of(index),
+        Start::<T>::of(x),
+    );
     let step = y.strides()[dim] as isize;
     let (count, next, get) = (
         index.sizes()[dim] as isize,
@@ -112,9 +122,17 @@ pub fn scatter<T: Element>(
         let one = |i: isize, k: isize| {
             // SAFETY: indices were checked against `y`'s size in `dim`; other places are inside.
             unsafe {
-                let v = at.ptr().offset(row.offsets[1] + i * row.steps[1] + k * next).read();
-                let place = to.ptr().offset(row.offsets[0] + i * row.steps[0] + v as isize * step);
-                let new = from.ptr().offset(row.offsets[2] + i * row.steps[2] + k * get).read();
+                let v = at
+                    .ptr()
+                    .offset(row.offsets[1] + i * row.steps[1] + k * next)
+                    .read();
+                let place = to
+                    .ptr()
+                    .offset(row.offsets[0] + i * row.steps[0] + v as isize * step);
+                let new = from
+                    .ptr()
+                    .offset(row.offsets[2] + i * row.steps[2] + k * get)
+                    .read();
                 place.write(join(place.read(), new));
             }
         };
@@ -172,7 +190,11 @@ impl Places {
 
 /// y[i] = the element of `x` with the row-major place index[i]. Indices must be checked.
 pub fn take<T: Element>(x: &Tensor, index: &Tensor, y: &Tensor) {
-    let (from, at, to) = (Start::<T>::of(x), Start::<i64>::of(index), Start::<T>::of(y));
+    let (from, at, to) = (
+        Start::<T>::of(x),
+        Start::<i64>::of(index),
+        Start::<T>::of(y),
+    );
     let places = Places::of(x);
     Plan::new([y, index]).for_rows(&|row| {
         for i in 0..row.len as isize {
@@ -193,7 +215,11 @@ pub fn put<T: Element>(y: &Tensor, index: &Tensor, x: &Tensor, join: impl Fn(T, 
         index.is_contiguous() && x.is_contiguous() && x.numel() >= index.numel(),
         "sources of put lie in a row"
     );
-    let (to, at, from) = (Start::<T>::of(y), Start::<i64>::of(index), Start::<T>::of(x));
+    let (to, at, from) = (
+        Start::<T>::of(y),
+        Start::<i64>::of(index),
+        Start::<T>::of(x),
+    );
     let places = Places::of(y);
     for i in 0..index.numel() {
         // SAFETY: places were checked to be inside `y`, and `i` is inside both others.

@@ -89,7 +89,11 @@ pub fn masked_select<T: Element>(x: &Tensor, mask: &Tensor, y: &Tensor) {
 /// order; `y` may have any strides.
 pub fn masked_scatter<T: Element>(y: &Tensor, mask: &Tensor, source: &Tensor) {
     in_a_row(&[mask, source]);
-    let (to, at, from) = (Start::<T>::of(y), Start::<u8>::of(mask), Start::<T>::of(source));
+    let (to, at, from) = (
+        Start::<T>::of(y),
+        Start::<u8>::of(mask),
+        Start::<T>::of(source),
+    );
     // SAFETY: `i` is below the number of the mask's elements.
     let is_one = |i: usize| unsafe { at.ptr().add(i).read() != 0 };
     let (starts, ones) = before(mask.numel(), is_one);
@@ -115,7 +119,10 @@ pub fn masked_scatter<T: Element>(y: &Tensor, mask: &Tensor, source: &Tensor) {
 ///
 /// # Errors
 /// What `make` refuses.
-pub fn nonzero<T: Element>(x: &Tensor, make: impl FnOnce(usize) -> Result<Tensor>) -> Result<Tensor> {
+pub fn nonzero<T: Element>(
+    x: &Tensor,
+    make: impl FnOnce(usize) -> Result<Tensor>,
+) -> Result<Tensor> {
     in_a_row(&[x]);
     let from = Start::<T>::of(x);
     let zero = T::from_i64(0);
@@ -123,7 +130,10 @@ pub fn nonzero<T: Element>(x: &Tensor, make: impl FnOnce(usize) -> Result<Tensor
     let is_set = |i: usize| unsafe { from.ptr().add(i).read() != zero };
     let (starts, count) = before(x.numel(), is_set);
     let y = make(count)?;
-    assert!(y.numel() == count * x.ndim(), "a coordinate for each dimension");
+    assert!(
+        y.numel() == count * x.ndim(),
+        "a coordinate for each dimension"
+    );
     let (to, sizes, n) = (Start::<i64>::of(&y), x.sizes(), x.ndim());
     chosen(x.numel(), &starts, is_set, |i, rank| {
         let mut rest = i as i64;

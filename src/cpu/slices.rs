@@ -136,7 +136,8 @@ fn select_units<T: Element, U: Unit>(x: &Tensor, dim: usize, index: &Tensor, y: 
                     continue;
                 }
                 for i in 0..len as isize {
-                    to.offset(i * s.steps[1]).write(from.offset(i * s.steps[0]).read());
+                    to.offset(i * s.steps[1])
+                        .write(from.offset(i * s.steps[0]).read());
                 }
             }
         }

@@ -215,7 +215,8 @@ mod blocks {
                     (_mm_unpacklo_epi16(a, b), _mm_unpackhi_epi16(a, b))
                 };
                 let (a, b, c, d) = (pair(0), pair(2), pair(4), pair(6));
-                let four = |x: __m128i, y: __m128i| (_mm_unpacklo_epi32(x, y), _mm_unpackhi_epi32(x, y));
+                let four =
+                    |x: __m128i, y: __m128i| (_mm_unpacklo_epi32(x, y), _mm_unpackhi_epi32(x, y));
                 let low = [four(a.0, b.0), four(a.1, b.1)];
                 let high = [four(c.0, d.0), four(c.1, d.1)];
                 for i in 0..2 {

@@ -159,7 +159,7 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         let wrap = |(nr, tensor)| Var {
             tensor,
             history: None,
-            volatile: volatile && nr == 0,
+            volatile: volatile && (nr == 0 || op.forms.view),
         };
         return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }

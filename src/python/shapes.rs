@@ -53,10 +53,7 @@ fn var_parts<'py>(
     dim: i64,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let parts = run(|| join::split(&me.input()?, size, dim))?;
-    let parts: PyResult<Vec<Py<PyAny>>> = parts
-        .into_iter()
-        .map(|v| view(py, v, me))
-        .collect();
+    let parts: PyResult<Vec<Py<PyAny>>> = parts.into_iter().map(|v| view(py, v, me)).collect();
     PyTuple::new(py, parts?)
 }
 
@@ -132,7 +129,13 @@ impl PyVariable {
             let t = self.var.tensor();
             let d = dims::wrap_dim("slice", dim, t.ndim())?;
             let size = t.sizes()[d];
-            let clamp = |v: i64| if v < 0 { v.saturating_add(size).max(0) } else { v.min(size) };
+            let clamp = |v: i64| {
+                if v < 0 {
+                    v.saturating_add(size).max(0)
+                } else {
+                    v.min(size)
+                }
+            };
             let (low, high) = (clamp(start), clamp(end.unwrap_or(size)));
             if step < 1 || high <= low {
                 crate::fail!(

@@ -377,6 +377,7 @@ class TestGeometry:
         out = torch.DoubleTensor()
         assert torch.unsqueeze(double([1, 2]), 0, out=out) is out
         same(out, [[1, 2]])
+        out = torch.DoubleTensor()
         torch.squeeze(double([[1, 2]]), out=out)
         same(out, [1, 2])
 
