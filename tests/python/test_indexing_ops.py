@@ -136,7 +136,8 @@ class TestSlices:
         a = state.randn(3000, 70).astype(np.float32)
         index = state.randint(0, 3000, 70_000)
         same(torch.from_numpy(a).index_select(0, longs(index)), a[index])
-        same(torch.from_numpy(a).index_select(1, longs(index % 70)), a[:, index % 70])
+        few = index[:500] % 70
+        same(torch.from_numpy(a).index_select(1, longs(few)), a[:, few])
         wide = state.randn(3, 200_000).astype(np.float32)
         same(torch.from_numpy(wide).index_select(0, long([2, 0, 2])), wide[[2, 0, 2]])
 
