@@ -148,13 +148,16 @@ fn split_back(step: &mut Step) -> Result<()> {
     let Some(like) = step.incoming.iter().flatten().next() else {
         return Ok(());
     };
-    let mut parts = Vec::with_capacity(step.incoming.len());
-    for (i, part) in step.incoming.iter().enumerate() {
-        parts.push(match part {
-            Some(part) => part.clone(),
-            None => {
+    // The last parts are missing altogether when nothing was made of them.
+    let size = sizes[dim as usize];
+    let count = (size - 1) / each + 1;
+    let mut parts = Vec::with_capacity(count as usize);
+    for i in 0..count {
+        parts.push(match step.incoming.get(i as usize) {
+            Some(Some(part)) => part.clone(),
+            _ => {
                 let mut own = sizes.clone();
-                own[dim as usize] = each.min(sizes[dim as usize] - i as i64 * each);
+                own[dim as usize] = each.min(size - i * each);
                 zeros_like(like, &own)?
             }
         });

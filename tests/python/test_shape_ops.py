@@ -132,6 +132,12 @@ class TestParts:
         with pytest.raises(RuntimeError, match="retain_graph"):
             a.sum().backward()
 
+    @pytest.mark.parametrize("used", [0, 1, 2])
+    def test_parts_that_nothing_is_made_of_give_zeros(self, used):
+        x = leaf(numbers(5))
+        x.split(2)[used].sum().backward()
+        same(x.grad, np.arange(5) // 2 == used)
+
     def test_second_order(self):
         x = leaf([1.0, 2.0, 3.0, 4.0])
         a, b = x.chunk(2)
