@@ -14,6 +14,7 @@ pub mod index;
 pub mod matmul;
 pub mod operators;
 pub mod pointwise;
+pub mod products;
 pub mod reduce;
 pub mod sample;
 pub mod shape;
@@ -135,6 +136,13 @@ impl Op {
         (self.run)(inputs, values, out)
     }
 
+    /// Whether it takes longer than the size of its operands tells.
+    pub fn is_product(&self) -> bool {
+        [matmul::ROWS, products::ROWS]
+            .iter()
+            .any(|rows| rows.iter().any(|row| std::ptr::eq(*row, self)))
+    }
+
     /// Whether operands on the GPU have to be fetched for it.
     #[inline]
     pub fn on_host(&self, inputs: &[Input]) -> bool {
@@ -196,6 +204,7 @@ pub static ROOMS: &[&[&Op]] = &[
     reduce::ROWS,
     softmax::ROWS,
     matmul::ROWS,
+    products::ROWS,
     shape::ROWS,
     index::ROWS,
     copy::ROWS,

@@ -188,7 +188,7 @@ pub fn call<'py>(
 /// Operands large enough that other Python threads may run meanwhile.
 fn is_long(op: &Op, inputs: &[Input]) -> bool {
     let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
-    most >= 1 << 16 || (most >= 1 << 12 && matches!(op.name, "mm" | "addmm" | "bmm"))
+    most >= 1 << 16 || (most >= 1 << 12 && op.is_product())
 }
 
 /// Runs an op of one result on operands it may keep, with the interpreter released when it takes
@@ -303,6 +303,9 @@ fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<P
     };
     let value = match what {
         Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
+        None if op.name == "dot" => {
+            run(|| ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor))?
+        }
         None => {
             let made = apply_op(py, op, inputs, Values::new())?;
             crate::python::number::scalar_at(&made[0].tensor, 0)?
