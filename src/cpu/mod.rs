@@ -1,6 +1,8 @@
 //! The CPU machine: loops over strided elements, SIMD chosen at run time, threads. Knows no ops.
 
 pub mod bytes;
+#[cfg(feature = "linalg")]
+pub mod factor;
 pub mod fold;
 pub mod gemm;
 pub mod index;

@@ -10,9 +10,11 @@ pub mod arith;
 pub mod compare;
 pub mod copy;
 pub mod device;
+pub mod factor;
 pub mod index;
 pub mod matmul;
 pub mod operators;
+pub mod orthogonal;
 pub mod pointwise;
 pub mod products;
 pub mod reduce;
@@ -138,7 +140,7 @@ impl Op {
 
     /// Whether it takes longer than the size of its operands tells.
     pub fn is_product(&self) -> bool {
-        [matmul::ROWS, products::ROWS]
+        [matmul::ROWS, products::ROWS, factor::ROWS, orthogonal::ROWS]
             .iter()
             .any(|rows| rows.iter().any(|row| std::ptr::eq(*row, self)))
     }
@@ -205,6 +207,8 @@ pub static ROOMS: &[&[&Op]] = &[
     softmax::ROWS,
     matmul::ROWS,
     products::ROWS,
+    factor::ROWS,
+    orthogonal::ROWS,
     shape::ROWS,
     index::ROWS,
     copy::ROWS,

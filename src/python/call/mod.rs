@@ -1,6 +1,7 @@
 //! Calling a row from Python: which overload, and what comes back.
 
 mod fit;
+mod info;
 
 use fit::{fit, refused};
 pub use fit::{kind_name, signature};
@@ -135,13 +136,16 @@ pub fn call<'py>(
 ) -> PyResult<Py<PyAny>> {
     let mut rest: SmallVec<[Bound<'py, PyAny>; 4]> = given.iter().cloned().collect();
     let mut named: SmallVec<[(String, Bound<'py, PyAny>); 2]> = SmallVec::new();
-    let mut out = None;
+    let (mut out, mut status) = (None, None);
     let mut first = own.cloned();
     let mut base_first = false;
     for (name, value) in keywords {
         let name = name.extract::<String>()?;
         match name.as_str() {
             "out" => out = (!value.is_none()).then(|| value.clone()),
+            "info" if group.name == "btrifact" => {
+                status = (!value.is_none()).then(|| value.clone())
+            }
             "input" | "self" if first.is_none() => first = Some(value.clone()),
             _ => named.push((name, value.clone())),
         }
@@ -175,6 +179,9 @@ pub fn call<'py>(
             .any(|i| matches!(i, Operand::Var(_)) != is_var)
         {
             break;
+        }
+        if let Some(status) = status {
+            return info::call(py, matched, &status, out.as_ref());
         }
         return match (form, out) {
             (Form::InPlace, _) => in_place(py, matched, first.as_ref()),
