@@ -1,4 +1,7 @@
 //! Singular values and eigenvalues. Inputs must be finite: iterations on others may not end.
+//!
+//! Vectors are known up to their sign. Here the largest component of each is positive (in an SVD that
+//! of the left vector), so that neither the element type nor the machine's SIMD decides.
 
 use super::{Real, matrix, matrix_mut, scratch};
 use crate::error::{Error, Result};
@@ -64,7 +67,31 @@ pub fn singular<T: Real>(
         MemStack::new(&mut memory),
         Default::default(),
     )
-    .map_err(|_| diverged(op))
+    .map_err(|_| diverged(op))?;
+    for (left, right) in u.chunks_exact_mut(m).zip(v.chunks_exact_mut(n)) {
+        if is_negative(left) {
+            negate(left);
+            negate(right);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the largest component, the first of equals, is negative.
+fn is_negative<T: Real>(v: &[T]) -> bool {
+    let mut best = T::default();
+    for x in v {
+        if x.magnitude() > best.magnitude() {
+            best = *x;
+        }
+    }
+    best < T::default()
+}
+
+fn negate<T: Real>(v: &mut [T]) {
+    for x in v {
+        *x = T::default().minus(*x);
+    }
 }
 
 /// Eigenvalues, ascending, of a symmetric matrix given by one triangle, and its vectors if there is
@@ -77,7 +104,7 @@ pub fn symmetric<T: Real>(
     (a, n): (&mut [T], usize),
     upper: bool,
     values: &mut [T],
-    vectors: Option<&mut [T]>,
+    mut vectors: Option<&mut [T]>,
 ) -> Result<()> {
     // The other triangle does not count.
     for j in 0..n {
@@ -99,17 +126,23 @@ pub fn symmetric<T: Real>(
     self_adjoint_evd(
         matrix(a, n, n),
         DiagMut::from_slice_mut(values),
-        vectors.map(|v| matrix_mut(v, n, n)),
+        vectors.as_deref_mut().map(|v| matrix_mut(v, n, n)),
         Par::Seq,
         MemStack::new(&mut memory),
         Default::default(),
     )
-    .map_err(|_| diverged(op))
+    .map_err(|_| diverged(op))?;
+    for vector in vectors.into_iter().flat_map(|v| v.chunks_exact_mut(n)) {
+        if is_negative(vector) {
+            negate(vector);
+        }
+    }
+    Ok(())
 }
 
 /// Eigenvalues of a matrix, real and imaginary parts, and its right vectors if there is room: of
 /// length 1; a complex pair has the real part in its first column, the imaginary one in its second,
-/// and its largest component is real.
+/// and its largest component is real and positive.
 ///
 /// # Errors
 /// No memory, elements that are not finite, no convergence.
@@ -145,7 +178,11 @@ pub fn general<T: Real>(
     let mut j = 0;
     while j < n {
         if imaginary[j] == T::default() || j + 1 == n {
-            scale(&mut vectors[j * n..][..n]);
+            let vector = &mut vectors[j * n..][..n];
+            scale(vector);
+            if is_negative(vector) {
+                negate(vector);
+            }
             j += 1;
         } else {
             turn(&mut vectors[j * n..][..2 * n], n);
@@ -167,13 +204,13 @@ fn scale<T: Real>(v: &mut [T]) {
 }
 
 /// The same for a complex vector, real parts before imaginary ones, turned so that its largest
-/// component is real.
+/// component is real and positive.
 fn turn<T: Real>(v: &mut [T], n: usize) {
     scale(v);
     let (re, im) = v.split_at_mut(n);
     let size = |i: usize| re[i].to_f64().hypot(im[i].to_f64());
     let best = (0..n).fold(0, |b, i| if size(i) > size(b) { i } else { b });
-    let length = size(best).copysign(re[best].to_f64());
+    let length = size(best);
     if length == 0.0 {
         return;
     }
