@@ -3,10 +3,7 @@
 //! Arguments and results are LAPACK's: right-hand sides come first, pivots count from 1, results lie
 //! column by column. Only `inverse`, `gesv` and `potrf` have derivatives.
 #![allow(non_snake_case, reason = "arguments have the names of 0.3")]
-#![cfg_attr(
-    not(feature = "linalg"),
-    allow(dead_code, unused_imports, unused_variables)
-)]
+#![cfg_attr(not(feature = "linalg"), allow(unused, unreachable_code))]
 
 use super::Op;
 use super::arith::{mul, neg};
@@ -15,7 +12,7 @@ use super::index::keep;
 use super::matmul::mm;
 use super::shape::{reshape, t};
 #[cfg(feature = "linalg")]
-use crate::cpu::factor::{cholesky, elements, lu, read};
+use crate::cpu::factor::{Real, cholesky, elements, lu, read};
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::Var;
@@ -312,9 +309,10 @@ fn factored_with_pivots(x: &Tensor, upper: bool, tol: f64) -> Result<(Tensor, Te
     let mut order = Tensor::zeros("pstrf", DType::I32, &[n as i64])?;
     let lower = kernel!("pstrf", x.dtype(), T => {
         let made = cholesky::factor_pivoted::<T>("pstrf", read(&a), n, upper, tol, elements(&mut order))?;
-        let top = (0..n).fold(0.0f64, |m, i| m.max(read::<T>(&a)[i * n + i] as f64));
+        let top = (0..n).fold(0.0f64, |m, i| m.max(f64::from(read::<T>(&a)[i * n + i])));
         // What is left of a semidefinite matrix is rounding.
-        if made.rest.is_nan() || made.rest < -(tol.max(1e-3 * top)) {
+        let rounding = 100.0 * n as f64 * <T as Real>::EPSILON * top;
+        if made.rest.is_nan() || made.rest < -tol.max(rounding) {
             fail!(
                 Runtime,
                 "pstrf: the matrix of {} is not positive semidefinite: pivot {} is {}",

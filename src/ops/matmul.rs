@@ -36,11 +36,14 @@ ops! {
     }
     /// Inner product of two vectors of equal length; sums of floats are in double.
     number method function: fn dot(x, tensor) -> (y): Number named "dot" as "DotBackward" {
-        forward(out) = {
-            let sum = dot_total(x, tensor)?;
-            let y = device::empty("dot", x.dtype(), x.device(), &[1])?;
-            crate::ops::copy::fill_with(&y, sum)?;
-            y
+        forward(out) = match x.device() {
+            Device::Gpu => dot_there(x, tensor)?,
+            Device::Cpu => {
+                let sum = dot_total(x, tensor)?;
+                let y = device::empty("dot", x.dtype(), x.device(), &[1])?;
+                crate::ops::copy::fill_with(&y, sum)?;
+                y
+            }
         };
         grad x = |g, tensor| expand(g, Dims::from_slice(tensor.sizes()))? * tensor;
         grad tensor = |g, x| expand(g, Dims::from_slice(x.sizes()))? * x;
@@ -176,21 +179,32 @@ pub fn multiply(
 /// # Errors
 /// Operands that are no vectors of one length and class.
 pub fn dot_total(a: &Tensor, b: &Tensor) -> Result<Scalar> {
-    crate::tensor::dtype::same("dot", a.kind(), b.kind())?;
-    if a.ndim() != 1 || b.ndim() != 1 || a.sizes() != b.sizes() {
-        return Err(mismatch("dot", "two vectors of equal length", a, b));
-    }
     if a.device() == Device::Gpu {
-        let y = device::empty("dot", a.dtype(), a.device(), &[1, 1])?;
-        let (row, column) = (a.unsqueeze(0)?, b.unsqueeze(1)?);
-        device::matmul("dot", &row, &column, &y, Scalar::Int(1), Scalar::Int(0))?;
-        return device::read_scalar(&y.view(&[1])?);
+        return device::read_scalar(&dot_there(a, b)?);
     }
+    dot_fits(a, b)?;
     Ok(dispatch!(a.dtype(), T => if T::DTYPE.is_float() {
         Scalar::Float(dot_wide::<T>(a, b))
     } else {
         Scalar::Int(dot_integers::<T>(a, b))
     }))
+}
+
+/// The inner product of vectors on the GPU, left there.
+fn dot_there(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    dot_fits(a, b)?;
+    let y = device::empty("dot", a.dtype(), a.device(), &[1, 1])?;
+    let (row, column) = (a.unsqueeze(0)?, b.unsqueeze(1)?);
+    device::matmul("dot", &row, &column, &y, Scalar::Int(1), Scalar::Int(0))?;
+    y.view(&[1])
+}
+
+fn dot_fits(a: &Tensor, b: &Tensor) -> Result<()> {
+    crate::tensor::dtype::same("dot", a.kind(), b.kind())?;
+    if a.ndim() != 1 || b.ndim() != 1 || a.sizes() != b.sizes() {
+        return Err(mismatch("dot", "two vectors of equal length", a, b));
+    }
+    Ok(())
 }
 
 /// Product of tensors by their dimensions: dot, mv, mm or bmm, with leading dimensions expanded.

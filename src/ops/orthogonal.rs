@@ -2,10 +2,7 @@
 //!
 //! Packed forms and signs are LAPACK's, results lie column by column. None has a derivative.
 #![allow(non_snake_case, reason = "arguments have the names of 0.3")]
-#![cfg_attr(
-    not(feature = "linalg"),
-    allow(dead_code, unused_imports, unused_variables)
-)]
+#![cfg_attr(not(feature = "linalg"), allow(unused, unreachable_code))]
 
 use super::Op;
 use super::factor::{columns, definite, kernel, regular, square};

@@ -1,4 +1,4 @@
-"""Products added to tensors, factorizations against their definition and NumPy, errors (O-7, O-9)."""
+"""Products added to tensors, factorizations against definition and NumPy, errors (O-7, O-9)."""
 
 import numpy as np
 import pytest
@@ -388,7 +388,7 @@ def test_gels(m, n, name):
     if m > n:
         residual = np.linalg.norm(a @ array(x)[:n] - b, axis=0)
         near(np.linalg.norm(array(x)[n:].astype(float), axis=0), residual, name)
-    with pytest.raises(RuntimeError, match="gels.*full rank"):
+    with pytest.raises(RuntimeError, match=r"gels.*full rank"):
         torch.gels(torch.ones(3, 1), torch.zeros(3, 2))
 
 
@@ -422,7 +422,7 @@ def test_stacks_of_equations(count, n, name):
 def test_btrifact_reports_singular_matrices():
     a = stack(3, 4)
     a[1, :, 2] = a[1, :, 0] * 0
-    with pytest.raises(RuntimeError, match="matrix 1.*pivot 3"):
+    with pytest.raises(RuntimeError, match=r"matrix 1.*pivot 3"):
         double(a).btrifact()
     info = torch.IntTensor()
     lu, pivots = torch.btrifact(double(a), info=info)
@@ -434,7 +434,7 @@ def test_btrifact_reports_singular_matrices():
     np.testing.assert_array_equal(array(again[0]), array(lu))
     lu, pivots, status = torch.btrifact_with_info(Variable(double(a)))
     assert array(status).tolist() == [0, 3, 0]
-    with pytest.raises(RuntimeError, match="btrisolve.*zero"):
+    with pytest.raises(RuntimeError, match=r"btrisolve.*zero"):
         torch.btrisolve(Variable(torch.ones(3, 4).double()), lu, pivots)
 
 
@@ -534,7 +534,7 @@ def test_q_of_packed_factors(m, n):
         Q = whole.T if transpose else whole
         near(torch.ormqr(packed, tau, double(c), True, transpose), Q @ c)
         near(torch.ormqr(packed, tau, double(d), False, transpose), d @ Q)
-    with pytest.raises(RuntimeError, match="ormqr.*left"):
+    with pytest.raises(RuntimeError, match=r"ormqr.*left"):
         torch.ormqr(packed, tau, double(numbers(m + 1, 1)))
     with pytest.raises(RuntimeError, match="tau"):
         torch.orgqr(packed, torch.zeros(n + 1).double())
