@@ -9,8 +9,8 @@ use super::rule::Rule;
 use super::var::Origin;
 use super::variable::{GradSlot, Variable};
 use crate::error::{Error, Result};
+use crate::lock::{Mutex, MutexGuard};
 use crate::tensor::Tensor;
-use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 
 const CHUNK: usize = 1024;

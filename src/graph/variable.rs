@@ -4,8 +4,8 @@ use super::arena::{self, Handle, NodeId};
 use super::var::{Input, Origin, Var};
 use crate::error::Result;
 use crate::fail;
+use crate::lock::Mutex;
 use crate::tensor::{Held, Tensor};
-use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
