@@ -171,17 +171,14 @@ def test_dot_of_many_is_the_same_for_every_layout():
 def test_the_gradient_of_a_matrix_has_its_layout(op, transposed):
     a, b = numbers(3, 2), numbers(4, 3, seed=1)
     x, w = Variable(double(a), requires_grad=True), Variable(double(b), requires_grad=True)
-    left, right = (x.t(), w.t()) if transposed else (x, w)
-    seen = []
+    left, right = (x.t(), w.t()) if transposed else (w, x)
     for v in (left, right):
-        v.register_hook(lambda g: seen.append(g.data.stride()))
-    if not transposed:
-        left, right = right, left
+        v.retain_grad()
     out = left.mm(right) if op == "mm" else Variable(torch.zeros(1).double()).addmm(left, right)
     out.sum().backward()
-    sizes = {tuple(left.size()), tuple(right.size())}
-    for stride in seen:
-        assert stride in [(1, s[0]) if transposed else (s[1], 1) for s in sizes]
+    for v in (left, right):
+        rows, columns = v.size()
+        assert v.grad.data.stride() == ((1, rows) if transposed else (columns, 1))
     assert x.grad.data.is_contiguous() and w.grad.data.is_contiguous()
 
 
