@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rgrad as torch
-from rgrad.autograd import Variable
+from rgrad.autograd import Variable, grad
 from support import (
     CLASSES,
     FLOATS,
@@ -172,13 +172,11 @@ def test_the_gradient_of_a_matrix_has_its_layout(op, transposed):
     a, b = numbers(3, 2), numbers(4, 3, seed=1)
     x, w = Variable(double(a), requires_grad=True), Variable(double(b), requires_grad=True)
     left, right = (x.t(), w.t()) if transposed else (w, x)
-    for v in (left, right):
-        v.retain_grad()
     out = left.mm(right) if op == "mm" else Variable(torch.zeros(1).double()).addmm(left, right)
+    for g in grad(out.sum(), [left, right], retain_graph=True):
+        rows, columns = g.size()
+        assert g.data.stride() == ((1, rows) if transposed else (columns, 1))
     out.sum().backward()
-    for v in (left, right):
-        rows, columns = v.size()
-        assert v.grad.data.stride() == ((1, rows) if transposed else (columns, 1))
     assert x.grad.data.is_contiguous() and w.grad.data.is_contiguous()
 
 
