@@ -184,7 +184,7 @@ def forms_of_row(name, row):
         yield [replace(p, default=None).text() for p in row]
         yield [p.text() for p in others] + ["*"] + [p.text() for p in numbers]
     else:
-        yield [p.text() for p in row]
+        yield [p.text() for p in sorted(row, key=lambda p: p.default is not None)]
 
 
 def forms_of_table(name, made, own=_C.FloatTensor):
