@@ -17,7 +17,7 @@ _C._set_size_class(Size)
 
 from . import autograd, cuda, functional, grad_mode, nn, random  # noqa: E402
 from ._draw import draw  # noqa: E402
-from .functional import chunk, split, unbind  # noqa: E402
+from .functional import btriunpack, chunk, split, unbind  # noqa: E402
 from .grad_mode import enable_grad, no_grad, set_grad_enabled  # noqa: E402
 from .random import fork_rng, manual_seed  # noqa: E402
 
@@ -62,6 +62,7 @@ __all__ = [
     "Size",
     "Tensor",
     "autograd",
+    "btriunpack",
     "chunk",
     "cuda",
     "draw",

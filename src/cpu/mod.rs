@@ -2,6 +2,8 @@
 
 pub mod bytes;
 pub mod copy;
+#[cfg(feature = "linalg")]
+pub mod factor;
 pub mod fold;
 pub mod gemm;
 pub mod index;

@@ -26,7 +26,7 @@ pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Result
     }
     if op.forms.expands_first
         && let Ok(sizes) =
-            super::matmul::product_sizes(op.name, &inputs[1].tensor, &inputs[2].tensor, 2)
+            super::products::added_sizes(op.name, &inputs[1].tensor, &inputs[2].tensor)
         && inputs[0].tensor.sizes() != sizes.as_slice()
         && inputs[0].tensor.expand(&sizes).is_ok()
     {

@@ -373,6 +373,11 @@ pub mod prelude {
             out
         }
     }
+    impl IntoOutputs for (Tensor, Tensor, Tensor) {
+        fn outputs(self) -> SmallVec<[Tensor; 1]> {
+            SmallVec::from_iter([self.0, self.1, self.2])
+        }
+    }
     impl IntoOutputs for (Tensor, Tensor) {
         fn outputs(self) -> SmallVec<[Tensor; 1]> {
             SmallVec::from_iter([self.0, self.1])

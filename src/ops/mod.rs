@@ -11,6 +11,7 @@ pub mod compare;
 pub mod copy;
 pub mod device;
 pub mod diagonal;
+pub mod factor;
 pub mod index;
 pub mod join;
 pub mod mask;
@@ -18,7 +19,9 @@ pub mod matmul;
 pub mod operators;
 mod overlap;
 pub mod pick;
+pub mod orthogonal;
 pub mod pointwise;
+pub mod products;
 pub mod reduce;
 pub mod sample;
 pub mod shape;
@@ -143,6 +146,13 @@ impl Op {
         (self.run)(inputs, values, out)
     }
 
+    /// Whether it takes longer than the size of its operands tells.
+    pub fn is_product(&self) -> bool {
+        [matmul::ROWS, products::ROWS, factor::ROWS, orthogonal::ROWS]
+            .iter()
+            .any(|rows| rows.iter().any(|row| std::ptr::eq(*row, self)))
+    }
+
     /// Whether operands on the GPU have to be fetched for it.
     #[inline]
     pub fn on_host(&self, inputs: &[Input]) -> bool {
@@ -204,6 +214,9 @@ pub static ROOMS: &[&[&Op]] = &[
     reduce::ROWS,
     softmax::ROWS,
     matmul::ROWS,
+    products::ROWS,
+    factor::ROWS,
+    orthogonal::ROWS,
     shape::ROWS,
     index::ROWS,
     mask::ROWS,

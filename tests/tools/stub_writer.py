@@ -26,7 +26,7 @@ CAN_BE_A_BASE = 1 << 10
 TENSORS = [t + name + "Tensor" for t in ("", "cuda_") for name in types.ELEMENTS]
 
 PARAMETER = re.compile(
-    r"(?P<kind>bool|int|number|sizes|Tensor|LongTensor or ByteTensor)"
+    r"(?P<kind>bool|int|number|sizes|Tensor|IntTensor|LongTensor or ByteTensor)"
     r" (?P<name>\w+)(?:=(?P<default>\S+))?"
 )
 KINDS = {"bool": "bool", "int": "_int", "float": "_float", "number": "_Number", "sizes": "_Sizes"}
@@ -134,12 +134,14 @@ def rows(name, doc):
 def candidates(parameter, x):
     """Arguments that may suit a small tensor `x`."""
     zeros, ones = _C.LongTensor(*x.size()).zero_(), _C.ByteTensor(*x.size()).fill_(1)
-    vector = type(x)(x.size(x.dim() - 1)).fill_(1)
+    n = x.size(x.dim() - 1)
+    vector, matrix, stack = (type(x)(*sizes).fill_(1) for sizes in ((n,), (n, n), (1, n, n)))
     return {
         "int": [0, 1],
         "number": [1],
         "sizes": [tuple(x.size()), tuple(range(x.dim()))],
-        "Tensor": [x.clone(), vector],
+        "Tensor": [x.clone(), vector, matrix, stack],
+        "IntTensor": [_C.IntTensor(1, 1).fill_(1)],
         "LongTensor or ByteTensor": [zeros, ones, _C.LongTensor(1).zero_()],
     }[parameter.kind]
 
@@ -157,7 +159,7 @@ def described(result, own):
 def seen(name, row, own):
     """What the op gives, by a call that works."""
     required = [p for p in row if p.default is None]
-    for sizes in ((2, 2), (3,), (1, 2, 2), (1,)):
+    for sizes in ((2, 2), (3,), (1, 2, 2), (1,), (1, 1), (1, 1, 1)):
         x = own(*sizes).fill_(1)
         call = getattr(x, name, None) or partial(getattr(_C, name), x)
         for arguments in itertools.product(*(candidates(p, x) for p in required)):
@@ -171,7 +173,7 @@ def seen(name, row, own):
 def forms_of_row(name, row):
     """The ways to write the arguments of one row: places go by kind, so numbers may stand first."""
     for p in row:
-        if p.kind == "Tensor" and len(p.name) == 1:
+        if p.kind == "Tensor" and len(p.name) == 1 and p.name.islower():
             p.name = types.OPERANDS.get(name.rstrip("_"), "other")
     numbers = [p for p in row if p.kind == "number"]
     others = [p for p in row if p.kind != "number"]

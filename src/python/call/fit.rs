@@ -27,6 +27,8 @@ pub fn signature(op: &Op, form: Form) -> String {
             Kind::Int => "int",
             Kind::Number | Kind::OptionalNumber | Kind::Float => "number",
             Kind::Dims => "sizes",
+            Kind::Tensor if matches!(p.name, "A" | "LU_data") => "Tensor",
+            Kind::Tensor if p.name == "LU_pivots" => "IntTensor",
             Kind::Tensor | Kind::OptionalTensor => "LongTensor or ByteTensor",
         };
         let default = p.default.map_or(String::new(), |d| match d() {

@@ -1,6 +1,7 @@
 //! Calling a row from Python: which overload, and what comes back.
 
 mod fit;
+mod info;
 
 use fit::{fit, refused};
 pub use fit::{kind_name, signature};
@@ -135,13 +136,16 @@ pub fn call<'py>(
 ) -> PyResult<Py<PyAny>> {
     let mut rest: SmallVec<[Bound<'py, PyAny>; 4]> = given.iter().cloned().collect();
     let mut named: SmallVec<[(String, Bound<'py, PyAny>); 2]> = SmallVec::new();
-    let mut out = None;
+    let (mut out, mut status) = (None, None);
     let mut first = own.cloned();
     let mut base_first = false;
     for (name, value) in keywords {
         let name = name.extract::<String>()?;
         match name.as_str() {
             "out" => out = (!value.is_none()).then(|| value.clone()),
+            "info" if group.name == "btrifact" => {
+                status = (!value.is_none()).then(|| value.clone())
+            }
             "input" | "self" if first.is_none() => first = Some(value.clone()),
             _ => named.push((name, value.clone())),
         }
@@ -176,6 +180,9 @@ pub fn call<'py>(
         {
             break;
         }
+        if let Some(status) = status {
+            return info::call(py, matched, &status, out.as_ref());
+        }
         return match (form, out) {
             (Form::InPlace, _) => in_place(py, matched, first.as_ref()),
             (_, Some(out)) => into_out(py, matched, &out),
@@ -188,7 +195,7 @@ pub fn call<'py>(
 /// Operands large enough that other Python threads may run meanwhile.
 fn is_long(op: &Op, inputs: &[Input]) -> bool {
     let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
-    most >= 1 << 16 || (most >= 1 << 12 && matches!(op.name, "mm" | "addmm" | "bmm"))
+    most >= 1 << 16 || (most >= 1 << 12 && op.is_product())
 }
 
 /// Runs an op of one result on operands it may keep, with the interpreter released when it takes
@@ -304,6 +311,9 @@ fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<P
     };
     let value = match what {
         Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
+        None if op.name == "dot" => {
+            run(|| ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor))?
+        }
         None => {
             let made = apply_op(py, op, inputs, Values::new())?;
             crate::python::number::scalar_at(&made[0].tensor, 0)?

@@ -54,10 +54,28 @@ def add(count):
     return lambda: (a + b).block_until_ready()
 
 
-def matmul(size):
-    a, b = jax.random.uniform(jax.random.key(0), (2, size, size))
+def product(*sizes, kind="f32"):
+    jax.config.update("jax_enable_x64", kind == "f64")
+    dtype = {"f32": jnp.float32, "f64": jnp.float64}[kind]
+    a, b = (jax.random.uniform(jax.random.key(i), s, dtype) for i, s in enumerate(sizes))
     multiply = jax.jit(jnp.matmul)
     return lambda: multiply(a, b).block_until_ready()
+
+
+def matmul(size, kind):
+    return product((size, size), (size, size), kind=kind)
+
+
+def mv(size):
+    return product((size, size), (size,))
+
+
+def bmm(count, size):
+    return product((count, size, size), (count, size, size))
+
+
+def dot(count):
+    return product((count,), (count,))
 
 
 def mlp(batch):

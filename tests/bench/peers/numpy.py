@@ -25,9 +25,27 @@ def add(count):
     return lambda: a + b
 
 
-def matmul(size):
-    a = np.random.rand(size, size).astype(np.float32)
-    b = np.random.rand(size, size).astype(np.float32)
+def rand(*sizes, kind="f32"):
+    return np.random.rand(*sizes).astype({"f32": np.float32, "f64": np.float64}[kind])
+
+
+def matmul(size, kind):
+    a, b = rand(size, size, kind=kind), rand(size, size, kind=kind)
+    return lambda: a @ b
+
+
+def mv(size):
+    a, b = rand(size, size), rand(size)
+    return lambda: a @ b
+
+
+def bmm(count, size):
+    a, b = rand(count, size, size), rand(count, size, size)
+    return lambda: a @ b
+
+
+def dot(count):
+    a, b = rand(count), rand(count)
     return lambda: a @ b
 
 

@@ -59,9 +59,25 @@ def add_recorded(count):
     return lambda: a + b
 
 
-def matmul(size):
-    a, b = torch.rand(size, size), torch.rand(size, size)
+def matmul(size, kind):
+    dtype = {"f32": torch.float32, "f64": torch.float64}[kind]
+    a, b = torch.rand(size, size, dtype=dtype), torch.rand(size, size, dtype=dtype)
     return lambda: torch.mm(a, b)
+
+
+def mv(size):
+    a, b = torch.rand(size, size), torch.rand(size)
+    return lambda: torch.mv(a, b)
+
+
+def bmm(count, size):
+    a, b = torch.rand(count, size, size), torch.rand(count, size, size)
+    return lambda: torch.bmm(a, b)
+
+
+def dot(count):
+    a, b = torch.rand(count), torch.rand(count)
+    return lambda: torch.dot(a, b)
 
 
 def mlp(batch):
