@@ -1,9 +1,11 @@
 //! The CPU machine: loops over strided elements, SIMD chosen at run time, threads. Knows no ops.
 
 pub mod bytes;
+pub mod extreme;
 pub mod fold;
 pub mod gemm;
 pub mod index;
+pub mod lines;
 pub mod map;
 pub mod math;
 pub mod plan;
@@ -11,3 +13,6 @@ pub mod pool;
 pub mod product;
 pub mod random;
 pub mod rows;
+pub mod scan;
+pub mod sort;
+mod word;

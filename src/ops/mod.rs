@@ -10,14 +10,20 @@ pub mod arith;
 pub mod compare;
 pub mod copy;
 pub mod device;
+pub mod histogram;
 pub mod index;
 pub mod matmul;
+pub mod norm;
 pub mod operators;
+pub mod order;
 pub mod pointwise;
+pub mod product;
 pub mod reduce;
 pub mod sample;
+pub mod scan;
 pub mod shape;
 pub mod softmax;
+pub mod variance;
 
 use crate::error::Result;
 use crate::graph::{Input, Rule};
@@ -194,6 +200,12 @@ pub static ROOMS: &[&[&Op]] = &[
     pointwise::ROWS,
     compare::ROWS,
     reduce::ROWS,
+    product::ROWS,
+    variance::ROWS,
+    norm::ROWS,
+    order::ROWS,
+    scan::ROWS,
+    histogram::ROWS,
     softmax::ROWS,
     matmul::ROWS,
     shape::ROWS,

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording};
 use crate::ops::apply::{Values, apply, apply_in_place, run_into, single};
-use crate::ops::device::Reduction;
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;
@@ -282,7 +281,8 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
         );
     }
     if m.op.forms.number {
-        return number_of(py, m.op, &inputs);
+        fall_back(m.op, &mut inputs)?;
+        return number_of(py, m.op, &inputs, m.values);
     }
     fall_back(m.op, &mut inputs)?;
     let results = apply_op(py, m.op, &inputs, m.values)?;
@@ -293,18 +293,17 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
     several(py, made?)
 }
 
-fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<PyAny>> {
-    let what = match op.name {
-        "sum" => Some(Reduction::Sum),
-        "mean" => Some(Reduction::Mean),
-        "max" => Some(Reduction::Max),
-        "min" => Some(Reduction::Min),
-        _ => None,
-    };
-    let value = match what {
-        Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
+fn number_of(
+    py: Python<'_>,
+    op: &'static Op,
+    inputs: &[Input],
+    values: Values,
+) -> PyResult<Py<PyAny>> {
+    let known = py.detach(|| run(|| ops::reduce::number(op, inputs, &values)))?;
+    let value = match known {
+        Some(value) => value,
         None => {
-            let made = apply_op(py, op, inputs, Values::new())?;
+            let made = apply_op(py, op, inputs, values)?;
             crate::python::number::scalar_at(&made[0].tensor, 0)?
         }
     };

@@ -1,8 +1,8 @@
 """The same work written for each library, as its own users would write it.
 
 A module offers functions that prepare work and return a callable to be timed:
-`tutorial`, `mul`, `chain`, `add`, `add_recorded`, `matmul`, `mlp`. One it lacks is a gap in the
-table.
+`tutorial`, `mul`, `chain`, `add`, `add_recorded`, `matmul`, `mlp`, `reduce`, `softmax`, `sort`,
+`scan`. One it lacks is a gap in the table.
 """
 
 MLP = (784, 256, 10)
