@@ -203,15 +203,13 @@ where
     let lines = Lines::new([x], x.ndim() - 1);
     let parts = Mutex::new(vec![start; lines.outer]);
     lines.for_ranges(lines.len, &|walk| {
-        let mut line = walk.index();
-        for [offset] in walk {
+        for (line, [offset]) in (walk.index()..).zip(walk) {
             let part = compiled::<T, _>(
                 #[inline(always)]
                 // SAFETY: a line of the tensor's own geometry.
                 || unsafe { fold.run(from.ptr().offset(offset), lines.steps[0], lines.len, 0.0) },
             );
             parts.lock()[line] = part;
-            line += 1;
         }
     });
     let parts = parts.into_inner();

@@ -97,8 +97,8 @@ unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
         let mut sum = 0.0;
         for k in (0..whole).step_by(LANES) {
             let mut block = load(x.add(k));
-            for j in 0..LANES {
-                block[j] = Math::exp(block[j] - top);
+            for v in &mut block {
+                *v = Math::exp(*v - top);
             }
             for j in 0..LANES {
                 sums[j] += block[j].to_f64();

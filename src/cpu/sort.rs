@@ -97,6 +97,8 @@ macro_rules! with_word {
 
 /// Room for words, to be written before it is read.
 type Room<W> = [MaybeUninit<W>];
+/// What to do with a line.
+type OnLine<'a, T, W> = dyn Fn(Line<T>, Target<T>, &mut Room<W>, bool) + Sync + 'a;
 
 /// Calls `body` for each line of `x` with room for `words` words; the flag tells whether the line
 /// may use threads itself.
@@ -105,7 +107,7 @@ fn for_lines<T: Element, W: Word>(
     [x, values, indices]: [&Tensor; 3],
     dim: usize,
     words: usize,
-    body: &(dyn Fn(Line<T>, Target<T>, &mut Room<W>, bool) + Sync),
+    body: &OnLine<'_, T, W>,
 ) -> Result<()> {
     let lines = Lines::new([x, values, indices], dim);
     let (from, to, at) = (
@@ -152,7 +154,7 @@ fn for_lines<T: Element, W: Word>(
 }
 
 /// The words of a line, in its order.
-fn pack<'a, T: Element, W: Word>(line: Line<T>, room: &'a mut Room<W>, flip: bool) -> &'a mut [W] {
+fn pack<T: Element, W: Word>(line: Line<T>, room: &mut Room<W>, flip: bool) -> &mut [W] {
     let room = &mut room[..line.len];
     for (k, slot) in room.iter_mut().enumerate() {
         slot.write(line.word(k, flip));
@@ -182,12 +184,12 @@ impl<W: Word> Words<W> {
 }
 
 /// The words of a line, sorted. `room` has two for each element.
-fn sorted<'a, T: Element, W: Word>(
+fn sorted<T: Element, W: Word>(
     line: Line<T>,
-    room: &'a mut Room<W>,
+    room: &mut Room<W>,
     flip: bool,
     threads: bool,
-) -> &'a mut [W] {
+) -> &mut [W] {
     let len = line.len;
     // Counts have 32 bits.
     if len < RADIX_FROM || len > u32::MAX as usize {
