@@ -1,9 +1,10 @@
 //! Where the largest or smallest element of each line is: the first best one, or the first NaN.
 
-use super::fold::{LANES, STRIP, cuts, pieces};
+use super::fold::{self, Fold, LANES, STRIP, cuts, pieces};
 use super::lines::{Lines, dense_beside};
 use super::map::{Start, compiled};
 use super::plan::GRAIN;
+use super::pool;
 use crate::tensor::{Element, Tensor};
 use parking_lot::Mutex;
 
@@ -97,6 +98,61 @@ pub fn arg<T: Element, const LARGEST: bool>(
     }
 }
 
+/// The extremum of `len` elements in a row.
+///
+/// # Safety
+/// There are at least `LANES`, and all are inside their tensor.
+#[inline(always)]
+unsafe fn dense<T: Element, const LARGEST: bool>(from: *const T, len: usize) -> T {
+    // SAFETY: blocks end at `len`.
+    let block = |k: usize| unsafe { from.add(k).cast::<[T; LANES]>().read_unaligned() };
+    let mut best = block(0);
+    let mut k = LANES;
+    while k + LANES <= len {
+        let some = block(k);
+        for j in 0..LANES {
+            best[j] = better::<T, LARGEST>(best[j], some[j]);
+        }
+        k += LANES;
+    }
+    // The last block may read elements twice: that changes nothing.
+    let some = block(len - LANES);
+    for j in 0..LANES {
+        best[j] = better::<T, LARGEST>(best[j], some[j]);
+    }
+    let mut top = best[0];
+    for v in &best[1..] {
+        top = better::<T, LARGEST>(top, *v);
+    }
+    top
+}
+
+/// The extremum of all elements, of which there is at least one.
+pub fn all<T: Element, const LARGEST: bool>(x: &Tensor) -> T {
+    let from = Start::<T>::of(x);
+    let n = x.numel();
+    if !x.is_contiguous() || n < LANES {
+        // The first element stands in for a smallest or largest value of the type.
+        let pick = better::<T, LARGEST>;
+        return fold::all(x, Fold::new::<T>(x.read::<T>(0), pick, pick));
+    }
+    let part = |range: std::ops::Range<usize>| {
+        compiled::<T, _>(
+            #[inline(always)]
+            || {
+                // A last part shorter than a block takes in some elements before it.
+                let start = range.start.min(n - LANES);
+                // SAFETY: contiguous; the range is inside the `n` elements.
+                unsafe { dense::<T, LARGEST>(from.ptr().add(start), range.end - start) }
+            },
+        )
+    };
+    let parts = pool::map_chunks(n, GRAIN, part);
+    parts[1..]
+        .iter()
+        .fold(parts[0], |a, &b| better::<T, LARGEST>(a, b))
+}
+
 /// The extremum of `len` elements `step` apart, and where it is.
 ///
 /// # Safety
@@ -119,26 +175,10 @@ unsafe fn line<T: Element, const LARGEST: bool>(
         }
         return (best, index);
     }
-    // SAFETY: blocks end at `len`.
+    // SAFETY: there are enough for a block, and blocks end at `len`.
+    let top = unsafe { dense::<T, LARGEST>(from, len) };
+    // SAFETY: as above.
     let block = |k: usize| unsafe { from.add(k).cast::<[T; LANES]>().read_unaligned() };
-    let mut best = block(0);
-    let mut k = LANES;
-    while k + LANES <= len {
-        let some = block(k);
-        for j in 0..LANES {
-            best[j] = better::<T, LARGEST>(best[j], some[j]);
-        }
-        k += LANES;
-    }
-    // The last block may read elements twice: that changes nothing.
-    let some = block(len - LANES);
-    for j in 0..LANES {
-        best[j] = better::<T, LARGEST>(best[j], some[j]);
-    }
-    let mut top = best[0];
-    for v in &best[1..] {
-        top = better::<T, LARGEST>(top, *v);
-    }
     // Reading the line again, which is in the cache, is cheaper than keeping an index beside
     // every lane.
     let found = |v: T| (v == top) | (v.is_nan() & top.is_nan());

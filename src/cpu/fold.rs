@@ -321,6 +321,49 @@ pub fn dim_from<T: Element, U: Element, A, S, J>(
     });
 }
 
+/// A fold in double.
+pub type Doubles<S> = Fold<f64, S, fn(f64, f64) -> f64>;
+
+/// Two folds of each line, the second beside what `between` makes of the first's result.
+///
+/// `beside` is room for that: a DoubleTensor with the sizes and strides of `y`.
+pub fn twice<T: Element, U: Element, S, R>(
+    x: &Tensor,
+    dim: usize,
+    y: &Tensor,
+    beside: &Tensor,
+    (first, between): (Doubles<S>, impl Fn(f64) -> f64 + Copy + Sync),
+    (second, done): (Doubles<R>, impl Fn(f64) -> U + Copy + Sync),
+) where
+    S: Fn(f64, T, f64) -> f64 + Copy + Sync,
+    R: Fn(f64, T, f64) -> f64 + Copy + Sync,
+{
+    let lines = Lines::new([x, y], dim);
+    let dense = lines.steps[0] == 1 && lines.len <= GRAIN;
+    if !dense {
+        dim_from(x, dim, beside, None, first, between);
+        return dim_from(x, dim, y, Some(beside), second, done);
+    }
+    // A line that fits into the cache is read twice while it is there.
+    let (from, to) = (Start::<T>::of(x), Start::<U>::of(y));
+    lines.for_ranges(2 * lines.len, &|walk| {
+        compiled::<T, _>(
+            #[inline(always)]
+            || {
+                for [offset, out] in walk {
+                    // SAFETY: a line of the geometry, and the result's element for it.
+                    unsafe {
+                        let at = from.ptr().offset(offset);
+                        let beside = between(first.run(at, 1, lines.len, 0.0));
+                        let total = second.run(at, 1, lines.len, beside);
+                        to.ptr().offset(out).write(done(total));
+                    }
+                }
+            },
+        );
+    });
+}
+
 /// Into how many pieces of [`GRAIN`] elements to cut lines of which there are too few for threads.
 pub(super) fn pieces(lines: usize, len: usize) -> usize {
     if lines <= 8 && len > 2 * GRAIN {

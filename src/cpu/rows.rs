@@ -8,7 +8,7 @@ use crate::tensor::Tensor;
 /// Elements computed together: two AVX-512 registers of f32.
 const LANES: usize = 32;
 /// Columns that go through all passes together where another dimension is dense.
-const STRIP: usize = 128;
+const STRIP: usize = 64;
 
 /// y = softmax of x along `dim`, or its logarithm.
 pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
@@ -118,17 +118,16 @@ unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
             sum += v;
         }
         if log {
-            let shift = top.to_f64() + sum.ln();
+            let shift = T::from_f64(sum.ln());
             for k in (0..whole).step_by(LANES) {
                 let mut block = load(x.add(k));
                 for v in &mut block {
-                    *v = T::from_f64(v.to_f64() - shift);
+                    *v = *v - top - shift;
                 }
                 y.add(k).cast::<[T; LANES]>().write_unaligned(block);
             }
             for k in whole..len {
-                y.add(k)
-                    .write(T::from_f64(x.add(k).read().to_f64() - shift));
+                y.add(k).write(x.add(k).read() - top - shift);
             }
         } else {
             let scale = T::from_f64(1.0 / sum);
@@ -169,40 +168,88 @@ unsafe fn strip<T: Math, const STRIP: usize>(
     unsafe {
         let row = |k: usize| x.offset(k as isize * steps[0]);
         let out = |k: usize| y.offset(k as isize * steps[1]);
-        let (mut tops, mut sums) = ([T::default(); STRIP], [0.0f64; STRIP]);
+        let mut tops = [T::default(); STRIP];
+        let mut sums = [0.0f64; STRIP];
+        let mut scales = [T::default(); STRIP];
+        let whole = width == STRIP;
         for (j, top) in tops.iter_mut().enumerate().take(width) {
             *top = row(0).add(j).read();
         }
         for k in 1..len {
-            for (j, top) in tops.iter_mut().enumerate().take(width) {
-                *top = larger(row(k).add(j).read(), *top);
+            let some = read::<T, STRIP>(row(k), width, whole);
+            for j in 0..STRIP {
+                tops[j] = larger(some[j], tops[j]);
             }
         }
         for k in 0..len {
-            for j in 0..width {
-                let e = Math::exp(row(k).add(j).read() - tops[j]);
-                sums[j] += e.to_f64();
-                if !log {
-                    out(k).add(j).write(e);
-                }
+            let mut some = read::<T, STRIP>(row(k), width, whole);
+            for j in 0..STRIP {
+                some[j] = Math::exp(some[j] - tops[j]);
+                sums[j] += some[j].to_f64();
+            }
+            if !log {
+                write(out(k), &some, width, whole);
             }
         }
-        for (sum, top) in sums.iter_mut().zip(tops).take(width) {
-            *sum = if log {
-                top.to_f64() + sum.ln()
-            } else {
-                1.0 / *sum
-            };
+        for j in 0..width {
+            scales[j] = T::from_f64(if log { sums[j].ln() } else { 1.0 / sums[j] });
         }
         for k in 0..len {
-            for (j, &sum) in sums.iter().enumerate().take(width) {
-                let v = if log {
-                    T::from_f64(row(k).add(j).read().to_f64() - sum)
+            let from = if log { row(k) } else { out(k).cast_const() };
+            let mut some = read::<T, STRIP>(from, width, whole);
+            for j in 0..STRIP {
+                some[j] = if log {
+                    some[j] - tops[j] - scales[j]
                 } else {
-                    out(k).add(j).read() * T::from_f64(sum)
+                    some[j] * scales[j]
                 };
-                out(k).add(j).write(v);
             }
+            write(out(k), &some, width, whole);
+        }
+    }
+}
+
+/// The first `width` elements of a row; all of them when it is `whole`.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn read<T: Math, const STRIP: usize>(
+    from: *const T,
+    width: usize,
+    whole: bool,
+) -> [T; STRIP] {
+    // SAFETY: the caller's.
+    unsafe {
+        if whole {
+            return from.cast::<[T; STRIP]>().read_unaligned();
+        }
+        let mut some = [T::default(); STRIP];
+        for (j, v) in some.iter_mut().enumerate().take(width) {
+            *v = from.add(j).read();
+        }
+        some
+    }
+}
+
+/// Writes what [`read`] reads.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn write<T: Math, const STRIP: usize>(
+    to: *mut T,
+    some: &[T; STRIP],
+    width: usize,
+    whole: bool,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        if whole {
+            return to.cast::<[T; STRIP]>().write_unaligned(*some);
+        }
+        for (j, v) in some.iter().enumerate().take(width) {
+            to.add(j).write(*v);
         }
     }
 }

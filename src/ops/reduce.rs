@@ -143,8 +143,8 @@ pub fn total(x: &Tensor, what: Reduction) -> Result<Scalar> {
         Reduction::Sum | Reduction::Mean => {
             Scalar::Int(fold::all(x, Fold::new::<T>(0i64, |a, v: T| a.wrapping_add(v.to_i64()), i64::wrapping_add)))
         }
-        Reduction::Max => scalar(extreme_of::<T, true>(x)),
-        Reduction::Min => scalar(extreme_of::<T, false>(x)),
+        Reduction::Max => scalar(extreme::all::<T, true>(x)),
+        Reduction::Min => scalar(extreme::all::<T, false>(x)),
     }))
 }
 
@@ -154,12 +154,6 @@ fn scalar<T: Element>(v: T) -> Scalar {
     } else {
         Scalar::Int(v.to_i64())
     }
-}
-
-fn extreme_of<T: Element, const LARGEST: bool>(x: &Tensor) -> T {
-    // The first element stands in for a smallest or largest value of the type.
-    let pick = extreme::better::<T, LARGEST>;
-    fold::all(x, Fold::new::<T>(x.read::<T>(0), pick, pick))
 }
 
 /// What a full reduction of raw tensors gives: in double or 64 bits, not rounded to the class

@@ -115,15 +115,15 @@ fn along(
     let (root, n) = (op == "std", x.sizes()[d] as f64);
     let over = n - f64::from(u8::from(unbiased));
     dispatch!(float x.dtype(), op, T => {
-        let sum = Fold::new::<T>(0.0f64, |a, v: T| a + v.to_f64(), |a, b| a + b);
-        fold::dim(x, d, &means, sum, move |a: f64| a / n);
+        let plus: fn(f64, f64) -> f64 = |a, b| a + b;
+        let sum = Fold::beside::<T>(0.0f64, |a, v: T, _| a + v.to_f64(), plus);
         let squares = Fold::beside::<T>(0.0f64, |a, v: T, mean: f64| {
             let apart = v.to_f64() - mean;
             a + apart * apart
-        }, |a, b| a + b);
-        fold::dim_from(x, d, &kept, Some(&means), squares, move |a: f64| {
+        }, plus);
+        fold::twice(x, d, &kept, &means, (sum, move |a| a / n), (squares, move |a| {
             T::from_f64(if root { (a / over).sqrt() } else { a / over })
-        });
+        }));
     });
     Ok(y)
 }

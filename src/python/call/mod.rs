@@ -157,6 +157,11 @@ pub fn call<'py>(
         return Err(refused(group, form, given, keywords, None));
     };
     let is_var = matches!(own, Operand::Var(_));
+    if is_var && matches!(group.name, "std" | "var") && rest.len() > 1 {
+        // Variables take (dim, keepdim, unbiased), tensors (dim, unbiased, keepdim).
+        let names = ["keepdim", "unbiased"].map(String::from);
+        named.extend(names.into_iter().zip(rest.drain(1..)));
+    }
     for op in &group.rows {
         let fits = has(op, form) || (base_first && op.rule.node == "PowConstantBackward");
         if !fits || base_first != (op.rule.node == "PowConstantBackward") {
