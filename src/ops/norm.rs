@@ -29,17 +29,21 @@ ops! {
         try [(sample(&[5]); 2i64), (sample(&[2, 3]); 1i64), (sample(&[5]); 3i64), (sample(&[5]); 1.5), (sample(&[5]); 0i64)];
     }
     /// Norm along `dim`, which is dropped unless `keepdim`.
-    method function out host: fn norm_dim(x; p: Scalar = 2i64, dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
+    method function out host: fn norm_dim(x; p: Scalar, dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
         let d: i64 = wrap_dim("norm", dim, x.ndim())? as i64;
         forward(out) = along(x, p.f64(), d as usize, keepdim, out)?;
-        grad x = |g, x, y| {
-            let sizes = Dims::from_slice(x.sizes());
-            slope(&spread(g, sizes.clone(), d, keepdim)?, x, &spread(y, sizes, d, keepdim)?, p.f64())?
-        };
+        grad x = |g, x, y| slope_along(g, x, y, p.f64(), d, keepdim)?;
         try [
             (sample(&[3]); 2i64, 0i64, false), (sample(&[2, 3]); 1i64, 1i64, true), (sample(&[3, 2, 2]); 2.5, 0i64, false),
             (sample(&[2, 3]); 1.5, -1i64, false), (sample(&[2, 3]); 0i64, 0i64, false),
         ];
+    }
+    /// Root of the sum of squares along `dim`, which is dropped unless `keepdim`.
+    method function out host: fn norm_two(x; dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
+        let d: i64 = wrap_dim("norm", dim, x.ndim())? as i64;
+        forward(out) = along(x, 2.0, d as usize, keepdim, out)?;
+        grad x = |g, x, y| slope_along(g, x, y, 2.0, d, keepdim)?;
+        try [(sample(&[2, 3]); 1i64, false)];
     }
     /// Norm of the difference of two tensors: (sum |x - other|^p)^(1/p).
     number method function broadcasts host: fn dist(x, other; p: Scalar = 2i64) -> (y): Float named "dist" as "DistBackward" {
@@ -169,6 +173,13 @@ fn slope(g: &Var, x: &Var, y: &Var, p: f64) -> Result<Var> {
         x * &pow_number(&abs(x)?, Scalar::Float(p - 2.0))?
     };
     Ok(g * powers * over(y, p - 1.0)?)
+}
+
+/// [`slope`] for norms along `d`.
+fn slope_along(g: &Var, x: &Var, y: &Var, p: f64, d: i64, kept: bool) -> Result<Var> {
+    let sizes = Dims::from_slice(x.sizes());
+    let g = spread(g, sizes.clone(), d, kept)?;
+    slope(&g, x, &spread(y, sizes, d, kept)?, p)
 }
 
 /// Fails unless slices along a dimension of `x` have a p-norm.

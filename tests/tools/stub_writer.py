@@ -137,6 +137,7 @@ def candidates(parameter, x):
     vector = type(x)(x.size(x.dim() - 1)).fill_(1)
     return {
         "int": [0, 1],
+        "bool": [True],
         "number": [1],
         "sizes": [tuple(x.size()), tuple(range(x.dim()))],
         "Tensor": [x.clone(), vector],
