@@ -131,6 +131,8 @@ unsafe fn dense<T: Element, const LARGEST: bool>(from: *const T, len: usize) -> 
 pub fn all<T: Element, const LARGEST: bool>(x: &Tensor) -> T {
     let from = Start::<T>::of(x);
     let n = x.numel();
+    let turned = fold::in_memory_order(x);
+    let x = turned.as_ref().unwrap_or(x);
     if !x.is_contiguous() || n < LANES {
         // The first element stands in for a smallest or largest value of the type.
         let pick = better::<T, LARGEST>;

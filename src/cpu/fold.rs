@@ -217,7 +217,7 @@ where
 }
 
 /// `x` with its longest strides first, when it is not row-major.
-fn in_memory_order(x: &Tensor) -> Option<Tensor> {
+pub(super) fn in_memory_order(x: &Tensor) -> Option<Tensor> {
     if x.is_contiguous() || x.ndim() < 2 {
         return None;
     }
