@@ -90,7 +90,7 @@ unsafe fn store<T: Element>(to: *mut T, step: isize, len: usize, block: [T; BLOC
 /// Runs a loop over elements of type `T`. Loops over integers are compiled once and not once for
 /// each SIMD width: they are rarely what takes time, and there are many of them.
 #[inline(always)]
-fn compiled<T: Element, R>(body: impl FnOnce() -> R) -> R {
+pub(super) fn compiled<T: Element, R>(body: impl FnOnce() -> R) -> R {
     if const { T::DTYPE.is_float() } {
         wide(body)
     } else {

@@ -2,11 +2,13 @@
 
 pub mod bytes;
 pub mod copy;
+pub mod extreme;
 #[cfg(feature = "linalg")]
 pub mod factor;
 pub mod fold;
 pub mod gemm;
 pub mod index;
+pub mod lines;
 pub mod map;
 pub mod mask;
 pub mod math;
@@ -15,5 +17,8 @@ pub mod pool;
 pub mod product;
 pub mod random;
 pub mod rows;
+pub mod scan;
 pub mod slices;
+pub mod sort;
 mod transpose;
+mod word;

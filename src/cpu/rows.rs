@@ -1,50 +1,51 @@
-//! Kernels that need a whole line at once: softmax and its gradient.
+//! Kernels that need a whole line at once: softmax and its gradient. Sums are in double.
 
-use super::fold::Lines;
+use super::lines::{Lines, dense_beside};
 use super::map::Start;
 use super::math::{Math, wide};
 use crate::tensor::Tensor;
 
-/// y = softmax of x along `dim`, or its logarithm. Sums are in double.
+/// Elements computed together: two AVX-512 registers of f32.
+const LANES: usize = 32;
+/// Columns that go through all passes together where another dimension is dense.
+const STRIP: usize = 64;
+
+/// y = softmax of x along `dim`, or its logarithm.
 pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
     let (from, to) = (Start::<T>::of(x), Start::<T>::of(y));
-    let lines = Lines::new(x, dim, y.strides());
-    let step = y.strides()[dim] as isize;
-    lines.for_each(&|_, offset, out| {
+    if let Some(side) = beside([x, y], dim) {
+        let rows = Lines::without([x, y], dim, Some(side));
+        let inner = x.sizes()[side] as usize;
+        let work = rows.len * inner.min(STRIP);
+        return rows.for_pieces(inner.div_ceil(STRIP), work, &|walk, piece| {
+            for [offset, out] in walk {
+                let (first, width) = (piece * STRIP, STRIP.min(inner - piece * STRIP));
+                wide(
+                    #[inline(always)]
+                    // SAFETY: columns of the geometry of both.
+                    || unsafe {
+                        let (x, y) = (from.ptr().offset(offset), to.ptr().offset(out));
+                        let (x, y) = (x.add(first), y.add(first));
+                        strip::<T, STRIP>(x, y, rows.steps, rows.len, width, log);
+                    },
+                );
+            }
+        });
+    }
+    let lines = Lines::new([x, y], dim);
+    lines.for_ranges(lines.len, &|walk| {
         wide(
             #[inline(always)]
             || {
-                // SAFETY: `k < len` along a line of each geometry.
-                let at = |k: usize| unsafe {
-                    from.ptr().offset(offset + k as isize * lines.step).read()
-                };
-                // SAFETY: as above.
-                let put =
-                    |k: usize, v: T| unsafe { to.ptr().offset(out + k as isize * step).write(v) };
-                let mut top = at(0);
-                for k in 1..lines.len {
-                    let v = at(k);
-                    top = if v > top { v } else { top };
-                }
-                let mut sum = 0.0f64;
-                for k in 0..lines.len {
-                    let e = Math::exp(at(k).minus(top));
-                    sum += e.to_f64();
-                    if !log {
-                        put(k, e);
-                    }
-                }
-                if log {
-                    let shift = sum.ln();
-                    for k in 0..lines.len {
-                        put(k, T::from_f64(at(k).to_f64() - top.to_f64() - shift));
-                    }
-                } else {
-                    let scale = 1.0 / sum;
-                    for k in 0..lines.len {
-                        // SAFETY: written in the loop above.
-                        let e = unsafe { to.ptr().offset(out + k as isize * step).read() };
-                        put(k, T::from_f64(e.to_f64() * scale));
+                for [offset, out] in walk {
+                    // SAFETY: a line of each geometry.
+                    unsafe {
+                        let (x, y) = (from.ptr().offset(offset), to.ptr().offset(out));
+                        if lines.steps == [1, 1] {
+                            dense(x, y, lines.len, log);
+                        } else {
+                            strip::<T, 1>(x, y, lines.steps, lines.len, 1, log);
+                        }
                     }
                 }
             },
@@ -52,43 +53,340 @@ pub fn softmax<T: Math>(x: &Tensor, dim: usize, log: bool, y: &Tensor) {
     });
 }
 
+/// A dimension other than `dim` in which all are dense.
+fn beside<const N: usize>(tensors: [&Tensor; N], dim: usize) -> Option<usize> {
+    let side = dense_beside(tensors[0], dim)?;
+    let dense = tensors.iter().all(|t| t.strides()[side] == 1);
+    (dense && tensors[0].sizes()[side] as usize >= LANES / 2).then_some(side)
+}
+
+/// Reads a block.
+///
+/// # Safety
+/// `LANES` elements are there.
+#[inline(always)]
+unsafe fn load<T: Math>(from: *const T) -> [T; LANES] {
+    // SAFETY: the caller's.
+    unsafe { from.cast::<[T; LANES]>().read_unaligned() }
+}
+
+/// Softmax of one dense line.
+///
+/// # Safety
+/// Both have `len` elements; `x` may be `y`.
+#[inline(always)]
+unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
+    let whole = len / LANES * LANES;
+    // SAFETY: blocks end at `whole`, single elements at `len`.
+    unsafe {
+        let mut top = x.read();
+        let mut tops = [top; LANES];
+        for k in (0..whole).step_by(LANES) {
+            let block = load(x.add(k));
+            for j in 0..LANES {
+                tops[j] = larger(block[j], tops[j]);
+            }
+        }
+        for k in whole..len {
+            top = larger(x.add(k).read(), top);
+        }
+        for v in tops {
+            top = larger(v, top);
+        }
+        let mut sums = [0.0f64; LANES];
+        let mut sum = 0.0;
+        for k in (0..whole).step_by(LANES) {
+            let mut block = load(x.add(k));
+            for v in &mut block {
+                *v = Math::exp(*v - top);
+            }
+            for j in 0..LANES {
+                sums[j] += block[j].to_f64();
+            }
+            if !log {
+                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
+            }
+        }
+        for k in whole..len {
+            let e = Math::exp(x.add(k).read() - top);
+            sum += e.to_f64();
+            if !log {
+                y.add(k).write(e);
+            }
+        }
+        for v in sums {
+            sum += v;
+        }
+        if log {
+            let shift = T::from_f64(sum.ln());
+            for k in (0..whole).step_by(LANES) {
+                let mut block = load(x.add(k));
+                for v in &mut block {
+                    *v = *v - top - shift;
+                }
+                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
+            }
+            for k in whole..len {
+                y.add(k).write(x.add(k).read() - top - shift);
+            }
+        } else {
+            let scale = T::from_f64(1.0 / sum);
+            for k in (0..whole).step_by(LANES) {
+                let mut block = load(y.add(k));
+                for v in &mut block {
+                    *v = *v * scale;
+                }
+                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
+            }
+            for k in whole..len {
+                y.add(k).write(y.add(k).read() * scale);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn larger<T: Math>(v: T, top: T) -> T {
+    if v > top { v } else { top }
+}
+
+/// Softmax of `width` lines that lie side by side.
+///
+/// # Safety
+/// Both have `len` rows of `width` elements; `x` may be `y`; `width` is at most `STRIP`.
+#[inline(always)]
+unsafe fn strip<T: Math, const STRIP: usize>(
+    x: *const T,
+    y: *mut T,
+    steps: [isize; 2],
+    len: usize,
+    width: usize,
+    log: bool,
+) {
+    let width = width.min(STRIP);
+    // SAFETY: row `k < len`, column `j < width`.
+    unsafe {
+        let row = |k: usize| x.offset(k as isize * steps[0]);
+        let out = |k: usize| y.offset(k as isize * steps[1]);
+        let mut tops = [T::default(); STRIP];
+        let mut sums = [0.0f64; STRIP];
+        let mut scales = [T::default(); STRIP];
+        let whole = width == STRIP;
+        for (j, top) in tops.iter_mut().enumerate().take(width) {
+            *top = row(0).add(j).read();
+        }
+        for k in 1..len {
+            let some = read::<T, STRIP>(row(k), width, whole);
+            for j in 0..STRIP {
+                tops[j] = larger(some[j], tops[j]);
+            }
+        }
+        for k in 0..len {
+            let mut some = read::<T, STRIP>(row(k), width, whole);
+            for j in 0..STRIP {
+                some[j] = Math::exp(some[j] - tops[j]);
+                sums[j] += some[j].to_f64();
+            }
+            if !log {
+                write(out(k), &some, width, whole);
+            }
+        }
+        for j in 0..width {
+            scales[j] = T::from_f64(if log { sums[j].ln() } else { 1.0 / sums[j] });
+        }
+        for k in 0..len {
+            let from = if log { row(k) } else { out(k).cast_const() };
+            let mut some = read::<T, STRIP>(from, width, whole);
+            for j in 0..STRIP {
+                some[j] = if log {
+                    some[j] - tops[j] - scales[j]
+                } else {
+                    some[j] * scales[j]
+                };
+            }
+            write(out(k), &some, width, whole);
+        }
+    }
+}
+
+/// The first `width` elements of a row; all of them when it is `whole`.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn read<T: Math, const STRIP: usize>(
+    from: *const T,
+    width: usize,
+    whole: bool,
+) -> [T; STRIP] {
+    // SAFETY: the caller's.
+    unsafe {
+        if whole {
+            return from.cast::<[T; STRIP]>().read_unaligned();
+        }
+        let mut some = [T::default(); STRIP];
+        for (j, v) in some.iter_mut().enumerate().take(width) {
+            *v = from.add(j).read();
+        }
+        some
+    }
+}
+
+/// Writes what [`read`] reads.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn write<T: Math, const STRIP: usize>(
+    to: *mut T,
+    some: &[T; STRIP],
+    width: usize,
+    whole: bool,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        if whole {
+            return to.cast::<[T; STRIP]>().write_unaligned(*some);
+        }
+        for (j, v) in some.iter().enumerate().take(width) {
+            to.add(j).write(*v);
+        }
+    }
+}
+
 /// The gradient of [`softmax`] at its result `y`: y (g - sum g y), or g - exp(y) sum g for the
 /// logarithm.
 pub fn softmax_grad<T: Math>(g: &Tensor, y: &Tensor, dim: usize, log: bool, out: &Tensor) {
     let (gs, ys, to) = (Start::<T>::of(g), Start::<T>::of(y), Start::<T>::of(out));
-    let lines = Lines::new(g, dim, y.strides());
-    let outs = Lines::new(g, dim, out.strides());
-    let (ystep, ostep) = (y.strides()[dim] as isize, out.strides()[dim] as isize);
-    lines.for_each(&|line, goff, yoff| {
-        let ooff = outs.place(line);
+    if let Some(side) = beside([g, y, out], dim) {
+        let rows = Lines::without([g, y, out], dim, Some(side));
+        let inner = g.sizes()[side] as usize;
+        let work = rows.len * inner.min(STRIP);
+        return rows.for_pieces(inner.div_ceil(STRIP), work, &|walk, piece| {
+            for [goff, yoff, ooff] in walk {
+                let (first, width) = (piece * STRIP, STRIP.min(inner - piece * STRIP));
+                wide(
+                    #[inline(always)]
+                    // SAFETY: columns of the geometry of all three.
+                    || unsafe {
+                        let g = gs.ptr().offset(goff).add(first);
+                        let y = ys.ptr().offset(yoff).add(first);
+                        let to = to.ptr().offset(ooff).add(first);
+                        strip_grad::<T, STRIP>(g, y, to, rows.steps, rows.len, width, log);
+                    },
+                );
+            }
+        });
+    }
+    let lines = Lines::new([g, y, out], dim);
+    lines.for_ranges(lines.len, &|walk| {
         wide(
             #[inline(always)]
             || {
-                // SAFETY: `k < len` along a line of each geometry.
-                let (g, y) = unsafe {
-                    (
-                        |k: usize| gs.ptr().offset(goff + k as isize * lines.step).read(),
-                        |k: usize| ys.ptr().offset(yoff + k as isize * ystep).read(),
-                    )
-                };
-                let mut sum = 0.0f64;
-                for k in 0..lines.len {
-                    sum += if log {
-                        g(k).to_f64()
-                    } else {
-                        g(k).to_f64() * y(k).to_f64()
-                    };
-                }
-                for k in 0..lines.len {
-                    let v = if log {
-                        T::from_f64(g(k).to_f64() - Math::exp(y(k)).to_f64() * sum)
-                    } else {
-                        T::from_f64(y(k).to_f64() * (g(k).to_f64() - sum))
-                    };
-                    // SAFETY: as above.
-                    unsafe { to.ptr().offset(ooff + k as isize * ostep).write(v) };
+                for [goff, yoff, ooff] in walk {
+                    // SAFETY: a line of each geometry.
+                    unsafe {
+                        let g = gs.ptr().offset(goff);
+                        let (y, to) = (ys.ptr().offset(yoff), to.ptr().offset(ooff));
+                        if lines.steps == [1, 1, 1] {
+                            dense_grad(g, y, to, lines.len, log);
+                        } else {
+                            strip_grad::<T, 1>(g, y, to, lines.steps, lines.len, 1, log);
+                        }
+                    }
                 }
             },
         );
     });
+}
+
+/// What an element adds to the sum, and the gradient of an element, given the sum.
+#[inline(always)]
+fn term<T: Math>(g: T, y: T, log: bool) -> f64 {
+    if log {
+        g.to_f64()
+    } else {
+        g.to_f64() * y.to_f64()
+    }
+}
+
+#[inline(always)]
+fn slope<T: Math>(g: T, y: T, sum: f64, log: bool) -> T {
+    if log {
+        T::from_f64(g.to_f64() - Math::exp(y).to_f64() * sum)
+    } else {
+        T::from_f64(y.to_f64() * (g.to_f64() - sum))
+    }
+}
+
+/// The gradient of one dense line.
+///
+/// # Safety
+/// All have `len` elements.
+#[inline(always)]
+unsafe fn dense_grad<T: Math>(g: *const T, y: *const T, to: *mut T, len: usize, log: bool) {
+    let whole = len / LANES * LANES;
+    // SAFETY: blocks end at `whole`, single elements at `len`.
+    unsafe {
+        let mut sums = [0.0f64; LANES];
+        let mut sum = 0.0;
+        for k in (0..whole).step_by(LANES) {
+            let (a, b) = (load(g.add(k)), load(y.add(k)));
+            for j in 0..LANES {
+                sums[j] += term(a[j], b[j], log);
+            }
+        }
+        for k in whole..len {
+            sum += term(g.add(k).read(), y.add(k).read(), log);
+        }
+        for v in sums {
+            sum += v;
+        }
+        for k in (0..whole).step_by(LANES) {
+            let (mut a, b) = (load(g.add(k)), load(y.add(k)));
+            for j in 0..LANES {
+                a[j] = slope(a[j], b[j], sum, log);
+            }
+            to.add(k).cast::<[T; LANES]>().write_unaligned(a);
+        }
+        for k in whole..len {
+            to.add(k)
+                .write(slope(g.add(k).read(), y.add(k).read(), sum, log));
+        }
+    }
+}
+
+/// The gradient of `width` lines that lie side by side.
+///
+/// # Safety
+/// All have `len` rows of `width` elements.
+#[inline(always)]
+unsafe fn strip_grad<T: Math, const STRIP: usize>(
+    g: *const T,
+    y: *const T,
+    to: *mut T,
+    steps: [isize; 3],
+    len: usize,
+    width: usize,
+    log: bool,
+) {
+    let width = width.min(STRIP);
+    // SAFETY: row `k < len`, column `j < width`.
+    unsafe {
+        let mut sums = [0.0f64; STRIP];
+        for k in 0..len as isize {
+            let (g, y) = (g.offset(k * steps[0]), y.offset(k * steps[1]));
+            for (j, sum) in sums.iter_mut().enumerate().take(width) {
+                *sum += term(g.add(j).read(), y.add(j).read(), log);
+            }
+        }
+        for k in 0..len as isize {
+            let (g, y) = (g.offset(k * steps[0]), y.offset(k * steps[1]));
+            let to = to.offset(k * steps[2]);
+            for (j, &sum) in sums.iter().enumerate().take(width) {
+                to.add(j)
+                    .write(slope(g.add(j).read(), y.add(j).read(), sum, log));
+            }
+        }
+    }
 }

@@ -12,20 +12,26 @@ pub mod copy;
 pub mod device;
 pub mod diagonal;
 pub mod factor;
+pub mod histogram;
 pub mod index;
 pub mod join;
 pub mod mask;
 pub mod matmul;
+pub mod norm;
 pub mod operators;
+pub mod order;
+pub mod orthogonal;
 mod overlap;
 pub mod pick;
-pub mod orthogonal;
 pub mod pointwise;
+pub mod product;
 pub mod products;
 pub mod reduce;
 pub mod sample;
+pub mod scan;
 pub mod shape;
 pub mod softmax;
+pub mod variance;
 pub mod window;
 
 use crate::error::Result;
@@ -212,6 +218,12 @@ pub static ROOMS: &[&[&Op]] = &[
     pointwise::ROWS,
     compare::ROWS,
     reduce::ROWS,
+    product::ROWS,
+    variance::ROWS,
+    norm::ROWS,
+    order::ROWS,
+    scan::ROWS,
+    histogram::ROWS,
     softmax::ROWS,
     matmul::ROWS,
     products::ROWS,

@@ -6,12 +6,13 @@ use super::compare::eq;
 use super::device::{self, Reduction};
 use super::index::{keep, put_along};
 use super::shape::{expand, unsqueeze};
+use crate::cpu::extreme;
 use crate::cpu::fold::{self, Fold};
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
-use crate::graph::Var;
-use crate::tensor::{DType, Device, Dims, Element, Scalar, Tensor, sizes_text};
+use crate::graph::{Input, Var};
+use crate::tensor::{DType, Device, Dims, Element, FromValue, Scalar, Tensor, Value, sizes_text};
 
 ops! {
     /// Sum over one dimension, which is dropped unless `keepdim`. Floats add up in double.
@@ -84,14 +85,16 @@ pub fn spread(g: &Var, sizes: Dims, dim: i64, kept: bool) -> Result<Var> {
     }
 }
 
-fn restore(g: &Var, indices: &Tensor, sizes: Dims, dim: i64, kept: bool) -> Result<Var> {
+/// The gradient of one chosen element of each line along `dim`, where `indices` say which.
+pub(super) fn restore(g: &Var, indices: &Tensor, sizes: Dims, dim: i64, kept: bool) -> Result<Var> {
     if kept || sizes.len() == 1 {
         return put_along(g, dim, indices.clone(), sizes);
     }
     put_along(&unsqueeze(g, dim)?, dim, indices.unsqueeze(dim)?, sizes)
 }
 
-fn all_ties(g: &Var, x: &Var, y: &Var) -> Result<Var> {
+/// The gradient of a number that is one of the elements: all that are equal to it get it.
+pub(super) fn all_ties(g: &Var, x: &Var, y: &Var) -> Result<Var> {
     let sizes = Dims::from_slice(x.sizes());
     let ties = eq(&x.detach(), &expand(&y.detach(), sizes.clone())?)?;
     keep(&expand(g, sizes)?, ties.tensor)
@@ -140,12 +143,12 @@ pub fn total(x: &Tensor, what: Reduction) -> Result<Scalar> {
         Reduction::Sum | Reduction::Mean => {
             Scalar::Int(fold::all(x, Fold::new::<T>(0i64, |a, v: T| a.wrapping_add(v.to_i64()), i64::wrapping_add)))
         }
-        Reduction::Max => number(extreme_of::<T>(x, larger)),
-        Reduction::Min => number(extreme_of::<T>(x, smaller)),
+        Reduction::Max => scalar(extreme::all::<T, true>(x)),
+        Reduction::Min => scalar(extreme::all::<T, false>(x)),
     }))
 }
 
-fn number<T: Element>(v: T) -> Scalar {
+fn scalar<T: Element>(v: T) -> Scalar {
     if T::DTYPE.is_float() {
         Scalar::Float(v.to_f64())
     } else {
@@ -153,32 +156,40 @@ fn number<T: Element>(v: T) -> Scalar {
     }
 }
 
-#[inline(always)]
-fn larger<T: Element>(a: T, b: T) -> T {
-    if b > a || b.is_nan() {
-        if a.is_nan() { a } else { b }
-    } else {
-        a
+/// What a full reduction of raw tensors gives: in double or 64 bits, not rounded to the class
+/// (T-7, T-8). None for rows whose number is an element of their result.
+///
+/// # Errors
+/// What the row refuses.
+pub fn number(op: &Op, inputs: &[Input], values: &[Value]) -> Result<Option<Scalar>> {
+    let what = match op.name {
+        "sum" => Some(Reduction::Sum),
+        "mean" => Some(Reduction::Mean),
+        "max" => Some(Reduction::Max),
+        "min" => Some(Reduction::Min),
+        _ => None,
+    };
+    if let Some(what) = what {
+        return total(&inputs[0].tensor, what).map(Some);
     }
-}
-
-#[inline(always)]
-fn smaller<T: Element>(a: T, b: T) -> T {
-    if b < a || b.is_nan() {
-        if a.is_nan() { a } else { b }
-    } else {
-        a
-    }
-}
-
-fn extreme_of<T: Element>(x: &Tensor, pick: fn(T, T) -> T) -> T {
-    // The first element stands in for a smallest or largest value of the type.
-    let first = x.read::<T>(0);
-    if pick(T::ONE, T::default()) == T::ONE {
-        fold::all(x, Fold::new::<T>(first, larger, larger))
-    } else {
-        fold::all(x, Fold::new::<T>(first, smaller, smaller))
-    }
+    let here = |i: usize| device::to_cpu(&inputs[i].tensor);
+    Ok(Some(match op.name {
+        "prod" => super::product::total(&here(0)?),
+        "std" | "var" => {
+            let unbiased = bool::from_value(&values[0]);
+            let v = super::variance::total(op.name, &here(0)?, unbiased)?;
+            Scalar::Float(if op.name == "std" { v.sqrt() } else { v })
+        }
+        "norm" => {
+            let p = Scalar::from_value(&values[0]).f64();
+            Scalar::Float(super::norm::total(&here(0)?, p)?)
+        }
+        "dist" => {
+            let p = Scalar::from_value(&values[0]).f64();
+            Scalar::Float(super::norm::distance(&here(0)?, &here(1)?, p)?)
+        }
+        _ => return Ok(None),
+    }))
 }
 
 /// All elements reduced to a tensor of size 1 and the same class.
@@ -205,7 +216,7 @@ fn whole(x: &Tensor, what: Reduction) -> Result<Tensor> {
 }
 
 /// `sizes` without dimension `d`, or with size 1 there; never without any dimension.
-fn reduced(sizes: &[i64], d: usize, keepdim: bool) -> Dims {
+pub(super) fn reduced(sizes: &[i64], d: usize, keepdim: bool) -> Dims {
     let mut out = Dims::from_slice(sizes);
     if keepdim || sizes.len() == 1 {
         out[d] = 1;
@@ -251,7 +262,7 @@ fn over_dim(
     Ok(y)
 }
 
-fn extremum(
+pub(super) fn extremum(
     op: &str,
     x: &Tensor,
     d: usize,
@@ -273,9 +284,9 @@ fn extremum(
         device::fold_arg(largest, x, d, &values, &indices)?;
     } else {
         dispatch!(x.dtype(), T => if largest {
-            fold::arg::<T>(x, d, &values, &indices, |a, b| a > b);
+            extreme::arg::<T, true>(x, d, &values, &indices);
         } else {
-            fold::arg::<T>(x, d, &values, &indices, |a, b| a < b);
+            extreme::arg::<T, false>(x, d, &values, &indices);
         });
     }
     let sizes = reduced(x.sizes(), d, keepdim);

@@ -1,15 +1,21 @@
 //! Softmax, its logarithm, and the negative log likelihood.
 
 use super::Op;
+use super::compare::gt_number;
 use super::device;
+use super::index::keep;
 use super::pointwise::exp;
-use super::reduce::{spread, sum_dim};
+use super::reduce::{reduced, spread, sum_dim};
+use crate::cpu::extreme;
+use crate::cpu::fold::{self, Fold};
+use crate::cpu::map::map2;
+use crate::cpu::math::Math;
 use crate::cpu::rows;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
-use crate::tensor::{DType, Device, Dims, Element, Tensor, class_name, sizes_text};
+use crate::tensor::{DType, Device, Dims, Element, Scalar, Tensor, class_name, sizes_text};
 
 ops! {
     /// Softmax along `dim`: e^x / sum e^x, computed from x minus the largest.
@@ -50,6 +56,19 @@ ops! {
             -(h * exp(y)? * all)
         };
         try [(sample(&[2, 3]), sample(&[2, 3]); 1i64)];
+    }
+    /// Logarithm of the sum of e^x along `dim`, which is dropped unless `keepdim`; no e^x overflows.
+    method function out host: fn logsumexp(x; dim: i64, keepdim: bool = false) -> (y): Float named "logsumexp" as "LogsumexpBackward" {
+        let d: i64 = wrap_dim("logsumexp", dim, x.ndim())? as i64;
+        forward(out) = log_of_sum(x, d as usize, keepdim, out)?;
+        grad x = |g, x, y| {
+            let sizes = Dims::from_slice(x.sizes());
+            let y = spread(y, sizes.clone(), d, keepdim)?;
+            // A line of nothing but -inf has no share to give: 0, not NaN.
+            let some = gt_number(&y.detach(), Scalar::Float(f64::NEG_INFINITY))?.tensor;
+            spread(g, sizes, d, keepdim)? * keep(&exp(&(x - y))?, some)?
+        };
+        try [(sample(&[4]); 0i64, false), (sample(&[2, 3]); 1i64, true), (sample(&[3, 2]); 0i64, false)];
     }
     /// Negative log likelihood of the classes `target` (LongTensor, one for each row of x):
     /// -sum w[t] x[i, t], divided by the sum of the weights when `size_average`.
@@ -113,6 +132,29 @@ fn lines(op: &str, x: &Tensor, dim: usize, log: bool, out: &super::Out) -> Resul
     } else {
         dispatch!(float x.dtype(), op, T => rows::softmax::<T>(x, dim, log, &y));
     }
+    Ok(y)
+}
+
+fn log_of_sum(x: &Tensor, d: usize, keepdim: bool, out: &super::Out) -> Result<Tensor> {
+    const OP: &str = "logsumexp";
+    if !x.dtype().is_float() {
+        return Err(crate::tensor::dtype::not_float(OP, x.dtype()));
+    }
+    let y = out.make(OP, x.kind(), &reduced(x.sizes(), d, keepdim))?;
+    let mut sizes = Dims::from_slice(x.sizes());
+    sizes[d] = 1;
+    let kept = y.view(&sizes)?;
+    let tops = Tensor::empty(OP, DType::F64, &sizes)?;
+    let logs = Tensor::empty(OP, DType::F64, &sizes)?;
+    dispatch!(float x.dtype(), OP, T => {
+        let larger = extreme::better::<f64, true>;
+        let top = Fold::new::<T>(f64::NEG_INFINITY, move |a, v: T| larger(a, v.to_f64()), larger);
+        // Where all is -inf or something +inf, differences from the top would be NaN.
+        fold::dim(x, d, &tops, top, |top: f64| if top.is_infinite() { 0.0 } else { top });
+        let sum = Fold::beside::<T>(0.0f64, |a, v: T, top: f64| a + Math::exp(v.to_f64() - top), |a, b| a + b);
+        fold::dim_from(x, d, &logs, Some(&tops), sum, |a: f64| a.ln());
+        map2::<f64, f64, T>(&tops, &logs, &kept, |top, log| T::from_f64(top + log));
+    });
     Ok(y)
 }
 

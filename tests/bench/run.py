@@ -102,6 +102,42 @@ TIMED = [
         "gathered",
         [([dim], f"dimension {dim}") for dim in (0, 1)],
     ),
+    (
+        "reduce",
+        "reductions of f32, 4096 squared",
+        "reduce",
+        [
+            ([4096, op, dim], f"{op} {'all' if dim is None else f'axis {dim}'}")
+            for op, dim in [
+                ("sum", None),
+                ("sum", 0),
+                ("sum", 1),
+                ("max", 0),
+                ("max", 1),
+                ("argmax", 1),
+                ("var", 0),
+                ("var", 1),
+            ]
+        ],
+    ),
+    (
+        "softmax",
+        "softmax of f32 along the rows, 4096 x 1024",
+        "softmax",
+        [([4096, 1024, log], "log_softmax" if log else "softmax") for log in (False, True)],
+    ),
+    (
+        "sort",
+        "order of 1e6 random f32",
+        "sort",
+        [([10**6, op], op) for op in ("sort", "topk 100", "median")],
+    ),
+    (
+        "scan",
+        "cumulative sums of f32, 4096 squared",
+        "scan",
+        [([4096, dim], f"axis {dim}") for dim in (0, 1)],
+    ),
 ]
 NAMES = [*dict.fromkeys(case[0] for case in TIMED), "memory", "import"]
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]

@@ -138,6 +138,7 @@ def candidates(parameter, x):
     vector, matrix, stack = (type(x)(*sizes).fill_(1) for sizes in ((n,), (n, n), (1, n, n)))
     return {
         "int": [0, 1],
+        "bool": [True],
         "number": [1],
         "sizes": [tuple(x.size()), tuple(range(x.dim()))],
         "Tensor": [x.clone(), vector, matrix, stack],

@@ -172,12 +172,11 @@ fn value_of(
     lenient: bool,
 ) -> PyResult<Option<Value>> {
     Ok(match kind {
-        Kind::Bool => match argument.cast::<PyBool>() {
-            Ok(b) => Some(Value::Bool(b.is_true())),
-            Err(_) => integer(argument)
-                .filter(|v| matches!(v, 0 | 1))
-                .map(|v| Value::Bool(v == 1)),
-        },
+        // Nothing but a bool: a number in its place is the dimension of another overload (O-8).
+        Kind::Bool => argument
+            .cast::<PyBool>()
+            .ok()
+            .map(|b| Value::Bool(b.is_true())),
         Kind::Int => integer(argument).map(Value::Int),
         Kind::Number | Kind::Float => number(argument)?.map(|n| match n {
             // A fraction beside an integer Variable is cut; tensors refuse it.

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording};
 use crate::ops::apply::{Values, apply, apply_in_place, run_into, single};
-use crate::ops::device::Reduction;
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;
@@ -162,6 +161,11 @@ pub fn call<'py>(
         return Err(refused(group, form, given, keywords, None));
     };
     let is_var = matches!(own, Operand::Var(_));
+    if is_var && matches!(group.name, "std" | "var") && rest.len() > 1 {
+        // Variables take (dim, keepdim, unbiased), tensors (dim, unbiased, keepdim).
+        let names = ["keepdim", "unbiased"].map(String::from);
+        named.extend(names.into_iter().zip(rest.drain(1..)));
+    }
     for op in &group.rows {
         let fits = has(op, form) || (base_first && op.rule.node == "PowConstantBackward");
         if !fits || base_first != (op.rule.node == "PowConstantBackward") {
@@ -289,7 +293,8 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
         );
     }
     if m.op.forms.number {
-        return number_of(py, m.op, &inputs);
+        fall_back(m.op, &mut inputs)?;
+        return number_of(py, m.op, &inputs, m.values);
     }
     fall_back(m.op, &mut inputs)?;
     let values = fitting_masks(m.op, &inputs, m.values)?;
@@ -301,21 +306,22 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
     several(py, made?)
 }
 
-fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<PyAny>> {
-    let what = match op.name {
-        "sum" => Some(Reduction::Sum),
-        "mean" => Some(Reduction::Mean),
-        "max" => Some(Reduction::Max),
-        "min" => Some(Reduction::Min),
-        _ => None,
+fn number_of(
+    py: Python<'_>,
+    op: &'static Op,
+    inputs: &[Input],
+    values: Values,
+) -> PyResult<Py<PyAny>> {
+    let known = match op.name {
+        "dot" => Some(run(|| {
+            ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)
+        })?),
+        _ => py.detach(|| run(|| ops::reduce::number(op, inputs, &values)))?,
     };
-    let value = match what {
-        Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
-        None if op.name == "dot" => {
-            run(|| ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor))?
-        }
+    let value = match known {
+        Some(value) => value,
         None => {
-            let made = apply_op(py, op, inputs, Values::new())?;
+            let made = apply_op(py, op, inputs, values)?;
             crate::python::number::scalar_at(&made[0].tensor, 0)?
         }
     };

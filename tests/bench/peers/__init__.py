@@ -5,6 +5,8 @@ A module offers functions that prepare work and return a callable to be timed:
 `rows_back`, `gathered`. One it lacks is a gap in the table.
 `tutorial`, `mul`, `chain`, `add`, `add_recorded`, `matmul`, `mv`, `bmm`, `dot`, `mlp`. One it
 lacks is a gap in the table.
+`tutorial`, `mul`, `chain`, `add`, `add_recorded`, `matmul`, `mlp`, `reduce`, `softmax`, `sort`,
+`scan`. One it lacks is a gap in the table.
 """
 
 MLP = (784, 256, 10)

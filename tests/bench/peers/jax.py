@@ -132,3 +132,31 @@ def gathered(dim):
     a, places = (jnp.asarray(array) for array in gathered_places(dim))
     take = jax.jit(lambda a, places: jnp.take_along_axis(a, places, dim))
     return lambda: take(a, places).block_until_ready()
+
+
+def compiled(f, *sizes):
+    a = jax.random.uniform(jax.random.key(0), sizes)
+    f = jax.jit(f)
+    return lambda: jax.block_until_ready(f(a))
+
+
+def reduce(size, op, dim):
+    return compiled(lambda a: getattr(jnp, op)(a, axis=dim), size, size)
+
+
+def softmax(rows, columns, log):
+    f = jax.nn.log_softmax if log else jax.nn.softmax
+    return compiled(lambda a: f(a, axis=1), rows, columns)
+
+
+def sort(count, op):
+    calls = {
+        "sort": lambda a: jax.lax.sort_key_val(a, jnp.arange(count)),
+        "topk 100": lambda a: jax.lax.top_k(a, 100),
+        "median": lambda a: jnp.sort(a)[(count - 1) // 2],
+    }
+    return compiled(calls[op], count)
+
+
+def scan(size, dim):
+    return compiled(lambda a: jnp.cumsum(a, axis=dim), size, size)

@@ -95,9 +95,41 @@ def rows_back(count):
         np.add.at(sums, places, gradient)
         return sums
 
+
+def reduce(size, op, dim):
+    a = np.random.rand(size, size).astype(np.float32)
+    f = getattr(a, op)
+    return lambda: f(axis=dim)
+
+
+def softmax(rows, columns, log):
+    a = np.random.rand(rows, columns).astype(np.float32)
+
+    def run():
+        shifted = a - a.max(1, keepdims=True)
+        powers = np.exp(shifted)
+        total = powers.sum(1, keepdims=True)
+        return shifted - np.log(total) if log else powers / total
+
     return run
 
 
 def gathered(dim):
     a, places = gathered_places(dim)
     return lambda: np.take_along_axis(a, places, dim)
+
+
+def sort(count, op):
+    a = np.random.rand(count).astype(np.float32)
+    # The others give the places as well; here they have to be asked for.
+    calls = {
+        "sort": lambda: a[a.argsort()],
+        "topk 100": lambda: np.argpartition(a, count - 100)[count - 100 :],
+        "median": lambda: np.partition(a, (count - 1) // 2)[(count - 1) // 2],
+    }
+    return calls[op]
+
+
+def scan(size, dim):
+    a = np.random.rand(size, size).astype(np.float32)
+    return lambda: a.cumsum(dim)

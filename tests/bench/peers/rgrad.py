@@ -134,3 +134,28 @@ def rows_back(count):
 def gathered(dim):
     a, places = (torch.from_numpy(array) for array in gathered_places(dim))
     return lambda: a.gather(dim, places)
+
+
+def reduce(size, op, dim):
+    a = torch.rand(size, size)
+    if op == "argmax":  # 0.3 has the index beside the value
+        return lambda: a.max(dim)[1]
+    arguments = () if dim is None else (dim,)
+    return lambda: getattr(a, op)(*arguments)
+
+
+def softmax(rows, columns, log):
+    v = Variable(torch.rand(rows, columns), volatile=True)
+    f = F.log_softmax if log else F.softmax
+    return lambda: f(v, dim=1)
+
+
+def sort(count, op):
+    a = torch.rand(count)
+    calls = {"sort": a.sort, "topk 100": lambda: a.topk(100), "median": a.median}
+    return calls[op]
+
+
+def scan(size, dim):
+    a = torch.rand(size, size)
+    return lambda: a.cumsum(dim)

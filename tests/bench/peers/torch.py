@@ -129,3 +129,26 @@ def rows_back(count):
 def gathered(dim):
     a, places = (torch.from_numpy(array) for array in gathered_places(dim))
     return lambda: a.gather(dim, places)
+
+
+def reduce(size, op, dim):
+    a = torch.rand(size, size)
+    arguments = () if dim is None else (dim,)
+    return lambda: getattr(a, op)(*arguments)
+
+
+def softmax(rows, columns, log):
+    a = torch.rand(rows, columns)
+    f = torch.log_softmax if log else torch.softmax
+    return lambda: f(a, 1)
+
+
+def sort(count, op):
+    a = torch.rand(count)
+    calls = {"sort": a.sort, "topk 100": lambda: a.topk(100), "median": a.median}
+    return calls[op]
+
+
+def scan(size, dim):
+    a = torch.rand(size, size)
+    return lambda: a.cumsum(dim)
