@@ -267,18 +267,37 @@ pub fn run_into(
 /// Whether writing into `out` while reading the operands is safe: `out` has no element twice and
 /// each operand is the very same place or another memory.
 fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
-    let repeats = out
-        .sizes()
-        .iter()
-        .zip(out.strides())
-        .any(|(&size, &stride)| stride == 0 && size > 1);
     let same = |t: &Tensor| {
         t.offset() == out.offset() && t.strides() == out.strides() && t.sizes() == out.sizes()
     };
-    !repeats
+    !repeats(out)
         && inputs.iter().all(|i| {
             i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor))
         })
+}
+
+/// Whether several elements of `t` are one in memory.
+fn repeats(t: &Tensor) -> bool {
+    let dims = t.sizes().iter().zip(t.strides());
+    dims.into_iter()
+        .any(|(&size, &stride)| stride == 0 && size > 1)
+}
+
+/// Fails for a target of which several elements are one in memory.
+///
+/// # Errors
+/// `RuntimeError` for an expanded tensor.
+pub fn refuse_repeats(op: &str, target: &Tensor) -> Result<()> {
+    // One value everywhere is right there, too.
+    if repeats(target) && !matches!(op, "fill" | "zero") {
+        fail!(
+            Runtime,
+            "{op}: cannot write into an expanded tensor of size {}, whose elements share memory (strides {:?}); clone() it first",
+            sizes_text(target.sizes()),
+            target.strides()
+        );
+    }
+    Ok(())
 }
 
 impl Op {
@@ -312,6 +331,7 @@ pub fn apply_in_place(
         );
     }
     let tensor = me.tensor.clone();
+    refuse_repeats(op.name, &tensor)?;
     let mut held: SmallVec<[Option<Var>; 2]> = SmallVec::new();
     for other in others {
         let fits = !op.forms.broadcasts || other.tensor.sizes() == tensor.sizes();

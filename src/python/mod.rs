@@ -32,6 +32,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<node::PyNode>()?;
     table::install(m)?;
     autograd::register(m)?;
+    call::register(m)?;
     creation::register(m)?;
     functional::register(m)?;
     random::register(m)?;
