@@ -6,6 +6,7 @@ pub mod classes;
 pub mod construct;
 pub mod creation;
 pub mod dlpack;
+pub mod elements;
 pub mod errors;
 pub mod functional;
 pub mod indexing;

@@ -72,7 +72,7 @@ fn var_binary(
         let inputs = [me.input()?, other.get().var.input()?];
         return match call::single_op(py, pair.both, inputs, Values::new()) {
             Ok(made) => PyVariable::fresh(py, made),
-            Err(error) => Err(on_variable(pair.both, me, error)),
+            Err(error) => Err(clash(pair.both, slf.as_any(), other.as_any(), error)),
         };
     }
     match number(other)? {
@@ -101,7 +101,8 @@ fn var_in_place(
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
         let input = other.get().var.input()?;
-        return run(|| apply_in_place(pair.both, me, &[input], Values::new()));
+        return run(|| apply_in_place(pair.both, me, &[input], Values::new()))
+            .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
     match number(other)? {
         Some(value) => run(|| apply_in_place(pair.number, me, &[], one(beside(me, value)))),
@@ -119,10 +120,10 @@ fn raw_binary(
     if let Ok(other) = other.cast::<PyTensor>() {
         let mut inputs = [me, Input::plain(other.get().tensor())];
         call::fall_back(pair.both, &mut inputs)?;
-        return classes::wrap(
-            py,
-            call::single_op(py, pair.both, inputs, Values::new())?.tensor,
-        );
+        return match call::single_op(py, pair.both, inputs, Values::new()) {
+            Ok(made) => classes::wrap(py, made.tensor),
+            Err(error) => Err(clash(pair.both, slf.as_any(), other.as_any(), error)),
+        };
     }
     match number(other)? {
         Some(value) => classes::wrap(
@@ -138,7 +139,8 @@ fn raw_in_place(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair
     if let Ok(other) = other.cast::<PyTensor>() {
         let mut inputs = [me, Input::plain(other.get().tensor())];
         call::fall_back_in_place(pair.both, &mut inputs)?;
-        return call::raw_in_place(pair.both, &mut inputs, &[]);
+        return call::raw_in_place(pair.both, &mut inputs, &[])
+            .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
     match number(other)? {
         Some(value) => call::raw_in_place(pair.number, &mut [me], &one(value)),
@@ -196,6 +198,18 @@ fn bits(name: &'static str) -> PyResult<Pair> {
 
 fn needs_number(op: &Op, own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     number(other)?.ok_or_else(|| call::unfit(op.name, own, other))
+}
+
+/// Operands of different classes are told all that would fit (E-14).
+#[cold]
+fn clash(op: &Op, own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    match (call::Operand::of(own), call::Operand::of(other)) {
+        (Some(a), Some(b)) if a.tensor().kind() != b.tensor().kind() => {
+            call::unfit(op.name, own, other)
+        }
+        (Some(call::Operand::Var(v)), _) => on_variable(op, &v.var, error),
+        _ => error,
+    }
 }
 
 /// A float-only op on an integer Variable is a RuntimeError, not the TypeError of tensors (E-81).

@@ -13,6 +13,7 @@ pub use words::kind_name;
 
 use crate::ops::apply::Values;
 use crate::ops::{self, Op};
+use crate::python::number::number;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
 use crate::tensor::{DType, Device, Tensor};
@@ -164,7 +165,7 @@ pub fn call<'py>(
     rest: &[Bound<'py, PyAny>],
     keywords: &[(Bound<'py, PyAny>, Bound<'py, PyAny>)],
 ) -> PyResult<Py<PyAny>> {
-    let mut named: SmallVec<[(String, Bound<'py, PyAny>); 2]> = SmallVec::new();
+    let mut named = Named::new();
     let mut out = None;
     for (name, value) in keywords {
         let name = name.extract::<String>()?;
@@ -177,8 +178,18 @@ pub fn call<'py>(
     let tensors = own.into_iter().chain(rest);
     let mut tensors = tensors.chain(named.iter().map(|(_, v)| v));
     let first = tensors.find_map(Operand::of);
+    let side = first.as_ref().map_or(Side::Tensors, Operand::side);
+    let scaled: SmallVec<[Bound<'py, PyAny>; 2]>;
+    let mut rest = rest;
+    if side == Side::Variables
+        && matches!(group.name, "add" | "sub")
+        && let Some(product) = scaled_number(rest, &mut named)?
+    {
+        scaled = product;
+        rest = &scaled;
+    }
     let mut given = Given {
-        side: first.as_ref().map_or(Side::Tensors, Operand::side),
+        side,
         form,
         own,
         rest,
@@ -199,6 +210,30 @@ pub fn call<'py>(
     run::matched(py, form, matched, own, out)
 }
 
+/// `v.add(3, alpha=2)`: a scaled number is a number. Gives the arguments by place with it.
+fn scaled_number<'py>(
+    rest: &[Bound<'py, PyAny>],
+    named: &mut Named<'py>,
+) -> PyResult<Option<SmallVec<[Bound<'py, PyAny>; 2]>>> {
+    let Some(alpha) = named.iter().position(|(name, _)| name == "alpha") else {
+        return Ok(None);
+    };
+    let is_number = |v: &Bound<'py, PyAny>| matches!(number(v), Ok(Some(_)));
+    let other = named.iter().position(|(name, _)| name == "other");
+    let (before, value) = match (rest, other) {
+        (rest, Some(at)) => (rest, &named[at].1),
+        ([before @ .., value], None) => (before, value),
+        ([], None) => return Ok(None),
+    };
+    if !is_number(value) || !is_number(&named[alpha].1) {
+        return Ok(None);
+    }
+    let product = value.mul(&named[alpha].1)?;
+    let made = before.iter().cloned().chain([product]).collect();
+    named.retain(|(name, _)| name != "alpha" && name != "other");
+    Ok(Some(made))
+}
+
 /// The overload that fits, with its arguments in place.
 fn choose<'py>(group: &Group, given: &Given<'_, 'py>) -> PyResult<Option<Matched<'py>>> {
     for overload in group.overloads(given.side) {
@@ -211,6 +246,9 @@ fn choose<'py>(group: &Group, given: &Given<'_, 'py>) -> PyResult<Option<Matched
     Ok(None)
 }
 
+/// Arguments with their names.
+type Named<'py> = SmallVec<[(String, Bound<'py, PyAny>); 2]>;
+/// Arguments by place, and those with names.
 type Arguments<'py> = (Vec<Bound<'py, PyAny>>, Vec<(String, Bound<'py, PyAny>)>);
 
 /// The arguments of a call on Variables without those that are None, which there stand for what

@@ -1,0 +1,5 @@
+"""Tools around the library."""
+
+from . import backcompat
+
+__all__ = ["backcompat"]
