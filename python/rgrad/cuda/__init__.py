@@ -6,8 +6,12 @@
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from .. import _C
+from .. import _C, _absent
+
+if not TYPE_CHECKING:
+    __getattr__ = _absent.names_itself(__name__)
 
 # A layer of Mesa's, loaded with Vulkan, complains on standard error where there is no desktop.
 # Adapters are chosen by RGRAD_GPU here, so it is not needed.
@@ -51,7 +55,7 @@ def synchronize() -> None:
 
 
 def manual_seed(seed: int) -> None:
-    """Seeds the random numbers of the GPU, which are drawn on the CPU from a stream of their own."""
+    """Seeds the random numbers of the GPU, a stream of their own."""
     _C._gpu_generator().manual_seed(seed)
 
 
