@@ -382,8 +382,12 @@ impl PyVariable {
         var_number(py, &inverse.get().var, &arith::mul_number::OP, value)
     }
 
+    /// `-x`, in the classes of one byte too, which have no neg but wrap.
     fn negative(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.unary(py, &arith::neg::OP)
+        if arith::neg::OP.class.has(self.var.tensor().dtype()) {
+            return self.unary(py, &arith::neg::OP);
+        }
+        self.with_number(py, &arith::mul_number::OP, Scalar::Int(-1))
     }
 
     fn unary(&self, py: Python<'_>, op: &'static Op) -> PyResult<Py<PyAny>> {

@@ -189,6 +189,8 @@ def forms_of_table(name, made, own=_C.FloatTensor):
     """All forms of a table-made method or function, for tensors of class `own`."""
     forms, places = [], set()
     for row in rows(name, made.__doc__ or ""):
+        if len(row) > 1 and row[-1].name == "input":
+            continue  # pow(base, x), which is written out with the number forms of `**`
         in_place = name.endswith("_")
         bare = [p for p in row if p.name != "input"]
         result = "Self" if in_place else seen(name, bare, own)
@@ -393,7 +395,12 @@ def class_of_some(elements, names):
     own = getattr(_C, f"{'Float' if 'Float' in elements else elements[0]}Tensor")
     lines = []
     for name in names:
-        lines += method("_TensorBase", name, forms_of_table(name, vars(own)[name], own))
+        made = vars(own)[name]
+        if getattr(made, "__text_signature__", None) is not None:
+            forms = forms_of_made("_TensorBase", name, made)
+        else:
+            forms = forms_of_table(name, made, own)
+        lines += method("_TensorBase", name, forms)
     return class_text(some_class(elements), ["_TensorBase"], lines)
 
 

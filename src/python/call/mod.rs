@@ -210,7 +210,8 @@ pub fn call<'py>(
     run::matched(py, form, matched, own, out)
 }
 
-/// `v.add(3, alpha=2)`: a scaled number is a number. Gives the arguments by place with it.
+/// `v.add(3, alpha=2)`: a scaled number is a number. Gives the arguments by place with it, or puts
+/// it under its name.
 fn scaled_number<'py>(
     rest: &[Bound<'py, PyAny>],
     named: &mut Named<'py>,
@@ -229,8 +230,12 @@ fn scaled_number<'py>(
         return Ok(None);
     }
     let product = value.mul(&named[alpha].1)?;
-    let made = before.iter().cloned().chain([product]).collect();
-    named.retain(|(name, _)| name != "alpha" && name != "other");
+    let mut made: SmallVec<_> = before.iter().cloned().collect();
+    match other {
+        Some(at) => named[at].1 = product,
+        None => made.push(product),
+    }
+    named.retain(|(name, _)| name != "alpha");
     Ok(Some(made))
 }
 

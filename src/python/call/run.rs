@@ -252,7 +252,7 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
             m.op.name
         )));
     }
-    if m.op.forms.number || !m.op.forms.out {
+    if m.op.forms.number || !(m.op.forms.out || m.op.forms.view) {
         return Err(PyTypeError::new_err(format!(
             "{}: this form has no out=; use its result",
             m.op.name
