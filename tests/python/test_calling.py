@@ -1,6 +1,7 @@
-"""The calling rules: which argument is what, what mixes, where results go (O-1 to O-20, T-5 to T-83)."""
+"""Calling: which argument is what, what mixes, where results go (O-1 to O-20, T-5 to T-83)."""
 
 import csv
+import operator
 import warnings
 
 import numpy as np
@@ -103,7 +104,7 @@ def test_numbers_are_matched_by_type():  # O-8, T-6
     same(t * np.float64(2), [2, 4])
     for scalar in (np.float32(1), np.int64(1), np.int32(1), np.bool_(True)):
         for call in (t.add, n.add, t.mul_, lambda s: t + s, lambda s: t - s, n.eq):
-            with pytest.raises(TE, match="invalid combination|must be"):
+            with pytest.raises(TE, match="invalid combination"):
                 call(scalar)
     for call in [
         lambda: t.sum(0.0),
@@ -227,7 +228,7 @@ def test_float_ops_on_integers(name, cls):
 def test_power_of_integer_variables():  # E-81
     v = Variable(torch.LongTensor([1]))
     for call in (lambda: v**2, lambda: v**v, lambda: 2**v, lambda: 2 / v):
-        with pytest.raises(RE, match="not implemented for type torch.LongTensor"):
+        with pytest.raises(RE, match=r"not implemented for type torch.LongTensor"):
             call()
 
 
@@ -298,11 +299,11 @@ def test_operators_that_do_not_exist():  # O-10, E-18
             with pytest.raises(TE):
                 call(x)
     with pytest.raises(TE):
-        ~v
+        operator.invert(v)
     with pytest.raises(NotImplementedError):
         v **= 2
     with pytest.raises(RE, match="ByteTensor"):
-        ~t
+        operator.invert(t)
 
 
 def test_invert_is_one_minus_x():  # T-79
@@ -319,7 +320,7 @@ def test_comparison_with_foreign_objects():  # E-15
     for x in (T(A), var(A)):
         for other in (None, "x", [1]):
             with pytest.raises(TE, match="eq received"):
-                x == other
+                operator.eq(x, other)
 
 
 def test_in():
@@ -346,7 +347,7 @@ def call_of(name, x, others):
     return getattr(x, name)(*others, *more)
 
 
-def operand(name, *sizes):
+def operand_of(name, *sizes):
     cls = torch.IntTensor if name.startswith("__") else T
     return cls([3, 1, 2, 2, 4, 1]).view(*sizes)
 
@@ -354,11 +355,11 @@ def operand(name, *sizes):
 @pytest.mark.parametrize("name", MARKED)
 def test_equal_counts_go_element_by_element(name):  # T-52, O-12
     count = EXTRA.get(name, 1)
-    x, flat = operand(name, 2, 3), operand(name, 6)
+    x, flat = operand_of(name, 2, 3), operand_of(name, 6)
     got = call_of(name, x.clone(), [flat] * count)
     wanted = call_of(name, x.clone(), [flat.view(2, 3)] * count)
     assert got == wanted if isinstance(wanted, float) else got.equal(wanted)
-    turned = operand(name, 3, 2)
+    turned = operand_of(name, 3, 2)
     got = call_of(name, x.clone(), [turned.t().contiguous().t()] * count)
     wanted = call_of(name, x.clone(), [turned.contiguous().view(2, 3)] * count)
     assert got == wanted if isinstance(wanted, float) else got.equal(wanted)
@@ -366,7 +367,7 @@ def test_equal_counts_go_element_by_element(name):  # T-52, O-12
 
 @pytest.mark.parametrize("name", MARKED)
 def test_variables_have_no_fallback(name):  # T-53
-    x, flat = Variable(operand(name, 2, 3)), Variable(operand(name, 6))
+    x, flat = Variable(operand_of(name, 2, 3)), Variable(operand_of(name, 6))
     if name.startswith("masked_"):
         mask = Variable(torch.ByteTensor(6).fill_(1))
         more = {"masked_fill_": (7,), "masked_scatter_": (flat,), "masked_select": ()}

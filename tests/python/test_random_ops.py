@@ -91,7 +91,7 @@ def test_integers_lack_the_samplers_of_floats(name, cls):  # E-81
 def test_bernoulli_with_a_probability_for_each(cls, of):
     p = [0.0, 1.0, 0.25, 0.75, 0.5, 0.5]
     t = seeded(6, lambda: getattr(torch, cls)(2, 3).bernoulli_(tensor(of, [p[:3], p[3:]])))
-    assert sum(t.tolist(), []) == [float(u <= q) for u, q in zip(doubles(6, 6), p, strict=True)]
+    assert t.view(6).tolist() == [float(u <= q) for u, q in zip(doubles(6, 6), p, strict=True)]
     again = seeded(6, lambda: getattr(torch, cls)(2, 3).bernoulli_(float_p=tensor(of, p)))
     assert again.equal(t)
 
@@ -108,7 +108,7 @@ def test_bernoulli_of_probabilities():
     ]:
         got = seeded(0, call)
         assert got.type() == "torch.DoubleTensor" and got.size() == (2, 2)
-        assert sum(got.tolist(), []) == wanted
+        assert got.view(4).tolist() == wanted
 
 
 @pytest.mark.parametrize("cls", FLOATS)
@@ -182,7 +182,7 @@ def test_log_normal_and_geometric_of_variables():
     assert x.grad.data.tolist() == [0, 0]  # what was overwritten has no gradient
     with pytest.raises(RE, match="leaf"):
         x.log_normal_()
-    with pytest.raises(RE, match="not implemented for type torch.LongTensor"):
+    with pytest.raises(RE, match="not implemented for type"):
         Variable(torch.LongTensor([1])).log_normal_()
 
 

@@ -190,7 +190,7 @@ def forms_of_table(name, made, own=_C.FloatTensor):
     forms, places = [], set()
     for row in rows(name, made.__doc__ or ""):
         if len(row) > 1 and row[-1].name == "input":
-            continue  # pow(base, x), which is written out with the number forms of `**`
+            continue  # pow(base, x): its number stands where all others have the tensor
         in_place = name.endswith("_")
         bare = [p for p in row if p.name != "input"]
         result = "Self" if in_place else seen(name, bare, own)
