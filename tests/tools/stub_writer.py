@@ -107,6 +107,7 @@ class Parameter:
     kind: str
     name: str
     default: str | None
+    named: bool = False
 
     @property
     def type(self):
@@ -125,9 +126,12 @@ def rows(name, doc):
     found = []
     for line in doc.splitlines():
         match = re.fullmatch(rf"{name}\((.*)\)", line)
-        parts = match and [PARAMETER.fullmatch(p) for p in match[1].split(", ") if p]
+        texts = [p for p in match[1].split(", ") if p] if match else []
+        star = texts.index("*") if "*" in texts else len(texts)
+        parts = [PARAMETER.fullmatch(p) for p in texts if p != "*"]
         if match and all(parts):
-            found.append([Parameter(**p.groupdict()) for p in parts])
+            places = enumerate(parts)
+            found.append([Parameter(**p.groupdict(), named=i >= star) for i, p in places])
     return found
 
 
@@ -161,8 +165,10 @@ def seen(name, row, own):
         x = own(*sizes).fill_(1)
         call = getattr(x, name, None) or partial(getattr(_C, name), x)
         for arguments in itertools.product(*(candidates(p, x) for p in required)):
+            given = list(zip(required, arguments, strict=True))
+            places = [a for p, a in given if not p.named]
             try:
-                return described(call(*arguments), own)
+                return described(call(*places, **{p.name: a for p, a in given if p.named}), own)
             except (RuntimeError, TypeError, ValueError, IndexError):
                 continue
     raise SystemExit(f"no call of {name}({', '.join(p.text() for p in row)}) works")
@@ -173,14 +179,23 @@ def forms_of_row(name, row):
     for p in row:
         if p.kind == "Tensor" and len(p.name) == 1:
             p.name = types.OPERANDS.get(name.rstrip("_"), "other")
+    star = next((i for i, p in enumerate(row) if p.named), None)
+    if star is not None:
+        texts = [p.text() for p in row]
+        yield [*texts[:star], "*", *texts[star:]]
+        return
     numbers = [p for p in row if p.kind == "number"]
     others = [p for p in row if p.kind != "number"]
     if any(p.kind == "sizes" for p in row):
         yield [f"*{p.name}: _int" if p.kind == "sizes" else p.text() for p in row]
         yield [p.text() for p in row]
     elif numbers and any(p.kind == "Tensor" for p in row):
+        if row[0].kind != "number":
+            yield [p.text() for p in row]
+            return
         yield [replace(p, default=None).text() for p in row]
-        yield [p.text() for p in others] + ["*"] + [p.text() for p in numbers]
+        if any(p.default for p in numbers):
+            yield [p.text() for p in others] + ["*"] + [p.text() for p in numbers]
     else:
         yield [p.text() for p in row]
 
@@ -196,7 +211,7 @@ def forms_of_table(name, made, own=_C.FloatTensor):
         result = "Self" if in_place else seen(name, bare, own)
         for parameters in forms_of_row(name, bare):
             kinds = tuple(p.split(": ")[-1] for p in parameters)
-            if parameters and kinds in places:
+            if parameters and kinds in places and "*" not in parameters:
                 parameters = ["*", *parameters]
             places.add(kinds)
             forms.append(Form(parameters, result))

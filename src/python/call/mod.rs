@@ -79,13 +79,23 @@ impl Group {
         (some.len() < DType::ALL.len()).then_some(some)
     }
 
-    /// The text of Python's help.
-    pub fn doc(&self, form: Form) -> String {
-        let all = self.overloads(Side::Tensors).iter();
-        let parts: Vec<String> = all
-            .filter(|o| has(o.op, form) && o.shown)
-            .map(|o| format!("{}\n\n{}", words::help(o, form), o.op.doc.trim()))
-            .collect();
+    /// The text of Python's help: of a method on one side, or of a function, which has both.
+    pub fn doc(&self, form: Form, side: Side) -> String {
+        let sides = match form {
+            Form::Function => &[Side::Tensors, Side::Variables][..],
+            _ => &[side],
+        };
+        let all = sides.iter().flat_map(|side| self.overloads(*side));
+        let mut parts: Vec<String> = Vec::new();
+        for o in all.filter(|o| has(o.op, form) && o.shown) {
+            let signature = words::help(o, form);
+            if !parts
+                .iter()
+                .any(|p| p.starts_with(&format!("{signature}\n")))
+            {
+                parts.push(format!("{signature}\n\n{}", o.op.doc.trim()));
+            }
+        }
         parts.join("\n\n")
     }
 

@@ -17,11 +17,16 @@ pub(super) fn help(overload: &Overload, form: Form) -> String {
             kind => plain(kind),
         },
     };
-    let slots = overload.slots.iter();
-    let parts: Vec<String> = slots
-        .filter(|s| form == Form::Function || s.place != Place::Operand(0))
-        .map(|s| format!("{} {}{}", words(s), s.name, default(s)))
-        .collect();
+    let mut parts: Vec<String> = Vec::new();
+    for slot in &overload.slots {
+        if slot.place == Place::Operand(0) && form != Form::Function {
+            continue;
+        }
+        if slot.named && !parts.iter().any(|p| p == "*") {
+            parts.push("*".into());
+        }
+        parts.push(format!("{} {}{}", words(slot), slot.name, default(slot)));
+    }
     format!("{}({})", called(overload.op, form), parts.join(", "))
 }
 
