@@ -155,7 +155,7 @@ pub(super) fn keepdim_matters() -> bool {
 }
 
 /// Says that the default of keepdim has changed (T-55).
-pub(super) fn keepdim_hint(_py: Python<'_>, op: &Op) -> PyResult<()> {
+pub(super) fn keepdim_hint(op: &Op) -> PyResult<()> {
     warn(format!(
         "{}: the dimension is dropped, as keepdim=False is the default since 0.2; give keepdim to say which is meant",
         op.name

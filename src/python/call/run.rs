@@ -28,7 +28,7 @@ pub(super) fn matched<'py>(
     out: Option<Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     if m.keepdim_left_out {
-        keepdim_hint(py, m.op)?;
+        keepdim_hint(m.op)?;
     }
     match (form, out) {
         (Form::InPlace, _) => in_place(py, m, own),

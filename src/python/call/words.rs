@@ -13,7 +13,11 @@ pub(super) fn help(overload: &Overload, form: Form) -> String {
     let words = |slot: &Slot| match slot.place {
         Place::Operand(_) => "Tensor",
         Place::Param(p) => match overload.op.params[p].kind {
-            Kind::Tensor | Kind::OptionalTensor => "LongTensor or ByteTensor",
+            Kind::Tensor | Kind::OptionalTensor => match slot.name {
+                "A" | "LU_data" => "Tensor",
+                "LU_pivots" => "IntTensor",
+                _ => "LongTensor or ByteTensor",
+            },
             kind => plain(kind),
         },
     };
@@ -72,8 +76,12 @@ fn accepted(overload: &Overload, form: Form, side: Side, own: &str) -> String {
             Place::Operand(_) => own,
             Place::Param(p) => match overload.op.params[p].kind {
                 Kind::Tensor | Kind::OptionalTensor if side == Side::Variables => "Variable",
-                Kind::Tensor | Kind::OptionalTensor if slot.name == "mask" => "torch.ByteTensor",
-                Kind::Tensor | Kind::OptionalTensor => "torch.LongTensor",
+                Kind::Tensor | Kind::OptionalTensor => match slot.name {
+                    "mask" => "torch.ByteTensor",
+                    "A" | "LU_data" => own,
+                    "LU_pivots" => "torch.IntTensor",
+                    _ => "torch.LongTensor",
+                },
                 Kind::Number if own.starts_with("torch.") && !is_float(own) => "int",
                 kind => plain(kind),
             },
