@@ -166,11 +166,14 @@ def seen(name, row, own):
         call = getattr(x, name, None) or partial(getattr(_C, name), x)
         for arguments in itertools.product(*(candidates(p, x) for p in required)):
             given = list(zip(required, arguments, strict=True))
-            places = [a for p, a in given if not p.named]
-            try:
-                return described(call(*places, **{p.name: a for p, a in given if p.named}), own)
-            except (RuntimeError, TypeError, ValueError, IndexError):
-                continue
+            # What Variables take by place, tensors may take by name only.
+            for by_name in (False, True):
+                places = [a for p, a in given if not (p.named or by_name)]
+                names = {p.name: a for p, a in given if p.named or by_name}
+                try:
+                    return described(call(*places, **names), own)
+                except (RuntimeError, TypeError, ValueError, IndexError):
+                    continue
     raise SystemExit(f"no call of {name}({', '.join(p.text() for p in row)}) works")
 
 
