@@ -8,6 +8,8 @@
 4.0
 """
 
+from typing import TYPE_CHECKING
+
 from . import _C
 from ._C import *  # noqa: F403
 from ._C import FloatTensor
@@ -15,11 +17,11 @@ from ._size import Size
 
 _C._set_size_class(Size)
 
-from . import autograd, cuda, functional, grad_mode, nn, random  # noqa: E402
+from . import _absent, autograd, cuda, functional, grad_mode, nn, random, utils  # noqa: E402
 from ._draw import draw  # noqa: E402
 from .functional import btriunpack, chunk, split, unbind  # noqa: E402
 from .grad_mode import enable_grad, no_grad, set_grad_enabled  # noqa: E402
-from .random import fork_rng, manual_seed  # noqa: E402
+from .random import fork_rng  # noqa: E402
 
 #: The default class; `set_default_tensor_type` binds another.
 Tensor = FloatTensor
@@ -56,6 +58,10 @@ def is_storage(obj: object) -> bool:
     return False
 
 
+_absent.install()
+if not TYPE_CHECKING:
+    __getattr__ = _absent.names_itself(__name__)
+
 # Named one by one because type checkers read this list.
 __all__ = [
     "FatalError",
@@ -71,7 +77,6 @@ __all__ = [
     "functional",
     "grad_mode",
     "is_storage",
-    "manual_seed",
     "nn",
     "no_grad",
     "random",
@@ -80,6 +85,7 @@ __all__ = [
     "split",
     "typename",
     "unbind",
+    "utils",
 ]
 __all__ += _C.__all__
 __all__ = sorted({name for name in __all__ if not name.startswith("_")})

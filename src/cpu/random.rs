@@ -14,6 +14,8 @@ const M: usize = 397;
 
 /// Bytes of the state that `get_state` hands out.
 pub const STATE_BYTES: usize = 5048;
+/// Bytes of the state that later versions write: the same, then a float of their own.
+const LATER_BYTES: usize = 5056;
 
 /// Added to a uniform draw's 24 and 53 bits to make them fractions.
 const TWO_POW_MINUS_24: f32 = 1.0 / (1u64 << 24) as f32;
@@ -104,12 +106,12 @@ impl Generator {
         out
     }
 
-    /// Takes over a state that [`Generator::get_state`] or 0.3 made.
+    /// Takes over a state that [`Generator::get_state`], 0.3 or a later version made.
     ///
     /// # Errors
     /// Another length, or counters that no stream can have.
     pub fn set_state(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() != STATE_BYTES {
+        if bytes.len() != STATE_BYTES && bytes.len() != LATER_BYTES {
             fail!(
                 Runtime,
                 "set_state: a generator state has {STATE_BYTES} bytes; got {}",
@@ -142,6 +144,10 @@ impl Generator {
         let part = |i: usize| f64::from_bits(long(3 + N + i));
         (self.normal_x, self.normal_y, self.normal_rho) = (part(0), part(1), part(2));
         self.normal_waits = long(6 + N) as u32 != 0;
+        if bytes.len() == LATER_BYTES && self.normal_waits {
+            // There the value itself waits, as y; this is the pair that makes it.
+            (self.normal_x, self.normal_rho) = (0.25, self.normal_y);
+        }
         Ok(())
     }
 
@@ -233,19 +239,10 @@ impl Generator {
         }
     }
 
-    /// An integer from `a` up to but not `b`, for an element of `dtype`.
-    ///
-    /// # Errors
-    /// `b` is not above `a`.
+    /// An integer from `a` up to but not `b`, which is larger, for an element of `dtype`.
     #[inline]
-    pub fn random_between(&mut self, dtype: DType, a: i64, b: i64) -> Result<i64> {
-        if b <= a {
-            fail!(
-                Value,
-                "random_: the range must not be empty; got from {a} up to {b}"
-            );
-        }
-        let span = b.wrapping_sub(a) as u64;
+    pub fn random_between(&mut self, dtype: DType, a: i64, b: i64) -> i64 {
+        let span = (b.wrapping_sub(a) as u64).max(1);
         let wide = span >= 1 << 32 && matches!(dtype, DType::I64 | DType::F32 | DType::F64);
         let draw = if wide {
             self.raw64() % span
@@ -253,22 +250,13 @@ impl Generator {
             let span = u32::try_from(span).unwrap_or(u32::MAX);
             u64::from(self.raw32() % span)
         };
-        Ok(a.wrapping_add(draw as i64))
+        a.wrapping_add(draw as i64)
     }
 
     /// True with probability `p`.
-    ///
-    /// # Errors
-    /// `p` is not within 0 and 1.
     #[inline]
-    pub fn bernoulli(&mut self, p: f64) -> Result<bool> {
-        if !(0.0..=1.0).contains(&p) {
-            fail!(
-                Value,
-                "bernoulli: a probability must be within 0 and 1; got {p}"
-            );
-        }
-        Ok(self.unit_f64() <= p)
+    pub fn bernoulli(&mut self, p: f64) -> bool {
+        self.unit_f64() <= p
     }
 
     /// An exponential value with rate `lambda`.
@@ -289,19 +277,10 @@ impl Generator {
         self.normal(mean, std).exp()
     }
 
-    /// How often to try until the first success.
-    ///
-    /// # Errors
-    /// `p` is not strictly between 0 and 1.
+    /// How often to try until the first success, of probability `1 - p` above 0 and below 1.
     #[inline]
-    pub fn geometric(&mut self, p: f64) -> Result<i64> {
-        if !(p > 0.0 && p < 1.0) {
-            fail!(
-                Value,
-                "geometric: the probability must be above 0 and below 1; got {p}"
-            );
-        }
-        Ok(((1.0 - self.unit_f64()).ln() / p.ln()) as i64 + 1)
+    pub fn geometric(&mut self, p: f64) -> i64 {
+        ((1.0 - self.unit_f64()).ln() / p.ln()) as i64 + 1
     }
 
     /// Puts a random order of 0 to `out.len() - 1` into `out`.

@@ -64,13 +64,13 @@ fn streams_are_those_of_the_era() {
         }
     });
     check("long_random_0_10_x8", |g, _| {
-        g.random_between(DType::I64, 0, 10).unwrap() as f64
+        g.random_between(DType::I64, 0, 10) as f64
     });
     check("float_uniform_-1_1_x4", |g, _| {
         f64::from(g.uniform_f32(-1.0, 1.0))
     });
     check("bernoulli_half_x10", |g, _| {
-        f64::from(u8::from(g.bernoulli(0.5).unwrap()))
+        f64::from(u8::from(g.bernoulli(0.5)))
     });
     check("double_exponential_1_x3", |g, _| g.exponential(1.0));
     check_row("randperm10", |g, out| g.permutation(out));
@@ -123,6 +123,24 @@ fn a_state_continues_the_stream_with_its_waiting_normal() {
 }
 
 #[test]
+fn a_state_of_later_versions_continues_the_stream() {
+    let mut g = Generator::new(3);
+    g.normal(0.0, 1.0);
+    let waiting = g.clone().normal(0.0, 1.0);
+    let mut later = g.get_state();
+    // There x and rho are zero, y is the waiting value, and eight bytes of a float follow.
+    later[5016..5024].fill(0);
+    later[5024..5032].copy_from_slice(&waiting.to_le_bytes());
+    later[5032..5040].fill(0);
+    later.extend([0; 8]);
+    let mut other = Generator::new(99);
+    other.set_state(&later).unwrap();
+    assert_eq!(other.normal(0.0, 1.0), waiting);
+    g.normal(0.0, 1.0);
+    assert_eq!(other.raw64(), g.raw64());
+}
+
+#[test]
 fn a_bad_state_is_refused_and_changes_nothing() {
     let mut g = Generator::new(3);
     let before = g.clone();
@@ -164,13 +182,9 @@ fn ranges_and_types_of_random() {
         (i64::MAX - 1, i64::MAX),
     ] {
         for _ in 0..200 {
-            assert!((a..b).contains(&g.random_between(DType::I64, a, b).unwrap()));
+            assert!((a..b).contains(&g.random_between(DType::I64, a, b)));
         }
     }
-    assert_eq!(
-        g.random_between(DType::I64, 3, 3).unwrap_err().to_string(),
-        "random_: the range must not be empty; got from 3 up to 3"
-    );
 }
 
 #[test]
@@ -183,11 +197,11 @@ fn moments_of_the_samplers() {
     // Five standard errors of the mean of 200,000.
     assert!((mean(&mut |g| g.normal(2.0, 3.0)) - 2.0).abs() < 0.034);
     assert!((mean(&mut |g| g.exponential(2.0)) - 0.5).abs() < 0.006);
-    assert!((mean(&mut |g| f64::from(u8::from(g.bernoulli(0.3).unwrap()))) - 0.3).abs() < 0.006);
+    assert!((mean(&mut |g| f64::from(u8::from(g.bernoulli(0.3)))) - 0.3).abs() < 0.006);
     assert!((mean(&mut |g| g.log_normal(0.0, 0.5)) - 0.125f64.exp()).abs() < 0.007);
     assert!((mean(&mut |g| f64::from(u8::from(g.cauchy(1.0, 2.0) < 1.0))) - 0.5).abs() < 0.006);
     // 0.3 counts failures with probability p: the mean is 1 / (1 - p).
-    assert!((mean(&mut |g| g.geometric(0.4).unwrap() as f64) - 1.0 / 0.6).abs() < 0.02);
+    assert!((mean(&mut |g| g.geometric(0.4) as f64) - 1.0 / 0.6).abs() < 0.02);
 }
 
 #[test]

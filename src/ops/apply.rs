@@ -280,11 +280,6 @@ pub fn run_into(
     Ok(made.lets)
 }
 
-fn repeats(out: &Tensor) -> bool {
-    let mut dims = out.sizes().iter().zip(out.strides());
-    dims.any(|(&size, &stride)| stride == 0 && size > 1)
-}
-
 /// Whether `out` is the first operand itself, without an element twice, and apart from all else that
 /// is read.
 fn updates_directly(inputs: &[Input], values: &[Value], out: &Tensor) -> bool {
@@ -315,6 +310,28 @@ fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
         && inputs.iter().all(|i| {
             i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor))
         })
+}
+
+/// Whether several elements of `t` are one in memory.
+fn repeats(t: &Tensor) -> bool {
+    !t.is_contiguous() && super::overlap::repeats(t.sizes(), t.strides())
+}
+
+/// Fails for a target of which several elements are one in memory.
+///
+/// # Errors
+/// `RuntimeError` for an expanded tensor.
+pub fn refuse_repeats(op: &str, target: &Tensor) -> Result<()> {
+    // One value everywhere is right there, too.
+    if repeats(target) && !matches!(op, "fill" | "zero") {
+        fail!(
+            Runtime,
+            "{op}: cannot write into an expanded tensor of size {}, whose elements share memory (strides {:?}); clone() it first",
+            sizes_text(target.sizes()),
+            target.strides()
+        );
+    }
+    Ok(())
 }
 
 impl Op {
@@ -348,6 +365,7 @@ pub fn apply_in_place(
         );
     }
     let tensor = me.tensor.clone();
+    refuse_repeats(op.name, &tensor)?;
     let mut held: SmallVec<[Option<Var>; 2]> = SmallVec::new();
     for other in others {
         let fits = !op.forms.broadcasts || other.tensor.sizes() == tensor.sizes();

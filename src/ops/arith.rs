@@ -129,7 +129,7 @@ pointwise! {
         try [(positive(&[2, 3]), sample(&[2, 3]))];
     }
     /// Power of a number: base ^ x.
-    : pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
+    function out: pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
         cpu = Math::pow(base, x);
         wgsl = "pow_(p0, a)";
         grad x = |g, y| g * y * base.f64().ln();

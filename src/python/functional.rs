@@ -294,11 +294,14 @@ fn nll_loss_function(
 
 /// Whether two tensors or Variables have equal sizes and elements.
 #[pyfunction(name = "equal")]
-fn equal_function(tensor1: &Bound<'_, PyAny>, tensor2: &Bound<'_, PyAny>) -> PyResult<bool> {
-    equal(
-        &value("equal", tensor1)?.0.tensor,
-        &value("equal", tensor2)?.0.tensor,
-    )
+fn equal_function(input: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let ((a, variable), (b, other)) = (value("equal", input)?, value("equal", other)?);
+    if variable != other {
+        return Err(PyTypeError::new_err(
+            "equal: a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data",
+        ));
+    }
+    equal(&a.tensor, &b.tensor)
 }
 
 /// Mean or sum of squared differences.

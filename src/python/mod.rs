@@ -6,6 +6,7 @@ pub mod classes;
 pub mod construct;
 pub mod creation;
 pub mod dlpack;
+pub mod elements;
 pub mod errors;
 pub mod functional;
 pub mod indexing;
@@ -34,6 +35,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<node::PyNode>()?;
     table::install(m)?;
     autograd::register(m)?;
+    call::register(m)?;
     creation::register(m)?;
     functional::register(m)?;
     random::register(m)?;

@@ -1,6 +1,6 @@
 //! `a + b` and its kin, for Variables and raw tensors.
 
-use super::call::{self, Operand};
+use super::call;
 use super::classes;
 use super::errors::run;
 use super::number::number;
@@ -8,11 +8,12 @@ use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
-use crate::ops::{Op, arith, compare, pointwise};
-use crate::tensor::{FromValue, Scalar};
-use pyo3::exceptions::PyTypeError;
+use crate::ops::{self, Op, arith, compare, copy, device, pointwise};
+use crate::tensor::{DType, FromValue, Scalar, class_name};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
+use std::sync::LazyLock;
 
 /// The row for two tensors and the one for a tensor and a number.
 struct Pair {
@@ -45,26 +46,6 @@ static MOD: Pair = Pair {
     number: &arith::remainder_number::OP,
 };
 
-fn own_kind(own: &Bound<'_, PyAny>) -> String {
-    call::kind_name(own)
-}
-
-/// What Python's operators are called with a foreign object.
-fn foreign(op: &Op, own: &str, other: &Bound<'_, PyAny>) -> PyErr {
-    let mixed = Operand::of(other)
-        .is_some_and(|o| matches!(o, Operand::Var(_)) != own.starts_with("Variable"));
-    let advice = if mixed {
-        "; a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data"
-    } else {
-        ""
-    };
-    let kind = call::kind_name(other) + advice;
-    PyTypeError::new_err(format!(
-        "{} received an invalid combination of arguments: expected (number value) or ({own} other); got {kind}",
-        op.name
-    ))
-}
-
 /// A number beside a Variable; fractions are cut for integer classes.
 fn beside(var: &Variable, value: Scalar) -> Scalar {
     match value {
@@ -89,11 +70,14 @@ fn var_binary(
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
         let inputs = [me.input()?, other.get().var.input()?];
-        return PyVariable::fresh(py, call::single_op(py, pair.both, inputs, Values::new())?);
+        return match call::single_op(py, pair.both, inputs, Values::new()) {
+            Ok(made) => PyVariable::fresh(py, made),
+            Err(error) => Err(clash(pair.both, slf.as_any(), other.as_any(), error)),
+        };
     }
     match number(other)? {
         Some(value) => var_number(py, me, pair.number, value),
-        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
+        None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
 
@@ -103,10 +87,10 @@ fn var_number(
     op: &'static Op,
     value: Scalar,
 ) -> PyResult<Py<PyAny>> {
-    PyVariable::fresh(
-        py,
-        call::single_op(py, op, [me.input()?], one(beside(me, value)))?,
-    )
+    match call::single_op(py, op, [me.input()?], one(beside(me, value))) {
+        Ok(made) => PyVariable::fresh(py, made),
+        Err(error) => Err(on_variable(op, me, error)),
+    }
 }
 
 fn var_in_place(
@@ -117,11 +101,12 @@ fn var_in_place(
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
         let input = other.get().var.input()?;
-        return run(|| apply_in_place(pair.both, me, &[input], Values::new()));
+        return run(|| apply_in_place(pair.both, me, &[input], Values::new()))
+            .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
     match number(other)? {
         Some(value) => run(|| apply_in_place(pair.number, me, &[], one(beside(me, value)))),
-        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
+        None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
 
@@ -135,17 +120,17 @@ fn raw_binary(
     if let Ok(other) = other.cast::<PyTensor>() {
         let mut inputs = [me, Input::plain(other.get().tensor())];
         call::fall_back(pair.both, &mut inputs)?;
-        return classes::wrap(
-            py,
-            call::single_op(py, pair.both, inputs, Values::new())?.tensor,
-        );
+        return match call::single_op(py, pair.both, inputs, Values::new()) {
+            Ok(made) => classes::wrap(py, made.tensor),
+            Err(error) => Err(clash(pair.both, slf.as_any(), other.as_any(), error)),
+        };
     }
     match number(other)? {
         Some(value) => classes::wrap(
             py,
             call::single_op(py, pair.number, [me], one(value))?.tensor,
         ),
-        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
+        None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
 
@@ -153,12 +138,13 @@ fn raw_in_place(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair
     let me = Input::plain(slf.get().tensor());
     if let Ok(other) = other.cast::<PyTensor>() {
         let mut inputs = [me, Input::plain(other.get().tensor())];
-        call::fall_back(pair.both, &mut inputs)?;
-        return call::raw_in_place(pair.both, &mut inputs, &[]);
+        call::fall_back_in_place(pair.both, &mut inputs)?;
+        return call::raw_in_place(pair.both, &mut inputs, &[])
+            .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
     match number(other)? {
         Some(value) => call::raw_in_place(pair.number, &mut [me], &one(value)),
-        None => Err(foreign(pair.both, &own_kind(slf.as_any()), other)),
+        None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
 
@@ -192,12 +178,60 @@ fn comparison(op: CompareOp) -> Pair {
     }
 }
 
-fn needs_number(op: &Op, other: &Bound<'_, PyAny>, own: &str) -> PyResult<Scalar> {
-    number(other)?.ok_or_else(|| foreign(op, own, other))
+/// The bit operators' rows, by the name of Python's method.
+fn bits(name: &'static str) -> PyResult<Pair> {
+    static ROWS: LazyLock<Vec<&'static Op>> = LazyLock::new(|| {
+        let dunder = |op: &&Op| op.name.starts_with("__");
+        ops::all().filter(dunder).collect()
+    });
+    let find = |inputs: usize| {
+        let mut rows = ROWS.iter().copied();
+        rows.find(|op| op.name == name && op.inputs.len() == inputs)
+    };
+    match (find(2), find(1)) {
+        (Some(both), Some(number)) => Ok(Pair { both, number }),
+        _ => Err(PyNotImplementedError::new_err(format!(
+            "{name} is not part of rgrad yet"
+        ))),
+    }
+}
+
+fn needs_number(op: &Op, own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<Scalar> {
+    number(other)?.ok_or_else(|| call::unfit(op.name, own, other))
+}
+
+/// Operands of different classes are told all that would fit (E-14).
+#[cold]
+fn clash(op: &Op, own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    match (call::Operand::of(own), call::Operand::of(other)) {
+        (Some(a), Some(b)) if a.tensor().kind() != b.tensor().kind() => {
+            call::unfit(op.name, own, other)
+        }
+        (Some(call::Operand::Var(v)), _) => on_variable(op, &v.var, error),
+        _ => error,
+    }
+}
+
+/// A float-only op on an integer Variable is a RuntimeError, not the TypeError of tensors (E-81).
+#[cold]
+fn on_variable(op: &Op, me: &Variable, error: PyErr) -> PyErr {
+    match call::implemented(op, me) {
+        Err(other) => other,
+        Ok(()) => error,
+    }
+}
+
+/// Whether some element of a ByteTensor is not zero.
+fn some(py: Python<'_>, found: &Py<PyAny>) -> PyResult<bool> {
+    let t = match call::Operand::of(found.bind(py)) {
+        Some(o) => o.tensor(),
+        None => return Ok(false),
+    };
+    Ok(super::tensor::bytes_of("in", &t)?.iter().any(|&b| b != 0))
 }
 
 macro_rules! operators {
-    ($class:ident, $own:literal, $binary:ident, $in_place:ident) => {
+    ($class:ident, $binary:ident, $in_place:ident) => {
         #[pymethods]
         impl $class {
             fn __add__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -233,7 +267,7 @@ macro_rules! operators {
             }
             /// `number - x`: there is no node for it, so it is a negative and a sum.
             fn __rsub__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                let value = needs_number(&arith::sub::OP, other, $own)?;
+                let value = needs_number(&arith::sub::OP, slf.as_any(), other)?;
                 let negative = slf.get().negative(slf.py())?;
                 $binary(
                     negative.bind(slf.py()).cast::<$class>()?,
@@ -241,25 +275,22 @@ macro_rules! operators {
                     &ADD,
                 )
             }
-            /// `number / x`: a reciprocal and a product.
             fn __rtruediv__(
                 slf: &Bound<'_, Self>,
                 other: &Bound<'_, PyAny>,
             ) -> PyResult<Py<PyAny>> {
-                let value = needs_number(&arith::div::OP, other, $own)?;
-                let inverse = slf.get().unary(slf.py(), &pointwise::reciprocal::OP)?;
-                $binary(
-                    inverse.bind(slf.py()).cast::<$class>()?,
-                    &number_of(slf.py(), value)?,
-                    &MUL,
-                )
+                let value = needs_number(&arith::div::OP, slf.as_any(), other)?;
+                slf.get().under(slf.py(), value)
+            }
+            fn __rdiv__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                Self::__rtruediv__(slf, other)
             }
             fn __rpow__(
                 slf: &Bound<'_, Self>,
                 other: &Bound<'_, PyAny>,
                 _modulo: &Bound<'_, PyAny>,
             ) -> PyResult<Py<PyAny>> {
-                let value = needs_number(&arith::pow::OP, other, $own)?;
+                let value = needs_number(&arith::pow::OP, slf.as_any(), other)?;
                 slf.get().with_number(slf.py(), &arith::pow_base::OP, value)
             }
             fn __neg__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -276,6 +307,48 @@ macro_rules! operators {
             }
             fn __itruediv__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
                 $in_place(slf, other, &DIV)
+            }
+            fn __idiv__<'py>(
+                slf: &Bound<'py, Self>,
+                other: &Bound<'py, PyAny>,
+            ) -> PyResult<Bound<'py, Self>> {
+                $in_place(slf, other, &DIV)?;
+                Ok(slf.clone())
+            }
+            fn __and__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &bits("__and__")?)
+            }
+            fn __or__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &bits("__or__")?)
+            }
+            fn __xor__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &bits("__xor__")?)
+            }
+            fn __lshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &bits("__lshift__")?)
+            }
+            fn __rshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &bits("__rshift__")?)
+            }
+            fn __iand__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &bits("__and__")?)
+            }
+            fn __ior__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &bits("__or__")?)
+            }
+            fn __ixor__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &bits("__xor__")?)
+            }
+            fn __ilshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &bits("__lshift__")?)
+            }
+            fn __irshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &bits("__rshift__")?)
+            }
+            /// Whether some element is equal to `item`.
+            fn __contains__(slf: &Bound<'_, Self>, item: &Bound<'_, PyAny>) -> PyResult<bool> {
+                let found = $binary(slf, item, &comparison(CompareOp::Eq))?;
+                some(slf.py(), &found)
             }
             fn __matmul__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 super::functional::matmul(slf.as_any(), other)
@@ -294,23 +367,34 @@ macro_rules! operators {
     };
 }
 
-operators!(PyVariable, "Variable", var_binary, var_in_place);
-operators!(PyTensor, "Tensor", raw_binary, raw_in_place);
+operators!(PyVariable, var_binary, var_in_place);
+operators!(PyTensor, raw_binary, raw_in_place);
 
 fn number_of(py: Python<'_>, value: Scalar) -> PyResult<Bound<'_, PyAny>> {
     Ok(super::number::number_object(py, value)?.into_bound(py))
 }
 
 impl PyVariable {
+    /// `value / x`: there is no node for it, so it is a reciprocal and a product.
+    fn under(&self, py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
+        let inverse = self.unary(py, &pointwise::reciprocal::OP)?;
+        let inverse = inverse.bind(py).cast::<PyVariable>()?;
+        var_number(py, &inverse.get().var, &arith::mul_number::OP, value)
+    }
+
+    /// `-x`, in the classes of one byte too, which have no neg but wrap.
     fn negative(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.unary(py, &arith::neg::OP)
+        if arith::neg::OP.class.has(self.var.tensor().dtype()) {
+            return self.unary(py, &arith::neg::OP);
+        }
+        self.with_number(py, &arith::mul_number::OP, Scalar::Int(-1))
     }
 
     fn unary(&self, py: Python<'_>, op: &'static Op) -> PyResult<Py<PyAny>> {
-        PyVariable::fresh(
-            py,
-            call::single_op(py, op, [self.var.input()?], Values::new())?,
-        )
+        match call::single_op(py, op, [self.var.input()?], Values::new()) {
+            Ok(made) => PyVariable::fresh(py, made),
+            Err(error) => Err(on_variable(op, &self.var, error)),
+        }
     }
 
     fn with_number(&self, py: Python<'_>, op: &'static Op, value: Scalar) -> PyResult<Py<PyAny>> {
@@ -319,6 +403,21 @@ impl PyVariable {
 }
 
 impl PyTensor {
+    /// `value / x`, in integer classes too.
+    fn under(&self, py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
+        let me = self.tensor();
+        let made = py.detach(|| {
+            run(|| {
+                value.check("div", me.dtype())?;
+                let y = device::empty("div", me.dtype(), me.device(), me.sizes())?;
+                copy::fill_with(&y, value)?;
+                let inputs = [Input::plain(y), Input::plain(me)];
+                ops::apply::single(&arith::div::OP, inputs, Values::new())
+            })
+        })?;
+        classes::wrap(py, made.tensor)
+    }
+
     /// `-x`, in the classes of one byte too, which have no neg but wrap.
     fn negative(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.with_number(py, &arith::mul_number::OP, Scalar::Int(-1))
@@ -337,17 +436,40 @@ impl PyTensor {
     }
 }
 
-/// `~` of a ByteTensor: 1 - x.
 #[pymethods]
 impl PyTensor {
+    /// `~` of a ByteTensor: 1 - x.
     fn __invert__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = self.tensor();
-        if t.dtype() != crate::tensor::DType::U8 {
-            return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
+        if t.dtype() != DType::U8 {
+            return Err(PyRuntimeError::new_err(format!(
                 "~ is for torch.ByteTensor only (1 - x); got {}",
-                crate::tensor::class_name(t.dtype(), t.device())
+                class_name(t.dtype(), t.device())
             )));
         }
-        self.with_number(py, &compare::eq_number::OP, Scalar::Int(0))
+        self.negative_plus_one(py)
+    }
+
+    fn __imod__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+        raw_in_place(slf, other, &MOD)
+    }
+
+    fn __ipow__(
+        slf: &Bound<'_, Self>,
+        other: &Bound<'_, PyAny>,
+        _modulo: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        raw_in_place(slf, other, &POW)
+    }
+}
+
+impl PyTensor {
+    /// 1 - x, which wraps for bytes other than 0 and 1.
+    fn negative_plus_one(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let negative = self.negative(py)?;
+        let negative = negative.bind(py).cast::<PyTensor>()?;
+        negative
+            .get()
+            .with_number(py, &arith::add_number::OP, Scalar::Int(1))
     }
 }

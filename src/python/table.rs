@@ -1,6 +1,6 @@
 //! Methods and functions made from the op table, and the identity of wrapper objects.
 
-use super::call::{self, Form, Group};
+use super::call::{self, Form, Group, Side};
 use super::errors::guard;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
@@ -132,7 +132,7 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
                     "the op table outgrew its entries",
                 ));
             };
-            let def = definition(&name, *entry, &group.doc(form));
+            let def = definition(&name, *entry, &group.doc(form, Side::Tensors));
             if form == Form::Function {
                 // SAFETY: `def` lives as long as the process.
                 let function = unsafe {
@@ -155,7 +155,13 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
                     each.chain([variables.clone()]).collect()
                 }
             };
+            let of_variables = definition(&name, *entry, &group.doc(form, Side::Variables));
             for class in &holders {
+                let def = if class.is(&variables) {
+                    of_variables
+                } else {
+                    def
+                };
                 // SAFETY: as above, and `class` is a live type object.
                 let method = unsafe {
                     Bound::from_owned_ptr_or_err(

@@ -339,14 +339,13 @@ impl PyTensor {
         r#async: bool,
         broadcast: bool,
     ) -> PyResult<Bound<'py, Self>> {
-        let _ = (r#async, broadcast);
+        let _ = r#async;
         let (to, from) = (slf.get().tensor(), raw("copy_", source)?);
+        let from = super::call::for_copy(&to, &from, broadcast)?;
         slf.py().detach(|| {
-            run(|| match copy_into(&to, &from) {
-                Err(_) if to.numel() == from.numel() => {
-                    copy_into(&to, &from.view_or_copy(to.sizes())?)
-                }
-                other => other,
+            run(|| {
+                crate::ops::apply::refuse_repeats("copy_", &to)?;
+                copy_into(&to, &from)
             })
         })?;
         Ok(slf.clone())

@@ -107,6 +107,7 @@ class Parameter:
     kind: str
     name: str
     default: str | None
+    named: bool = False
 
     @property
     def type(self):
@@ -125,9 +126,12 @@ def rows(name, doc):
     found = []
     for line in doc.splitlines():
         match = re.fullmatch(rf"{name}\((.*)\)", line)
-        parts = match and [PARAMETER.fullmatch(p) for p in match[1].split(", ") if p]
+        texts = [p for p in match[1].split(", ") if p] if match else []
+        star = texts.index("*") if "*" in texts else len(texts)
+        parts = [PARAMETER.fullmatch(p) for p in texts if p != "*"]
         if match and all(parts):
-            found.append([Parameter(**p.groupdict()) for p in parts])
+            places = enumerate(parts)
+            found.append([Parameter(**p.groupdict(), named=i >= star) for i, p in places])
     return found
 
 
@@ -168,6 +172,15 @@ def seen(name, row, own):
                 return described(call(*arguments), own)
             except (RuntimeError, TypeError, ValueError, IndexError, AssertionError):
                 continue
+            given = list(zip(required, arguments, strict=True))
+            # What Variables take by place, tensors may take by name only.
+            for by_name in (False, True):
+                places = [a for p, a in given if not (p.named or by_name)]
+                names = {p.name: a for p, a in given if p.named or by_name}
+                try:
+                    return described(call(*places, **names), own)
+                except (RuntimeError, TypeError, ValueError, IndexError):
+                    continue
     raise SystemExit(f"no call of {name}({', '.join(p.text() for p in row)}) works")
 
 
@@ -176,14 +189,23 @@ def forms_of_row(name, row):
     for p in row:
         if p.kind == "Tensor" and len(p.name) == 1 and p.name.islower():
             p.name = types.OPERANDS.get(name.rstrip("_"), "other")
+    star = next((i for i, p in enumerate(row) if p.named), None)
+    if star is not None:
+        texts = [p.text() for p in row]
+        yield [*texts[:star], "*", *texts[star:]]
+        return
     numbers = [p for p in row if p.kind == "number"]
     others = [p for p in row if p.kind != "number"]
     if any(p.kind == "sizes" for p in row):
         yield [f"*{p.name}: _int" if p.kind == "sizes" else p.text() for p in row]
         yield [p.text() for p in row]
     elif numbers and any(p.kind == "Tensor" for p in row):
+        if row[0].kind != "number":
+            yield [p.text() for p in row]
+            return
         yield [replace(p, default=None).text() for p in row]
-        yield [p.text() for p in others] + ["*"] + [p.text() for p in numbers]
+        if any(p.default for p in numbers):
+            yield [p.text() for p in others] + ["*"] + [p.text() for p in numbers]
     else:
         # What may be left out comes last.
         yield [p.text() for p in sorted(row, key=lambda p: p.default is not None)]
@@ -193,12 +215,14 @@ def forms_of_table(name, made, own=_C.FloatTensor):
     """All forms of a table-made method or function, for tensors of class `own`."""
     forms, places = [], set()
     for row in rows(name, made.__doc__ or ""):
+        if len(row) > 1 and row[-1].name == "input":
+            continue  # pow(base, x): its number stands where all others have the tensor
         in_place = name.endswith("_")
         bare = [p for p in row if p.name != "input"]
         result = "Self" if in_place else seen(name, bare, own)
         for parameters in forms_of_row(name, bare):
             kinds = tuple(p.split(": ")[-1] for p in parameters)
-            if parameters and kinds in places:
+            if parameters and kinds in places and "*" not in parameters:
                 parameters = ["*", *parameters]
             places.add(kinds)
             forms.append(Form(parameters, result))
@@ -397,7 +421,12 @@ def class_of_some(elements, names):
     own = getattr(_C, f"{'Float' if 'Float' in elements else elements[0]}Tensor")
     lines = []
     for name in names:
-        lines += method("_TensorBase", name, forms_of_table(name, vars(own)[name], own))
+        made = vars(own)[name]
+        if getattr(made, "__text_signature__", None) is not None:
+            forms = forms_of_made("_TensorBase", name, made)
+        else:
+            forms = forms_of_table(name, made, own)
+        lines += method("_TensorBase", name, forms)
     return class_text(some_class(elements), ["_TensorBase"], lines)
 
 

@@ -5,9 +5,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from .. import _C
+from .. import _C, _absent
+
+if not TYPE_CHECKING:
+    __getattr__ = _absent.names_itself(__name__)
 
 # A layer of Mesa's, loaded with Vulkan, complains on standard error where there is no desktop.
 # Adapters are chosen by RGRAD_GPU here, so it is not needed.
@@ -51,11 +55,45 @@ def synchronize() -> None:
 
 
 def manual_seed(seed: int) -> None:
-    """Seeds the random numbers of the GPU, which are drawn on the CPU."""
-    _C.manual_seed(seed)
+    """Seeds the random numbers of the GPU, a stream of their own."""
+    _C._gpu_generator().manual_seed(seed)
 
 
 manual_seed_all = manual_seed
+
+
+def seed() -> None:
+    """Seeds the random numbers of the GPU from the operating system."""
+    _C._gpu_generator().seed()
+
+
+seed_all = seed
+
+
+def initial_seed() -> int:
+    """The seed that the GPU's random numbers started from."""
+    return _C._gpu_generator().initial_seed()
+
+
+def get_rng_state(device: int = -1) -> _C.ByteTensor:
+    """The state of the GPU's random numbers."""
+    return _C._gpu_generator().get_state()
+
+
+def get_rng_state_all() -> list[_C.ByteTensor]:
+    """The state of each GPU's random numbers."""
+    return [get_rng_state()]
+
+
+def set_rng_state(new_state: _C.ByteTensor, device: int = -1) -> None:
+    """Puts the GPU's random numbers into a state that `get_rng_state` gave."""
+    _C._gpu_generator().set_state(new_state)
+
+
+def set_rng_state_all(new_states: Iterable[_C.ByteTensor]) -> None:
+    """Puts each GPU's random numbers into the state given for it."""
+    for state in new_states:
+        set_rng_state(state)
 
 
 def set_device(device: int) -> None:

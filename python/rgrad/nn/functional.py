@@ -1,9 +1,13 @@
 """Functions of neural networks, as in torch.nn.functional of 0.3."""
 
 import warnings
+from typing import TYPE_CHECKING
 
-from .. import _C
+from .. import _C, _absent
 from .._C import Variable
+
+if not TYPE_CHECKING:
+    __getattr__ = _absent.names_itself(__name__)
 
 __all__ = [
     "cross_entropy",

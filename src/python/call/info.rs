@@ -1,6 +1,7 @@
 //! `btrifact(info=...)`: a tensor of the caller's that gets the status of each matrix.
 
-use super::{Matched, Operand, fresh, kind_name};
+use super::run::fresh;
+use super::{Matched, Operand, kind_name};
 use crate::fail;
 use crate::ops::copy::copy_into;
 use crate::ops::factor::btrifact_with_info;

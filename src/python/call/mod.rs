@@ -1,25 +1,29 @@
 //! Calling a row from Python: which overload, and what comes back.
 
+mod fallback;
 mod fit;
 mod info;
+mod order;
+mod run;
+mod words;
 
-use fit::{fit, refused};
-pub use fit::{kind_name, signature};
+pub use fallback::{fall_back, fall_back_in_place, for_copy, register};
+pub use order::Side;
+pub use run::{apply_op, implemented, raw_in_place, single_op};
+pub use words::kind_name;
 
-use crate::error::{Error, Result};
-use crate::fail;
-use crate::graph::{Input, Origin, Var, Variable, is_recording};
-use crate::ops::apply::{Values, apply, apply_in_place, run_into, single};
-use crate::ops::{self, Op, shape};
-use crate::python::classes;
-use crate::python::errors::run;
+use crate::ops::apply::Values;
+use crate::ops::{self, Op};
+use crate::python::number::number;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
-use crate::tensor::{DType, Dims, Tensor, Value, class_name, sizes_text};
-use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
+use crate::tensor::{DType, Device, Tensor};
+use fit::{Given, fit};
+use order::{Overload, overloads};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use smallvec::SmallVec;
+use std::sync::OnceLock;
+use words::refused;
 
 /// How an op is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,8 @@ impl From<u8> for Form {
 pub struct Group {
     pub name: &'static str,
     pub rows: Vec<&'static Op>,
+    tensors: OnceLock<Vec<Overload>>,
+    variables: OnceLock<Vec<Overload>>,
 }
 
 /// The table by Python name.
@@ -53,6 +59,8 @@ pub fn groups() -> Vec<Group> {
             None => groups.push(Group {
                 name: op.name,
                 rows: vec![op],
+                tensors: OnceLock::new(),
+                variables: OnceLock::new(),
             }),
         }
     }
@@ -72,13 +80,32 @@ impl Group {
         (some.len() < DType::ALL.len()).then_some(some)
     }
 
-    /// The text of Python's help.
-    pub fn doc(&self, form: Form) -> String {
-        let rows = self.rows.iter().filter(|op| has(op, form));
-        let parts: Vec<String> = rows
-            .map(|op| format!("{}\n\n{}", signature(op, form), op.doc.trim()))
-            .collect();
+    /// The text of Python's help: of a method on one side, or of a function, which has both.
+    pub fn doc(&self, form: Form, side: Side) -> String {
+        let sides = match form {
+            Form::Function => &[Side::Tensors, Side::Variables][..],
+            _ => &[side],
+        };
+        let all = sides.iter().flat_map(|side| self.overloads(*side));
+        let mut parts: Vec<String> = Vec::new();
+        for o in all.filter(|o| has(o.op, form) && o.shown) {
+            let signature = words::help(o, form);
+            if !parts
+                .iter()
+                .any(|p| p.starts_with(&format!("{signature}\n")))
+            {
+                parts.push(format!("{signature}\n\n{}", o.op.doc.trim()));
+            }
+        }
         parts.join("\n\n")
+    }
+
+    fn overloads(&self, side: Side) -> &[Overload] {
+        let made = match side {
+            Side::Tensors => &self.tensors,
+            Side::Variables => &self.variables,
+        };
+        made.get_or_init(|| overloads(&self.rows, side))
     }
 }
 
@@ -115,6 +142,20 @@ impl<'py> Operand<'py> {
             Operand::Var(v) => v.var.tensor(),
         }
     }
+
+    fn kind(&self) -> (DType, Device) {
+        match self {
+            Operand::Raw(t) => t.kind(),
+            Operand::Var(v) => v.var.tensor().kind(),
+        }
+    }
+
+    fn side(&self) -> Side {
+        match self {
+            Operand::Raw(_) => Side::Tensors,
+            Operand::Var(_) => Side::Variables,
+        }
+    }
 }
 
 /// One overload with its arguments in place.
@@ -122,6 +163,8 @@ struct Matched<'py> {
     op: &'static Op,
     inputs: SmallVec<[Operand<'py>; 3]>,
     values: Values,
+    /// A dimension to reduce was given, and nothing said of keeping it (T-55).
+    keepdim_left_out: bool,
 }
 
 /// Calls the overload of `group` that fits.
@@ -130,368 +173,136 @@ pub fn call<'py>(
     group: &Group,
     form: Form,
     own: Option<&Bound<'py, PyAny>>,
-    given: &[Bound<'py, PyAny>],
+    rest: &[Bound<'py, PyAny>],
     keywords: &[(Bound<'py, PyAny>, Bound<'py, PyAny>)],
 ) -> PyResult<Py<PyAny>> {
-    let mut rest: SmallVec<[Bound<'py, PyAny>; 4]> = given.iter().cloned().collect();
-    let mut named: SmallVec<[(String, Bound<'py, PyAny>); 2]> = SmallVec::new();
+    let mut named = Named::new();
     let (mut out, mut status) = (None, None);
-    let mut first = own.cloned();
-    let mut base_first = false;
     for (name, value) in keywords {
         let name = name.extract::<String>()?;
-        match name.as_str() {
-            "out" => out = (!value.is_none()).then(|| value.clone()),
-            "info" if group.name == "btrifact" => {
-                status = (!value.is_none()).then(|| value.clone())
-            }
-            "input" | "self" if first.is_none() => first = Some(value.clone()),
-            _ => named.push((name, value.clone())),
-        }
-    }
-    if first.is_none() {
-        // Old orders put numbers before the first tensor: torch.addmm(beta, M, alpha, A, B).
-        let Some(at) = rest.iter().position(|a| Operand::of(a).is_some()) else {
-            return Err(refused(group, form, given, keywords, None));
-        };
-        base_first = at > 0 && group.name == "pow";
-        first = Some(rest.remove(at));
-    }
-    let Some(own) = first.as_ref().and_then(Operand::of) else {
-        return Err(refused(group, form, given, keywords, None));
-    };
-    let is_var = matches!(own, Operand::Var(_));
-    if is_var && matches!(group.name, "std" | "var") && rest.len() > 1 {
-        // Variables take (dim, keepdim, unbiased), tensors (dim, unbiased, keepdim).
-        let names = ["keepdim", "unbiased"].map(String::from);
-        named.extend(names.into_iter().zip(rest.drain(1..)));
-    }
-    for op in &group.rows {
-        let fits = has(op, form) || (base_first && op.rule.node == "PowConstantBackward");
-        if !fits || base_first != (op.rule.node == "PowConstantBackward") {
-            continue;
-        }
-        let Some(own) = first.as_ref().and_then(Operand::of) else {
-            break;
-        };
-        let Some(matched) = fit(op, own, &rest, &named)? else {
-            continue;
-        };
-        if matched
-            .inputs
-            .iter()
-            .any(|i| matches!(i, Operand::Var(_)) != is_var)
-        {
-            break;
-        }
-        if let Some(status) = status {
-            return info::call(py, matched, &status, out.as_ref());
-        }
-        return match (form, out) {
-            (Form::InPlace, _) => in_place(py, matched, first.as_ref()),
-            (_, Some(out)) => into_out(py, matched, &out),
-            (_, None) => fresh(py, matched),
-        };
-    }
-    Err(refused(group, form, given, keywords, first.as_ref()))
-}
-
-/// Operands large enough that other Python threads may run meanwhile.
-fn is_long(op: &Op, inputs: &[Input]) -> bool {
-    let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
-    most >= 1 << 16 || (most >= 1 << 12 && op.is_product())
-}
-
-/// Runs an op of one result on operands it may keep, with the interpreter released when it takes
-/// long.
-#[inline]
-pub fn single_op<const N: usize>(
-    py: Python<'_>,
-    op: &'static Op,
-    inputs: [Input; N],
-    values: Values,
-) -> PyResult<Var> {
-    if is_long(op, &inputs) {
-        return py.detach(|| run(|| single(op, inputs, values)));
-    }
-    single(op, inputs, values).map_err(PyErr::from)
-}
-
-/// Runs the op, with the interpreter released when it takes long.
-pub fn apply_op(
-    py: Python<'_>,
-    op: &'static Op,
-    inputs: &[Input],
-    values: Values,
-) -> PyResult<ops::apply::Results> {
-    if is_long(op, inputs) {
-        return py.detach(|| run(|| apply(op, inputs, values)));
-    }
-    apply(op, inputs, values).map_err(PyErr::from)
-}
-
-fn fresh<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
-    let Some(Operand::Var(me)) = m.inputs.first() else {
-        return raw(py, m);
-    };
-    let base = me.var.clone();
-    implemented(m.op, &base)?;
-    let inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
-    let results = apply_op(py, m.op, &inputs, m.values)?;
-    let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
-    for var in results {
-        let variable = if m.op.forms.view {
-            Variable::view_of(var, &base, shape::remake_view)
+        if name == "out" && form != Form::InPlace {
+            out = (!value.is_none()).then(|| value.clone());
+        } else if name == "info" && group.name == "btrifact" {
+            status = (!value.is_none()).then(|| value.clone());
         } else {
-            Variable::new(var)
-        };
-        made.push(PyVariable::wrap(py, variable)?.into_any());
+            named.push((name, value.clone()));
+        }
     }
-    several(py, made)
-}
-
-/// Fails for a Variable of a class that the op does not take (E-81).
-pub fn implemented(op: &Op, v: &Variable) -> PyResult<()> {
-    let t = v.tensor();
-    if op.class.has(t.dtype()) {
-        return Ok(());
+    let tensors = own.into_iter().chain(rest);
+    let mut tensors = tensors.chain(named.iter().map(|(_, v)| v));
+    let first = tensors.find_map(Operand::of);
+    let side = first.as_ref().map_or(Side::Tensors, Operand::side);
+    let scaled: SmallVec<[Bound<'py, PyAny>; 2]>;
+    let mut rest = rest;
+    if side == Side::Variables
+        && matches!(group.name, "add" | "sub")
+        && let Some(product) = scaled_number(rest, &mut named)?
+    {
+        scaled = product;
+        rest = &scaled;
     }
-    Err(PyRuntimeError::new_err(format!(
-        "{} is not implemented for type {}; convert with .float() first",
-        op.name,
-        class_name(t.dtype(), t.device())
-    )))
-}
-
-fn several(py: Python<'_>, mut made: SmallVec<[Py<PyAny>; 2]>) -> PyResult<Py<PyAny>> {
-    if made.len() == 1 {
-        return Ok(made.remove(0));
-    }
-    Ok(PyTuple::new(py, made)?.into_any().unbind())
-}
-
-/// What the op needs of Variables.
-fn inputs_of<'a>(operands: &'a [Operand<'_>]) -> Result<SmallVec<[Input<'a>; 3]>> {
-    operands
-        .iter()
-        .map(|operand| match operand {
-            Operand::Var(v) => v.var.input(),
-            Operand::Raw(t) => Ok(Input::plain(t.clone())),
-        })
-        .collect()
-}
-
-/// Raw tensors: full reductions give numbers, and equal element counts are enough (T-52).
-fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
-    let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
-    // A vector's element is a number (T-39).
-    if m.op.name == "select" && inputs[0].tensor.ndim() == 1 {
-        let made = apply_op(py, m.op, &inputs, m.values)?;
-        return crate::python::number::number_object(
-            py,
-            crate::python::number::scalar_at(&made[0].tensor, 0)?,
-        );
-    }
-    if m.op.forms.number {
-        fall_back(m.op, &mut inputs)?;
-        return number_of(py, m.op, &inputs, m.values);
-    }
-    fall_back(m.op, &mut inputs)?;
-    let values = fitting_masks(m.op, &inputs, m.values)?;
-    let results = apply_op(py, m.op, &inputs, values).map_err(|e| refusal(py, m.op, e))?;
-    let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results
-        .into_iter()
-        .map(|v| classes::wrap(py, v.tensor))
-        .collect();
-    several(py, made?)
-}
-
-fn number_of(
-    py: Python<'_>,
-    op: &'static Op,
-    inputs: &[Input],
-    values: Values,
-) -> PyResult<Py<PyAny>> {
-    let known = match op.name {
-        "dot" => Some(run(|| {
-            ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)
-        })?),
-        _ => py.detach(|| run(|| ops::reduce::number(op, inputs, &values)))?,
+    let mut given = Given {
+        side,
+        form,
+        own,
+        rest,
+        named: &named,
     };
-    let value = match known {
-        Some(value) => value,
-        None => {
-            let made = apply_op(py, op, inputs, values)?;
-            crate::python::number::scalar_at(&made[0].tensor, 0)?
-        }
-    };
-    crate::python::number::number_object(py, value)
-}
-
-/// Operands that cannot broadcast but have as many elements take the first one's sizes (T-52).
-pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
-    if !op.forms.broadcasts {
-        return Ok(());
-    }
-    let Some((first, others)) = inputs.split_first_mut() else {
-        return Ok(());
-    };
-    let sizes = Dims::from_slice(first.tensor.sizes());
-    for other in others {
-        let refused =
-            crate::tensor::dims::broadcast(op.name, &sizes, other.tensor.sizes()).is_err();
-        if refused && other.tensor.numel() == first.tensor.numel() {
-            other.tensor = other.tensor.view_or_copy(&sizes)?;
-        }
-    }
-    Ok(())
-}
-
-/// A mask that does not expand but has as many elements takes the tensor's sizes (T-52).
-fn fitting_masks(op: &Op, inputs: &[Input], mut values: Values) -> Result<Values> {
-    let sizes = inputs[0].tensor.sizes();
-    for (value, param) in values.iter_mut().zip(op.params) {
-        if let Value::Tensor(mask) = value
-            && param.name == "mask"
-            && mask.numel() == inputs[0].tensor.numel()
-            && crate::tensor::dims::broadcast(op.name, sizes, mask.sizes()).is_err()
-        {
-            *mask = mask.view_or_copy(sizes)?;
-        }
-    }
-    Ok(values)
-}
-
-/// 0.3 asserts where tensors permute (T-45, E-97).
-fn refusal(py: Python<'_>, op: &Op, error: PyErr) -> PyErr {
-    if op.name == "permute" && error.is_instance_of::<PyRuntimeError>(py) {
-        let text = error.value(py).to_string();
-        return PyAssertionError::new_err(format!("Invalid permutation: {text}"));
-    }
-    error
-}
-
-fn in_place<'py>(
-    py: Python<'py>,
-    m: Matched<'py>,
-    own: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Py<PyAny>> {
-    let own = own.map(|o| o.clone().unbind()).unwrap_or_else(|| py.None());
-    let mut inputs = inputs_of(&m.inputs)?;
-    if m.op.forms.view {
-        turn_in_place(&m, &inputs, own.bind(py))?;
-        return Ok(own);
-    }
-    if let Some(Operand::Var(me)) = m.inputs.first() {
-        implemented(m.op, &me.var)?;
-        run(|| apply_in_place(m.op, &me.var, &inputs[1..], m.values))?;
-        return Ok(own);
-    }
-    fall_back(m.op, &mut inputs)?;
-    let values = fitting_masks(m.op, &inputs, m.values)?;
-    raw_in_place(m.op, &mut inputs, &values)?;
-    Ok(own)
-}
-
-/// `t_()` and its kin: the object takes another geometry on the same elements.
-fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> PyResult<()> {
-    let Some(Operand::Var(me)) = m.inputs.first() else {
-        let result = run(|| apply(m.op, inputs, m.values.clone()))?.swap_remove(0);
-        own.cast::<PyTensor>()?.get().set(result.tensor);
-        return Ok(());
-    };
-    run(|| {
-        if matches!(inputs[0].origin, Origin::Leaf(_)) && is_recording() {
-            fail!(
-                Runtime,
-                "{}_: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
-                m.op.name
-            );
-        }
-        if me.var.base().is_some() {
-            fail!(
-                Runtime,
-                "{}_: a view cannot change its geometry in place; use {}() for another view",
-                m.op.name,
-                m.op.name
-            );
-        }
-        let result = apply(m.op, inputs, m.values.clone())?.swap_remove(0);
-        result.tensor.bump();
-        me.var.turn(result);
-        Ok(())
-    })
-}
-
-/// Runs on a raw tensor in place; other operands expand to its sizes.
-pub fn raw_in_place(op: &'static Op, inputs: &mut [Input], values: &[Value]) -> PyResult<()> {
-    run(|| {
-        let target = inputs[0].tensor.clone();
-        if op.forms.broadcasts {
-            for other in &mut inputs[1..] {
-                crate::tensor::dtype::same(op.name, target.kind(), other.tensor.kind())?;
-                if other.tensor.sizes() != target.sizes() {
-                    other.tensor = other.tensor.expand(target.sizes()).map_err(|_| {
-                        Error::Runtime(format!(
-                            "{}_: an operand of size {} does not expand to the tensor's {}, and in place the tensor's size stays",
-                            op.name,
-                            sizes_text(other.tensor.sizes()),
-                            sizes_text(target.sizes())
-                        ))
-                    })?;
-                }
+    let Some(matched) = choose(group, &given)? else {
+        let without = not_none(&given);
+        if without.is_some() {
+            given.rest = without.as_ref().map_or(rest, |(rest, _)| rest);
+            given.named = without.as_ref().map_or(&named, |(_, named)| named);
+            if let Some(matched) = choose(group, &given)? {
+                return run::matched(py, form, matched, own, out);
             }
         }
-        run_into(op, inputs, values, &target).map(|_| ())
-    })
+        (given.rest, given.named) = (rest, &named);
+        return Err(refused(group, &given));
+    };
+    if let Some(status) = status {
+        return info::call(py, matched, &status, out.as_ref());
+    }
+    run::matched(py, form, matched, own, out)
 }
 
-/// `out=`: computed as ever, then written where the caller wants it, which takes its size (O-7).
-fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> PyResult<Py<PyAny>> {
-    if m.inputs.iter().any(|i| matches!(i, Operand::Var(_))) {
-        return Err(PyTypeError::new_err(format!(
-            "{}: out= takes tensors only, and Variables have no out=",
-            m.op.name
-        )));
-    }
-    let mut inputs = inputs_of(&m.inputs)?;
-    fall_back(m.op, &mut inputs)?;
-    let values = fitting_masks(m.op, &inputs, m.values)?;
-    let made = apply_op(py, m.op, &inputs, values)?;
-    let targets: Vec<Bound<'py, PyAny>> = match out.cast::<PyTuple>() {
-        Ok(tuple) => tuple.iter().collect(),
-        Err(_) => vec![out.clone()],
+/// `v.add(3, alpha=2)`: a scaled number is a number. Gives the arguments by place with it, or puts
+/// it under its name.
+fn scaled_number<'py>(
+    rest: &[Bound<'py, PyAny>],
+    named: &mut Named<'py>,
+) -> PyResult<Option<SmallVec<[Bound<'py, PyAny>; 2]>>> {
+    let Some(alpha) = named.iter().position(|(name, _)| name == "alpha") else {
+        return Ok(None);
     };
-    if targets.len() != made.len() {
-        return Err(PyTypeError::new_err(format!(
-            "{}: gives {} results, but out= has {}",
-            m.op.name,
-            made.len(),
-            targets.len()
-        )));
+    let is_number = |v: &Bound<'py, PyAny>| matches!(number(v), Ok(Some(_)));
+    let other = named.iter().position(|(name, _)| name == "other");
+    let (before, value) = match (rest, other) {
+        (rest, Some(at)) => (rest, &named[at].1),
+        ([before @ .., value], None) => (before, value),
+        ([], None) => return Ok(None),
+    };
+    if !is_number(value) || !is_number(&named[alpha].1) {
+        return Ok(None);
     }
-    let mut places = Vec::new();
-    for (target, result) in targets.iter().zip(&made) {
-        let Ok(place) = target.cast::<PyTensor>() else {
-            return Err(PyTypeError::new_err(format!(
-                "{}: out= must be a tensor; got {}",
-                m.op.name,
-                kind_name(target)
-            )));
-        };
-        let (have, want) = (place.get().tensor().kind(), result.tensor.kind());
-        if have != want {
-            return Err(PyTypeError::new_err(format!(
-                "{}: out= must be a {}, the class of the result; got {}",
-                m.op.name,
-                class_name(want.0, want.1),
-                class_name(have.0, have.1)
-            )));
+    let product = value.mul(&named[alpha].1)?;
+    let mut made: SmallVec<_> = before.iter().cloned().collect();
+    match other {
+        Some(at) => named[at].1 = product,
+        None => made.push(product),
+    }
+    named.retain(|(name, _)| name != "alpha");
+    Ok(Some(made))
+}
+
+/// The overload that fits, with its arguments in place.
+fn choose<'py>(group: &Group, given: &Given<'_, 'py>) -> PyResult<Option<Matched<'py>>> {
+    for overload in group.overloads(given.side) {
+        if has(overload.op, given.form)
+            && let Some(matched) = fit(overload, given)?
+        {
+            return Ok(Some(matched));
         }
-        places.push(place.clone());
     }
-    for (place, result) in places.iter().zip(made) {
-        place.get().take_result(m.op.name, &result.tensor)?;
+    Ok(None)
+}
+
+/// Arguments with their names.
+type Named<'py> = SmallVec<[(String, Bound<'py, PyAny>); 2]>;
+/// Arguments by place, and those with names.
+type Arguments<'py> = (Vec<Bound<'py, PyAny>>, Vec<(String, Bound<'py, PyAny>)>);
+
+/// The arguments of a call on Variables without those that are None, which there stand for what
+/// was left out: `v.std(dim=None)`.
+fn not_none<'py>(given: &Given<'_, 'py>) -> Option<Arguments<'py>> {
+    let none = given.rest.iter().filter(|a| a.is_none()).count()
+        + given.named.iter().filter(|(_, a)| a.is_none()).count();
+    if given.side == Side::Tensors || none == 0 {
+        return None;
     }
-    Ok(out.clone().unbind())
+    // Only at the end: what follows by position would change its meaning.
+    let last = given.rest.iter().rposition(|a| !a.is_none());
+    let rest = given.rest[..last.map_or(0, |i| i + 1)].to_vec();
+    let named = given.named.iter().filter(|(_, a)| !a.is_none());
+    Some((rest, named.cloned().collect()))
+}
+
+/// The error for operands that no overload of the op called `name` takes.
+pub fn unfit<'py>(name: &str, own: &Bound<'py, PyAny>, other: &Bound<'py, PyAny>) -> PyErr {
+    let groups = groups();
+    let Some(group) = groups.iter().find(|g| g.name == name) else {
+        return pyo3::exceptions::PyTypeError::new_err(format!(
+            "{name} does not take {} and {}",
+            kind_name(own),
+            kind_name(other)
+        ));
+    };
+    let given = Given {
+        side: Operand::of(own).map_or(Side::Tensors, |o| o.side()),
+        form: Form::Method,
+        own: Some(own),
+        rest: std::slice::from_ref(other),
+        named: &[],
+    };
+    refused(group, &given)
 }

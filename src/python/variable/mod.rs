@@ -456,10 +456,10 @@ impl PyVariable {
         PyVariable::fresh(slf.py(), run(|| copy::contiguous(&me.var.var()?))?)
     }
 
-    fn copy_<'py>(slf: &Bound<'py, Self>, source: &PyVariable) -> PyResult<Bound<'py, Self>> {
+    fn copy_<'py>(slf: &Bound<'py, Self>, other: &PyVariable) -> PyResult<Bound<'py, Self>> {
         let me = slf.get();
         run(|| {
-            let input = source.var.input()?;
+            let input = other.var.input()?;
             if input.tensor.sizes() == me.var.tensor().sizes() {
                 return ops::apply_in_place(&copy::copy::OP, &me.var, &[input], Default::default());
             }

@@ -76,6 +76,18 @@ impl PyVariable {
         self.var.tensor().is_contiguous()
     }
 
+    fn is_signed(&self) -> bool {
+        self.var.tensor().dtype() != crate::tensor::DType::U8
+    }
+
+    fn is_set_to(&self, tensor: &PyVariable) -> bool {
+        let (a, b) = (self.var.tensor(), tensor.var.tensor());
+        a.shares_memory(&b)
+            && a.offset() == b.offset()
+            && a.sizes() == b.sizes()
+            && a.strides() == b.strides()
+    }
+
     fn get_device(&self) -> PyResult<usize> {
         match self.var.tensor().device() {
             Device::Gpu => Ok(0),
