@@ -87,7 +87,7 @@ ops! {
 }
 
 fn dtype_of(code: i64) -> DType {
-    DType::ALL[code as usize]
+    DType::EVERY[code as usize]
 }
 
 fn device_of(code: i64) -> Device {
@@ -123,7 +123,7 @@ pub fn fill_with(y: &Tensor, value: Scalar) -> Result<()> {
     if y.device() == Device::Gpu {
         return device::fill(y, value);
     }
-    dispatch!(y.dtype(), T => crate::cpu::map::fill::<T>(y, value.to()));
+    dispatch!(any y.dtype(), T => crate::cpu::map::fill::<T>(y, value.to()));
     Ok(())
 }
 
@@ -177,7 +177,7 @@ fn overlaps(a: &Tensor, b: &Tensor) -> bool {
 
 fn copy_same_size(to: &Tensor, src: &Tensor) -> Result<()> {
     if to.device() == Device::Cpu && src.device() == Device::Cpu {
-        dispatch!(src.dtype(), T => dispatch!(to.dtype(), U => crate::cpu::map::convert::<T, U>(src, to)));
+        dispatch!(any src.dtype(), T => dispatch!(any to.dtype(), U => crate::cpu::map::convert::<T, U>(src, to)));
         return Ok(());
     }
     device::copy(to, src)

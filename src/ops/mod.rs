@@ -77,7 +77,7 @@ pub enum Kind {
 /// Which element types an op takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// All seven.
+    /// The seven that are computed with.
     Number,
     /// All but the two of one byte.
     Signed,
@@ -91,9 +91,10 @@ impl Class {
     /// Whether `dtype` is in the class.
     pub fn has(self, dtype: DType) -> bool {
         match self {
-            Class::Number | Class::Any => true,
-            Class::Signed => !matches!(dtype, DType::U8 | DType::I8),
-            Class::Float => dtype.is_float(),
+            Class::Any => true,
+            Class::Number => dtype != DType::F16,
+            Class::Signed => !matches!(dtype, DType::U8 | DType::I8 | DType::F16),
+            Class::Float => matches!(dtype, DType::F32 | DType::F64),
         }
     }
 }

@@ -60,6 +60,7 @@ classes! {
     LongTensor "LongTensor" "torch" I64 Cpu;
     FloatTensor "FloatTensor" "torch" F32 Cpu;
     DoubleTensor "DoubleTensor" "torch" F64 Cpu;
+    HalfTensor "HalfTensor" "torch" F16 Cpu;
     CudaByteTensor "ByteTensor" "torch.cuda" U8 Gpu;
     CudaCharTensor "CharTensor" "torch.cuda" I8 Gpu;
     CudaShortTensor "ShortTensor" "torch.cuda" I16 Gpu;
@@ -67,6 +68,7 @@ classes! {
     CudaLongTensor "LongTensor" "torch.cuda" I64 Gpu;
     CudaFloatTensor "FloatTensor" "torch.cuda" F32 Gpu;
     CudaDoubleTensor "DoubleTensor" "torch.cuda" F64 Gpu;
+    CudaHalfTensor "HalfTensor" "torch.cuda" F16 Gpu;
 }
 
 /// `tensor` as an object of its class.
@@ -78,7 +80,7 @@ pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Py<PyAny>> {
 pub fn kind_of(what: &Bound<'_, PyAny>) -> PyResult<(DType, Device)> {
     let name = match what.cast::<PyType>() {
         Ok(class) => {
-            let found = DType::ALL
+            let found = DType::EVERY
                 .into_iter()
                 .flat_map(|d| [(d, Device::Cpu), (d, Device::Gpu)]);
             for (dtype, device) in found {
@@ -93,7 +95,7 @@ pub fn kind_of(what: &Bound<'_, PyAny>) -> PyResult<(DType, Device)> {
             Err(_) => what.get_type().name()?.to_string(),
         },
     };
-    for dtype in DType::ALL {
+    for dtype in DType::EVERY {
         for device in [Device::Cpu, Device::Gpu] {
             if crate::tensor::class_name(dtype, device) == name {
                 return Ok((dtype, device));

@@ -58,7 +58,7 @@ pub fn from_sequence(op: &str, data: &Bound<'_, PyAny>, dtype: DType) -> PyResul
     }
     let sizes = sizes_of(op, &outer)?;
     let mut tensor = Tensor::empty(op, dtype, &sizes)?;
-    dispatch!(dtype, T => fill::<T>(op, outer, &mut tensor)?);
+    dispatch!(any dtype, T => fill::<T>(op, outer, &mut tensor)?);
     Ok(tensor)
 }
 
@@ -257,7 +257,7 @@ pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyL
     if tensor.ndim() == 0 {
         return Ok(PyList::empty(py));
     }
-    dispatch!(tensor.dtype(), T => rows::<T>(py, &tensor, 0, 0))
+    dispatch!(any tensor.dtype(), T => rows::<T>(py, &tensor, 0, 0))
 }
 
 /// Nested as deep as the tensor has dimensions, so at most [`MAX_DIMS`] calls.

@@ -119,7 +119,7 @@ pub fn text_of(t: &Tensor) -> PyResult<String> {
     let options = PRINT.lock().unwrap_or_default();
     let at = |index: &[i64]| -> Number {
         let place: i64 = index.iter().zip(on_cpu.strides()).map(|(i, s)| i * s).sum();
-        crate::dispatch!(on_cpu.dtype(), T => {
+        crate::dispatch!(any on_cpu.dtype(), T => {
             let v = on_cpu.read::<T>(place);
             if on_cpu.dtype().is_float() {
                 Number::Float(crate::tensor::Element::to_f64(v))

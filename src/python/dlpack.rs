@@ -102,6 +102,7 @@ pub(super) fn check(
         (0, 16, 1) => DType::I16,
         (0, 32, 1) => DType::I32,
         (0, 64, 1) => DType::I64,
+        (2, 16, 1) => DType::F16,
         (2, 32, 1) => DType::F32,
         (2, 64, 1) => DType::F64,
         (code, bits, lanes) => fail!(

@@ -81,6 +81,7 @@ impl<'py> Seen<'py> {
             (b'h', 2) => DType::I16,
             (b'i' | b'l', 4) => DType::I32,
             (b'l' | b'q' | b'n', 8) => DType::I64,
+            (b'e', 2) => DType::F16,
             (b'f', 4) => DType::F32,
             (b'd', 8) => DType::F64,
             _ => return None,
@@ -200,6 +201,7 @@ impl Export {
             // NumPy's int64 is the C long where that has eight bytes.
             DType::I64 if size_of::<std::ffi::c_long>() == 8 => c"l",
             DType::I64 => c"q",
+            DType::F16 => c"e",
             DType::F32 => c"f",
             DType::F64 => c"d",
         }

@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-const SUPPORTED: &str = "float64, float32, int64, int32, int16 and uint8";
+const SUPPORTED: &str = "float64, float32, float16, int64, int32, int16 and uint8";
 
 /// A tensor on the memory of a NumPy array; a copy when the array is read-only or byte-swapped.
 ///

@@ -3,6 +3,7 @@
 pub mod alloc;
 pub mod dims;
 pub mod dtype;
+pub mod half;
 pub mod held;
 mod layout;
 pub mod print;
@@ -13,6 +14,7 @@ pub mod view;
 
 pub use dims::{Dims, MAX_DIMS, sizes_text};
 pub use dtype::{DType, Device, Element, class_name};
+pub use half::Half;
 pub use held::Held;
 pub use scalar::Scalar;
 pub use storage::{Layout, Tensor};

@@ -20,6 +20,7 @@ IntTensor = _C.cuda_IntTensor
 LongTensor = _C.cuda_LongTensor
 FloatTensor = _C.cuda_FloatTensor
 DoubleTensor = _C.cuda_DoubleTensor
+HalfTensor = _C.cuda_HalfTensor
 
 
 def is_available() -> bool:
