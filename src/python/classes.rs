@@ -76,6 +76,13 @@ pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Py<PyAny>> {
     wrap_held(py, Held::from(tensor))
 }
 
+/// The class with this name: 'torch.FloatTensor'.
+#[pyfunction]
+pub fn _tensor_class(name: &Bound<'_, PyAny>) -> PyResult<Py<PyType>> {
+    let (dtype, device) = kind_of(name)?;
+    Ok(class_of(name.py(), dtype, device).unbind())
+}
+
 /// The element type and place that a class, its name, or a tensor stands for.
 pub fn kind_of(what: &Bound<'_, PyAny>) -> PyResult<(DType, Device)> {
     let name = match what.cast::<PyType>() {

@@ -7,6 +7,7 @@ use super::number::{self, number};
 use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
+use super::{memory, storage};
 use crate::cpu::pool;
 use crate::ops::copy::fill_with;
 use crate::ops::device;
@@ -15,7 +16,7 @@ use crate::tensor::{DType, Device, Held, Scalar, Tensor, class_name};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 
 /// The class of `zeros` and `randn` (`set_default_tensor_type`).
 static DEFAULT: Mutex<(DType, Device)> = Mutex::new((DType::F32, Device::Cpu));
@@ -34,11 +35,7 @@ pub fn construct(
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Held> {
     let name = class_name(dtype, device);
-    if kwargs.is_some_and(|k| !k.is_empty()) && device == Device::Cpu {
-        return Err(PyTypeError::new_err(format!(
-            "{name} takes no keyword arguments; give sizes, a sequence or a tensor"
-        )));
-    }
+    super::storages::keywords(&name, device, kwargs)?;
     check_gpu(&name, device)?;
     let place = |t: Tensor| -> PyResult<Held> {
         Ok(Held::from(if device == Device::Gpu {
@@ -52,10 +49,10 @@ pub fn construct(
     }
     let first = args.get_item(0)?;
     if args.len() == 1 {
-        if first.cast::<PyList>().is_ok()
-            || (first.cast::<PyTuple>().is_ok() && !tensor::is_size(&first))
+        if let Some(root) = storage::storage(&first)
+            && root.kind() == (dtype, device)
         {
-            return place(construct::from_sequence(&name, &first, dtype)?);
+            return Ok(Held::from(run(|| memory::view_of_storage(&root))?));
         }
         if let Ok(other) = first.cast::<PyTensor>() {
             if other.get().tensor().kind() == (dtype, device) {
@@ -63,6 +60,10 @@ pub fn construct(
             }
         } else if first.cast::<PyVariable>().is_err() && numpy::is_ndarray(&first)? {
             return place(numpy::share_or_convert(&name, &first, dtype)?);
+        } else if !tensor::is_size(&first)
+            && let Some(items) = construct::sequence(&first)?
+        {
+            return place(construct::from_sequence(&name, items.as_any(), dtype)?);
         }
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
@@ -520,7 +521,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_gpu_synchronize, m)?)?;
     m.add_function(wrap_pyfunction!(_gpu_manifest, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::is_tensor, m)?)?;
-    m.add_function(wrap_pyfunction!(tensor::_rebuild, m)?)?;
+    m.add_function(wrap_pyfunction!(classes::_tensor_class, m)?)?;
+    m.add_function(wrap_pyfunction!(super::storages::_storage_class, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::_set_size_class, m)?)?;
     Ok(())
 }

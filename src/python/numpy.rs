@@ -5,6 +5,8 @@
 
 use super::construct::type_name;
 use super::interop::{Export, Seen};
+use super::tensor::PyTensor;
+use super::{classes, dlpack};
 use crate::error::Result;
 use crate::fail;
 use crate::ops::copy::copy_into;
@@ -92,7 +94,7 @@ pub(super) fn copied(
 ///
 /// # Errors
 /// `RuntimeError` for GPU tensors and CharTensor (T-87, E-84).
-pub fn numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+pub fn share<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     sharable("numpy", tensor)?;
     tensor.fix();
     as_ndarray(py, tensor)
@@ -209,4 +211,62 @@ pub fn is_instance_of_numpy(
 pub fn is_ndarray(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
     static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     is_instance_of_numpy(obj, &NDARRAY, "ndarray")
+}
+
+#[pymethods]
+impl PyTensor {
+    /// NumPy asks this class, not the array, when both stand in an expression.
+    #[classattr]
+    fn __array_priority__() -> i64 {
+        1000
+    }
+
+    #[pyo3(signature = (array, context=None, return_scalar=false))]
+    fn __array_wrap__(
+        &self,
+        py: Python<'_>,
+        array: &Bound<'_, PyAny>,
+        context: Option<&Bound<'_, PyAny>>,
+        return_scalar: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = (context, return_scalar);
+        match array_wrap(array)? {
+            Wrapped::Tensor(tensor) => classes::wrap(py, tensor),
+            Wrapped::Other(object) => Ok(object),
+        }
+    }
+
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__(
+        &self,
+        py: Python<'_>,
+        stream: Option<&Bound<'_, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = stream;
+        Ok(
+            dlpack::to_dlpack(py, &self.tensor(), max_version, dl_device, copy)?
+                .into_any()
+                .unbind(),
+        )
+    }
+
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::dlpack_device(&self.tensor())
+    }
+
+    fn numpy(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Ok(share(slf.py(), &slf.get().tensor())?.unbind())
+    }
+
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__(
+        slf: &Bound<'_, Self>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        Ok(as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
+    }
 }

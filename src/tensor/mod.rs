@@ -6,10 +6,12 @@ pub mod dtype;
 pub mod half;
 pub mod held;
 mod layout;
+mod memory;
 pub mod print;
 pub mod scalar;
 pub mod storage;
 pub mod value;
+mod version;
 pub mod view;
 
 pub use dims::{Dims, MAX_DIMS, sizes_text};
