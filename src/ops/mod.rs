@@ -130,6 +130,13 @@ impl Op {
     /// Runs the row's kernel, or lets the host do it for a GPU that has none.
     #[inline]
     pub fn call(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
+        if self.class != Class::Any
+            && inputs
+                .first()
+                .is_some_and(|i| i.tensor.dtype() == DType::F16)
+        {
+            return Err(crate::tensor::dtype::no_half(self.name));
+        }
         if self.on_host(inputs) {
             return device::through_host(self, inputs, values);
         }

@@ -2,6 +2,7 @@
 
 use super::tensor::PyTensor;
 use crate::tensor::{DType, Device, Held, Tensor};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
@@ -69,6 +70,24 @@ classes! {
     CudaFloatTensor "FloatTensor" "torch.cuda" F32 Gpu;
     CudaDoubleTensor "DoubleTensor" "torch.cuda" F64 Gpu;
     CudaHalfTensor "HalfTensor" "torch.cuda" F16 Gpu;
+}
+
+/// The place of a method that halves do not have: it computes (T-9).
+#[pyclass(frozen, name = "_Missing", module = "rgrad._C")]
+pub struct Missing(pub String);
+
+#[pymethods]
+impl Missing {
+    fn __get__(
+        &self,
+        _object: &Bound<'_, PyAny>,
+        _class: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        Err(PyAttributeError::new_err(format!(
+            "torch.HalfTensor has no {}, because halves are stored only; convert with .float() first",
+            self.0
+        )))
+    }
 }
 
 /// `tensor` as an object of its class.

@@ -12,7 +12,7 @@ use crate::fail;
 use crate::ops::copy::copy_into;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Tensor, class_name};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -259,6 +259,20 @@ impl PyTensor {
 
     fn numpy(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         Ok(share(slf.py(), &slf.get().tensor())?.unbind())
+    }
+
+    /// Where the elements are, for libraries that look there before they ask for an array.
+    #[getter]
+    fn __array_interface__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let tensor = slf.get().tensor();
+        if tensor.device() == Device::Gpu {
+            return Err(PyAttributeError::new_err(
+                "__array_interface__: the tensor is in the memory of the GPU; use .cpu() first",
+            ));
+        }
+        tensor.fix();
+        let array = as_ndarray(slf.py(), &tensor)?;
+        Ok(array.getattr("__array_interface__")?.unbind())
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]

@@ -269,8 +269,14 @@ macro_rules! dispatch {
 /// With the `TypeError` that the Python edge then raises.
 #[cold]
 pub fn refuse_half() -> ! {
-    std::panic::panic_any(Error::Type(
-        "torch.HalfTensor is for storing only and does not implement this; convert with .float() first".into(),
+    std::panic::panic_any(no_half("this"))
+}
+
+/// The error for an op that computes, on halves (T-9).
+#[cold]
+pub fn no_half(op: &str) -> Error {
+    Error::Type(format!(
+        "{op}: torch.HalfTensor does not implement it, because halves are stored only; convert with .float() first"
     ))
 }
 

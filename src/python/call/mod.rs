@@ -72,6 +72,12 @@ impl Group {
         (some.len() < DType::ALL.len()).then_some(some)
     }
 
+    /// Whether some row with the form moves elements of every type, and computes nothing.
+    pub fn moves_only(&self, form: Form) -> bool {
+        let any = |op: &&&Op| op.class == crate::ops::Class::Any;
+        self.rows.iter().filter(any).any(|op| has(op, form))
+    }
+
     /// The text of Python's help.
     pub fn doc(&self, form: Form) -> String {
         let rows = self.rows.iter().filter(|op| has(op, form));

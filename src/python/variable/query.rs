@@ -10,6 +10,10 @@ use pyo3::prelude::*;
 
 #[pymethods]
 impl PyVariable {
+    fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
+        Ok(crate::python::query::html(&slf.repr()?.to_string()))
+    }
+
     fn __bool__(&self) -> PyResult<bool> {
         let t = self.var.tensor();
         match t.numel() {
