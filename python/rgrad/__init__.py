@@ -20,6 +20,7 @@ from ._draw import draw  # noqa: E402
 from .functional import chunk, split, unbind  # noqa: E402
 from .grad_mode import enable_grad, no_grad, set_grad_enabled  # noqa: E402
 from .random import fork_rng, manual_seed  # noqa: E402
+from . import utils  # noqa: E402, I001
 
 #: The default class; `set_default_tensor_type` binds another.
 Tensor = FloatTensor
@@ -80,6 +81,7 @@ __all__ = [
     "split",
     "typename",
     "unbind",
+    "utils",
 ]
 __all__ += _C.__all__
 __all__ = sorted({name for name in __all__ if not name.startswith("_")})

@@ -521,6 +521,8 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_gpu_synchronize, m)?)?;
     m.add_function(wrap_pyfunction!(_gpu_manifest, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::is_tensor, m)?)?;
+    m.add_function(wrap_pyfunction!(super::dlpack::_to_dlpack, m)?)?;
+    m.add_function(wrap_pyfunction!(super::dlpack::_from_dlpack, m)?)?;
     m.add_function(wrap_pyfunction!(classes::_tensor_class, m)?)?;
     m.add_function(wrap_pyfunction!(super::storages::_storage_class, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::_set_size_class, m)?)?;

@@ -500,6 +500,11 @@ impl<M: Managed> Drop for Taken<M> {
     }
 }
 
+/// Whether the capsule holds the form without a version.
+pub(super) fn is_old(capsule: &Bound<'_, PyCapsule>) -> bool {
+    capsule.is_valid_checked(Some(Old::NAME))
+}
+
 /// Whether the capsule holds the form with a version.
 pub(super) fn is_versioned(capsule: &Bound<'_, PyCapsule>) -> bool {
     capsule.is_valid_checked(Some(Versioned::NAME))

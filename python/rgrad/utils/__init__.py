@@ -1,0 +1,5 @@
+"""Tools around the library."""
+
+from . import dlpack
+
+__all__ = ["dlpack"]
