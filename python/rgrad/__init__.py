@@ -15,12 +15,11 @@ from ._size import Size
 
 _C._set_size_class(Size)
 
-from . import autograd, cuda, functional, grad_mode, nn, random  # noqa: E402
+from . import autograd, cuda, functional, grad_mode, nn, random, utils  # noqa: E402
 from ._draw import draw  # noqa: E402
 from .functional import chunk, split, unbind  # noqa: E402
 from .grad_mode import enable_grad, no_grad, set_grad_enabled  # noqa: E402
 from .random import fork_rng, manual_seed  # noqa: E402
-from . import utils  # noqa: E402, I001
 
 #: The default class; `set_default_tensor_type` binds another.
 Tensor = FloatTensor

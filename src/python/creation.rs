@@ -81,8 +81,9 @@ pub fn construct(
         })
         .collect();
     Err(PyTypeError::new_err(format!(
-        "{name} received an invalid combination of arguments - got ({}), but expected one of: no arguments or (int ...) or (torch.Size sizes) or ({name} viewed_tensor) or (sequence data) or (ndarray data)",
-        got.join(", ")
+        "{name} received an invalid combination of arguments - got ({}), but expected one of: no arguments or (int ...) or (torch.Size sizes) or ({name} viewed_tensor) or ({} data) or (sequence data) or (ndarray data)",
+        got.join(", "),
+        storage::storage_name(dtype, device)
     )))
 }
 

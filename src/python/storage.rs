@@ -26,7 +26,9 @@ pub struct PyStorage {
 
 /// The object of each storage that has one, by the address of its root, with the object's number:
 /// a pickle that meets a storage twice must see one object (T-44).
-static OBJECTS: Mutex<Option<HashMap<usize, (u64, Py<PyWeakrefReference>)>>> = Mutex::new(None);
+static OBJECTS: Mutex<Option<HashMap<usize, Object>>> = Mutex::new(None);
+
+type Object = (u64, Py<PyWeakrefReference>);
 
 impl Drop for PyStorage {
     fn drop(&mut self) {

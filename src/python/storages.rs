@@ -127,7 +127,7 @@ fn construct(
     check_gpu(&name, device)?;
     let fresh = |count: i64| -> PyResult<Tensor> {
         let sizes: &[i64] = if count == 0 { &[] } else { &[count] };
-        Ok(run(|| device::zeros(&name, dtype, device, sizes))?)
+        run(|| device::zeros(&name, dtype, device, sizes))
     };
     let given: Vec<Bound<'_, PyAny>> = args.iter().collect();
     let Some(first) = given.first() else {
@@ -150,10 +150,10 @@ fn construct(
                     type_name(&items.get_item(0)?)
                 )));
             }
-            return Ok(run(|| match device {
+            return run(|| match device {
                 Device::Cpu => Ok(made),
                 Device::Gpu => device::to_gpu(&made),
-            })?);
+            });
         }
     }
     let got: Vec<String> = given.iter().map(type_name).collect();

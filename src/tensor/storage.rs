@@ -245,11 +245,12 @@ impl Tensor {
         // The system has no mapping without a byte.
         let mut options = memmap2::MmapOptions::new();
         let options = options.len(bytes.max(1));
-        // SAFETY: elements are only touched through raw pointers, so that others may write them at
-        // any time. Who cuts the file short gets a bus error, as with every program that maps it.
         let mut map = match (bytes, shared) {
             (0, _) => memmap2::MmapMut::map_anon(1)?,
+            // SAFETY: elements are only touched through raw pointers, so that others may write them
+            // at any time. Who cuts the file short gets a bus error, as in every program.
             (_, true) => unsafe { options.map_mut(file)? },
+            // SAFETY: as above.
             (_, false) => unsafe { options.map_copy(file)? },
         };
         let host = map.as_mut_ptr();

@@ -31,7 +31,9 @@ def test_conversion_rounds_as_numpy_does(wide):
     """Every half, the middle between each two, and the neighbours of the middle."""
     bits = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(wide)
     middle = (bits[:-1] + bits[1:]) / 2
-    a = np.concatenate([bits, middle, np.nextafter(middle, wide(0)), np.nextafter(middle, wide(9e9))])
+    a = np.concatenate(
+        [bits, middle, np.nextafter(middle, wide(0)), np.nextafter(middle, wide(9e9))]
+    )
     a = np.concatenate([a, -a, wide([65519.9, 65520, 1e30, np.inf])])
     with np.errstate(over="ignore"):
         expected = a.astype(np.float16)
@@ -145,9 +147,9 @@ def test_a_gradient_passes_through_halves():
 
 
 def test_halves_stay_off_the_gpu(gpu):
-    with pytest.raises(TypeError, match="cuda.HalfTensor"):
+    with pytest.raises(TypeError, match=r"cuda\.HalfTensor"):
         torch.HalfTensor([1]).cuda()
-    with pytest.raises(TypeError, match="cuda.HalfTensor"):
+    with pytest.raises(TypeError, match=r"cuda\.HalfTensor"):
         torch.cuda.HalfTensor(2)
     assert torch.HalfTensor([1, 2]).float().cuda().cpu().half().tolist() == [1, 2]
 

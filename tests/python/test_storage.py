@@ -65,7 +65,7 @@ def test_constructors(name):
     ],
 )
 def test_what_makes_no_storage(arguments, error):
-    with pytest.raises(error, match="torch.FloatStorage"):
+    with pytest.raises(error, match=r"torch\.FloatStorage"):
         torch.FloatStorage(*arguments)
 
 
@@ -223,14 +223,14 @@ def test_growing_step_by_step_costs_no_more_than_three_times_the_memory():
 
 
 def test_text():
-    assert repr(torch.FloatStorage([1, 2.5, 0.1])) == str(torch.FloatStorage([1, 2.5, 0.1])) == (
-        " 1.0\n 2.5\n 0.10000000149011612\n[torch.FloatStorage of size 3]"
+    assert (
+        repr(torch.FloatStorage([1, 2.5, 0.1]))
+        == str(torch.FloatStorage([1, 2.5, 0.1]))
+        == (" 1.0\n 2.5\n 0.10000000149011612\n[torch.FloatStorage of size 3]")
     )
     assert repr(torch.LongStorage([7])) == " 7\n[torch.LongStorage of size 1]"
     assert repr(torch.ByteStorage()) == " \n[torch.ByteStorage of size 0]"
-    assert torch.ByteStorage([1])._repr_html_() == (
-        "<pre> 1\n[torch.ByteStorage of size 1]</pre>"
-    )
+    assert torch.ByteStorage([1])._repr_html_() == ("<pre> 1\n[torch.ByteStorage of size 1]</pre>")
 
 
 # --- with tensors ---------------------------------------------------------------------------------
