@@ -405,7 +405,7 @@ fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 fn _set_default_tensor_type(name: &str) -> PyResult<()> {
     for dtype in DType::ALL {
         for place in [Device::Cpu, Device::Gpu] {
-            if class_name(dtype, place) == name && dtype.is_float() {
+            if class_name(dtype, place) == name && dtype.is_float() && dtype != DType::F16 {
                 *DEFAULT.lock() = (dtype, place);
                 return Ok(());
             }

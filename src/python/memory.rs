@@ -35,7 +35,7 @@ impl PyTensor {
     pub fn take_result(&self, op: &str, result: &Tensor) -> PyResult<()> {
         let have = self.tensor();
         if have.sizes() != result.sizes() {
-            if !have.is_resizable() {
+            if !have.is_resizable() && have.offset() + result.numel() > have.storage_len() {
                 return Err(PyRuntimeError::new_err(format!(
                     "{op}: out= has size {}, the result {}, and its storage is not resizable; give a tensor of the result's size",
                     sizes_text(have.sizes()),

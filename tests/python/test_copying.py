@@ -118,10 +118,13 @@ def test_a_pickle_is_read_in_a_fresh_interpreter():
     assert said.split("\n")[0] == "torch.FloatTensor [1.0, 2.0] torch.LongStorage [3]"
 
 
-def test_copy_of_a_tensor_shares_nothing_with_it():
+def test_a_shallow_copy_shares():
     t = torch.FloatTensor([1, 2])
     u = copy.copy(t)
-    assert u is not t and u.tolist() == [1, 2]
+    assert u is not t and u.is_set_to(t)
+    v = Variable(t, requires_grad=True)
+    w = copy.copy(v)
+    assert w is not v and w.requires_grad and w.data is t
 
 
 @each_way

@@ -64,8 +64,12 @@ def test_a_number_without_dimensions_is_one_element(name):
     assert a == 6
 
 
-@each
-@pytest.mark.parametrize("kind", ["read-only", "byte-swapped"])
+# Single bytes have no order, so there is nothing to swap in them.
+@pytest.mark.parametrize(
+    "name, kind",
+    [(name, "read-only") for name in SHARED]
+    + [(name, "byte-swapped") for name in SHARED if name != "ByteTensor"],
+)
 def test_copied(name, kind):  # T-85
     a = np.arange(1, 4).astype(SHARED[name])
     if kind == "read-only":
