@@ -41,7 +41,7 @@ ops! {
         try [(sample(&[2, 3]), sample(&[2, 3]))];
     }
     /// Sets every element to `value`.
-    in_place: fn fill(x; value: Scalar) -> (y): Number named "fill" as "FillBackward" {
+    in_place: fn fill(x; value: Scalar) -> (y): Any named "fill" as "FillBackward" {
         forward(out) = {
             value.check("fill", x.dtype())?;
             let y = out.make("fill", x.kind(), x.sizes())?;
@@ -52,7 +52,7 @@ ops! {
         try [(sample(&[2, 3]); 0.5)];
     }
     /// Sets every element to zero.
-    in_place: fn zero(x) -> (y): Number named "zero" as "ZeroBackward" {
+    in_place: fn zero(x) -> (y): Any named "zero" as "ZeroBackward" {
         forward(out) = {
             let y = out.make("zero", x.kind(), x.sizes())?;
             fill_with(&y, Scalar::Int(0))?;

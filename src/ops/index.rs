@@ -338,7 +338,7 @@ fn chosen(
         return Ok(y);
     }
     kernel::count_ones(op, &mask)?;
-    dispatch!(x.dtype(), T => {
+    dispatch!(any x.dtype(), T => {
         let value = value.to::<T>();
         if inside {
             crate::cpu::map::map2::<T, u8, T>(x, &mask, &y, |v, m| if m != 0 { value } else { v });
@@ -406,7 +406,7 @@ fn select_rows(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
         return Ok(y);
     }
     kernel::check(OP, index, x.sizes()[dim])?;
-    dispatch!(x.dtype(), T => kernel::select::<T>(x, dim, index, &y))?;
+    dispatch!(any x.dtype(), T => kernel::select::<T>(x, dim, index, &y))?;
     Ok(y)
 }
 
@@ -452,7 +452,7 @@ fn gathered(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
         return Ok(y);
     }
     kernel::check("gather", index, x.sizes()[dim])?;
-    dispatch!(x.dtype(), T => kernel::gather::<T>(x, dim, index, &y));
+    dispatch!(any x.dtype(), T => kernel::gather::<T>(x, dim, index, &y));
     Ok(y)
 }
 
@@ -474,7 +474,7 @@ fn scatter_with(y: &Tensor, dim: usize, index: &Tensor, src: &Tensor, add: bool)
         return device::scatter(y, dim, index, src, add);
     }
     kernel::check(op, index, y.sizes()[dim])?;
-    dispatch!(y.dtype(), T => if add {
+    dispatch!(any y.dtype(), T => if add {
         kernel::scatter::<T>(y, dim, index, src, T::plus);
     } else {
         kernel::scatter::<T>(y, dim, index, src, |_, v| v);
@@ -513,7 +513,7 @@ fn select_masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
         Dims::from_slice(&[ones as i64])
     };
     let y = Tensor::empty(OP, x.dtype(), &sizes)?;
-    dispatch!(x.dtype(), T => kernel::masked_select::<T>(&x, &mask, &y));
+    dispatch!(any x.dtype(), T => kernel::masked_select::<T>(&x, &mask, &y));
     Ok(y)
 }
 
@@ -539,6 +539,6 @@ pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> 
         );
     }
     let source = as_contiguous(source)?;
-    dispatch!(y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));
+    dispatch!(any y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));
     Ok(())
 }

@@ -80,6 +80,20 @@ fn place(
     Ok(made)
 }
 
+/// `t`, or a copy on its own storage when its storage was cut shorter than `t` reaches.
+fn whole(t: Tensor) -> PyResult<Tensor> {
+    let reach = t
+        .sizes()
+        .iter()
+        .zip(t.strides())
+        .map(|(n, step)| (n - 1) * step);
+    let end = t.offset() as i64 + reach.sum::<i64>() + 1;
+    if t.numel() == 0 || end <= t.storage_len() as i64 {
+        return Ok(t);
+    }
+    run(|| crate::ops::copy::contiguous_copy(&t))
+}
+
 /// Ints in one argument: a size or strides.
 fn dims_of(what: &str, obj: &Bound<'_, PyAny>) -> PyResult<Dims> {
     match construct::sequence(obj)? {
@@ -187,7 +201,7 @@ impl PyTensor {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
         let py = slf.py();
-        let t = slf.get().tensor();
+        let t = whole(slf.get().tensor())?;
         let rebuild = py.import("rgrad._utils")?.getattr("_rebuild_tensor")?;
         let args = (
             storage_of(py, &t)?,
@@ -204,7 +218,7 @@ impl PyTensor {
         if let Some(done) = memo.get_item(key)? {
             return Ok(done.unbind());
         }
-        let t = slf.get().tensor();
+        let t = whole(slf.get().tensor())?;
         let copy = copied(py, &t, memo)?;
         let root = storage(copy.bind(py)).unwrap_or_else(|| t.clone());
         let made = classes::wrap(

@@ -63,6 +63,13 @@ def test_one_storage_twice_is_one(way):
     assert b[0] == 5 and s[0] == 1
 
 
+@each_way
+def test_a_tensor_that_reaches_beyond_its_storage(way):
+    t = torch.FloatTensor([1, 2, 3])
+    t.storage().resize_(1)
+    assert way(t).tolist() == [1, 2, 3]
+
+
 def test_deepcopy_in_two_calls_shares_nothing():
     t = torch.FloatTensor([1, 2])
     a, b = copy.deepcopy(t), copy.deepcopy(t[:1])

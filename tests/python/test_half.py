@@ -87,6 +87,18 @@ def test_views_and_copies():
     assert h.clone().storage().tolist() == [1, 2, 3, 4, 5, 6]
     h[0] = torch.HalfTensor([7, 8, 9])
     assert h.narrow(1, 0, 2).tolist() == [[7, 8], [4, 5]]
+    assert torch.cat([h[0], h[1]]).tolist() == [7, 8, 9, 4, 5, 6]
+    assert h.fill_(0.1).tolist() == [[float(np.float16(0.1))] * 3] * 2
+    assert h.zero_().tolist() == [[0] * 3] * 2
+
+
+def test_indexing_copies():
+    h = torch.HalfTensor([[1, 2, 3], [4, 5, 6]])
+    rows = torch.LongTensor([1, 0, 1])
+    assert h[rows].tolist() == h.index_select(0, rows).tolist() == [[4, 5, 6], [1, 2, 3], [4, 5, 6]]
+    mask = torch.ByteTensor([[1, 0, 0], [0, 0, 1]])
+    assert h[mask].tolist() == h.masked_select(mask).tolist() == [1, 6]
+    assert h.gather(1, torch.LongTensor([[2], [0]])).tolist() == [[3], [4]]
 
 
 def test_text():
@@ -94,7 +106,7 @@ def test_text():
     assert str(torch.HalfTensor()) == "[torch.HalfTensor with no dimension]\n"
 
 
-@pytest.mark.parametrize("name", ["add", "mul", "sum", "mean", "exp", "neg", "mm", "add_", "zero_"])
+@pytest.mark.parametrize("name", ["add", "mul", "sum", "mean", "exp", "neg", "mm", "add_", "abs_"])
 def test_arithmetic_is_missing(name):  # T-9, E-81
     h = torch.HalfTensor([1, 2])
     assert not hasattr(h, name) and hasattr(h.float(), name)

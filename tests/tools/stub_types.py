@@ -126,10 +126,8 @@ PARAMETERS = {
     "edgeitems": "int | None",
     "linewidth": "int | None",
     "profile": 'Literal["default", "short", "full"] | None',
-    "class_": "str",
     "_set_size_class.class_": "type[Any]",
     # Storages.
-    "index": "SupportsIndex",
     "_StorageBase.copy_.source": "_StorageBase",
     "_StorageBase.fill_.value": "_Number",
     "new_size": "_int",
@@ -176,7 +174,6 @@ RETURNS = {
     "__deepcopy__": "Self",
     "__reduce__": "tuple[Any, ...]",
     "__array_interface__": "dict[str, Any]",
-    "__buffer__": "memoryview",
     "__sizeof__": "_int",
     "_repr_html_": "str",
     "_cdata": "_int",
@@ -203,10 +200,9 @@ RETURNS = {
     "matmul": "{A}",
     "expand_as": "{R}",
     "view_as": "{R}",
-    **dict.fromkeys(("copy_", "resize_", "resize_as_", "set_", "detach_"), "Self"),
+    **dict.fromkeys(("copy_", "resize_", "resize_as_", "detach_"), "Self"),
     **dict.fromkeys(("share_memory_", "_StorageBase.clone", "fill_"), "Self"),
     **{f"_StorageBase.{n.lower()}": f"{n}Storage | cuda_{n}Storage" for n in ELEMENTS},
-    "_StorageBase.size": "_int",
     "_StorageBase.cpu": "_StorageBase",
     "_StorageBase.cuda": "_StorageBase",
     "from_buffer": "Self",
@@ -288,6 +284,7 @@ WRITTEN = {
         ("new_type: None = None", "str"),
         ("new_type: builtins.type[_StorageBase] | str", "_StorageBase"),
     ],
+    "_StorageBase.size": [("", "_int")],
     "_StorageBase.__getitem__": [("key: _int", "_Number"), ("key: slice", "Self")],
     "_StorageBase.__setitem__": [("key: _int | slice, value: _Number", "None")],
     "_StorageBase.__iter__": [("", "Iterator[Any]")],
@@ -347,6 +344,9 @@ NEW = {
 
 # Where a checker must look away: comparisons give tensors, and `**=` always fails.
 IGNORED = {"__eq__": "override", "__ne__": "override", "__ipow__": "misc"}
+
+# Called on the class.
+OF_THE_CLASS = {"from_buffer", "from_file"}
 
 # Names that 0.3 gives to the second operand where a row calls it by a letter.
 OPERANDS = {"mm": "mat2", "bmm": "mat2", "mv": "vec", "dot": "tensor2"}

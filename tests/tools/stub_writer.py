@@ -301,8 +301,9 @@ def function(name, forms, indent="", own=None):
 
 
 def method(owner, name, forms):
-    own = "cls" if name == "__new__" else "self"
-    return function(name, [f.filled(PLACES.get(owner, {})) for f in forms], "    ", own)
+    own = "cls" if name == "__new__" or name in types.OF_THE_CLASS else "self"
+    lines = function(name, [f.filled(PLACES.get(owner, {})) for f in forms], "    ", own)
+    return ["    @classmethod", *lines] if name in types.OF_THE_CLASS else lines
 
 
 def knows_device(forms):
