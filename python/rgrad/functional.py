@@ -7,35 +7,55 @@ from ._C import Variable, _TensorBase
 _T = TypeVar("_T", bound=_TensorBase | Variable)
 
 
-def _dim(tensor: _TensorBase | Variable, dim: int) -> int:
-    n = tensor.dim()
-    if not -n <= dim < n:
-        raise RuntimeError(
-            f"dimension out of range (expected to be in [{-n}, {n - 1}], but got {dim})"
-        )
-    return dim % n
-
-
 def split(tensor: _T, split_size: int, dim: int = 0) -> tuple[_T, ...]:
     """Parts of `split_size` along `dim`; the last may be smaller. Views."""
-    dim = _dim(tensor, dim)
-    if split_size < 1:
-        raise RuntimeError(f"split: the size of a part must be positive; got {split_size}")
-    size = tensor.size(dim)
-    return tuple(
-        tensor.narrow(dim, start, min(split_size, size - start))  # type: ignore[misc]
-        for start in range(0, size, split_size)
-    )
+    return tensor.split(split_size, dim)  # type: ignore[return-value]
 
 
 def chunk(tensor: _T, chunks: int, dim: int = 0) -> tuple[_T, ...]:
     """About `chunks` parts of equal size along `dim`. Views."""
-    if chunks < 1:
-        raise RuntimeError(f"chunk: the number of parts must be positive; got {chunks}")
-    size = tensor.size(_dim(tensor, dim))
-    return split(tensor, -(-size // chunks), dim)
+    return tensor.chunk(chunks, dim)  # type: ignore[return-value]
 
 
 def unbind(tensor: _T, dim: int = 0) -> tuple[_T, ...]:
     """All slices along `dim`, without that dimension. Views."""
     return tuple(tensor.select(dim, i) for i in range(tensor.size(dim)))  # type: ignore[misc]
+
+
+def btriunpack(
+    LU_data: _T, LU_pivots: _T, unpack_data: bool = True, unpack_pivots: bool = True
+) -> tuple[_T | None, _T | None, _T | None]:
+    """P, L and U from the results of `btrifact`: each matrix of the stack was P L U.
+
+    What is not unpacked is None.
+    """
+    values = LU_data.data if isinstance(LU_data, Variable) else LU_data
+    pivots = LU_pivots.data if isinstance(LU_pivots, Variable) else LU_pivots
+    if values.dim() != 3 or values.size(1) != values.size(2):
+        raise RuntimeError(
+            "btriunpack: needs a stack of square matrices, b x n x n; got "
+            + " x ".join(str(n) for n in values.size())
+        )
+    count, n = values.size(0), values.size(1)
+
+    def like(rows: list) -> _T:
+        """Numbers of the class, on the device and of the kind of LU_data."""
+        made = type(values)(rows)
+        return Variable(made) if isinstance(LU_data, Variable) else made  # type: ignore[return-value]
+
+    p = lower = upper = None
+    if unpack_data:
+        below = like([[[float(j < i) for j in range(n)] for i in range(n)]] * count)
+        above = like([[[float(j >= i) for j in range(n)] for i in range(n)]] * count)
+        unit = like([[[float(j == i) for j in range(n)] for i in range(n)]] * count)
+        lower, upper = LU_data * below + unit, LU_data * above
+    if unpack_pivots:
+        stack = []
+        for exchanges in pivots.cpu().tolist():
+            order = list(range(n))
+            for i, place in enumerate(exchanges):
+                order[i], order[place - 1] = order[place - 1], order[i]
+            at = {row: i for i, row in enumerate(order)}
+            stack.append([[float(at[row] == i) for i in range(n)] for row in range(n)])
+        p = like(stack)
+    return p, lower, upper

@@ -87,7 +87,14 @@ impl<'a, T> ViewMut<'a, T> {
 pub trait Product: Element {
     /// Multiplies checked views of matching sizes.
     #[doc(hidden)]
-    fn product(alpha: Self, a: View<Self>, b: View<Self>, beta: Self, c: ViewMut<Self>);
+    fn product(
+        alpha: Self,
+        a: View<Self>,
+        b: View<Self>,
+        beta: Self,
+        c: ViewMut<Self>,
+        threads: usize,
+    );
 }
 
 /// Computes `c = alpha * a b + beta * c`; with `beta` 0, what was in `c` does not count.
@@ -95,9 +102,26 @@ pub trait Product: Element {
 /// Integers wrap. Returns false, with `c` untouched, if the sizes do not match.
 #[must_use]
 pub fn gemm<T: Product>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) -> bool {
+    checked(alpha, a, b, beta, c, pool::threads())
+}
+
+/// As [`gemm`], on this thread alone, with the same bits.
+#[must_use]
+pub fn gemm_here<T: Product>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) -> bool {
+    checked(alpha, a, b, beta, c, 1)
+}
+
+fn checked<T: Product>(
+    alpha: T,
+    a: View<T>,
+    b: View<T>,
+    beta: T,
+    c: ViewMut<T>,
+    threads: usize,
+) -> bool {
     let fits = a.columns == b.rows && a.rows == c.rows && b.columns == c.columns;
     if fits && c.rows > 0 && c.columns > 0 {
-        T::product(alpha, a, b, beta, c);
+        T::product(alpha, a, b, beta, c, threads);
     }
     fits
 }
@@ -105,7 +129,7 @@ pub fn gemm<T: Product>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>
 macro_rules! integers {
     ($($t:ident)*) => {$(
         impl Product for $t {
-            fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>) {
+            fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>, _: usize) {
                 loops(a, b, c, beta == 0, |x: $t, y| x.wrapping_mul(y), |x: $t, y| x.wrapping_add(y),
                     |sum, old| alpha.wrapping_mul(sum).wrapping_add(beta.wrapping_mul(old)));
             }
@@ -116,10 +140,10 @@ macro_rules! integers {
 macro_rules! floats {
     ($($t:ident)*) => {$(
         impl Product for $t {
-            fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>) {
+            fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>, threads: usize) {
                 let products = a.rows.saturating_mul(b.columns).saturating_mul(a.columns);
                 if products > SHORT {
-                    return cut(alpha, a, b, beta, c);
+                    return cut(alpha, a, b, beta, c, threads);
                 }
                 let finish = |sum, old| alpha * sum + beta * old;
                 if b.column_stride == 1 && b.columns <= LANES {
@@ -127,7 +151,7 @@ macro_rules! floats {
                 } else if products <= TINY {
                     loops(a, b, c, beta == 0.0, |x: $t, y| x * y, |x, y| x + y, finish);
                 } else {
-                    cut(alpha, a, b, beta, c);
+                    cut(alpha, a, b, beta, c, threads);
                 }
             }
         }
@@ -217,7 +241,7 @@ impl<T> Shared<T> {
 }
 
 /// Cuts `c` along its longer side, one part for a thread.
-fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
+fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>, threads: usize) {
     let (m, n, k) = (c.rows, c.columns, a.columns);
     let by_rows = m > n;
     let long = m.max(n);
@@ -225,7 +249,7 @@ fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>) {
     // No part may meet the kernels for small matrices, whose sums have another order.
     let least = if m.min(n) > SMALL { 32 } else { SMALL + 16 };
     let parts = if is_big {
-        pool::threads().min(long / least).max(1)
+        threads.min(long / least).max(1)
     } else {
         1
     };

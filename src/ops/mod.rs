@@ -10,14 +10,23 @@ pub mod arith;
 pub mod compare;
 pub mod copy;
 pub mod device;
+pub mod diagonal;
+pub mod factor;
 pub mod index;
+pub mod join;
+pub mod mask;
 pub mod matmul;
 pub mod operators;
+pub mod orthogonal;
+mod overlap;
+pub mod pick;
 pub mod pointwise;
+pub mod products;
 pub mod reduce;
 pub mod sample;
 pub mod shape;
 pub mod softmax;
+pub mod window;
 
 use crate::error::Result;
 use crate::graph::{Input, Rule};
@@ -124,6 +133,8 @@ pub struct Forms {
     pub number: bool,
     /// There is no kernel for the GPU: operands there are fetched, and results sent back.
     pub host: bool,
+    /// In place, the kernel changes its first operand where it lies.
+    pub updates: bool,
 }
 
 impl Op {
@@ -141,6 +152,13 @@ impl Op {
             return device::through_host(self, inputs, values);
         }
         (self.run)(inputs, values, out)
+    }
+
+    /// Whether it takes longer than the size of its operands tells.
+    pub fn is_product(&self) -> bool {
+        [matmul::ROWS, products::ROWS, factor::ROWS, orthogonal::ROWS]
+            .iter()
+            .any(|rows| rows.iter().any(|row| std::ptr::eq(*row, self)))
     }
 
     /// Whether operands on the GPU have to be fetched for it.
@@ -204,8 +222,16 @@ pub static ROOMS: &[&[&Op]] = &[
     reduce::ROWS,
     softmax::ROWS,
     matmul::ROWS,
+    products::ROWS,
+    factor::ROWS,
+    orthogonal::ROWS,
     shape::ROWS,
     index::ROWS,
+    mask::ROWS,
+    pick::ROWS,
+    diagonal::ROWS,
+    window::ROWS,
+    join::ROWS,
     copy::ROWS,
 ];
 
@@ -214,5 +240,5 @@ pub fn all() -> impl Iterator<Item = &'static Op> {
     ROOMS
         .iter()
         .flat_map(|rows| rows.iter().copied())
-        .chain([&shape::CAT])
+        .chain([&join::CAT, &join::SPLIT])
 }

@@ -13,7 +13,7 @@ use crate::graph::{Input, Var};
 use crate::ops::apply::Values;
 use crate::ops::copy::as_contiguous;
 use crate::ops::{self, Op, device, matmul as products, pointwise, shape, softmax};
-use crate::tensor::{Dims, Tensor, Value, class_name, dims, sizes_text};
+use crate::tensor::{Tensor, Value, class_name, sizes_text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -54,68 +54,6 @@ fn wrap(py: Python<'_>, var: Var, variable: bool) -> PyResult<Py<PyAny>> {
     }
 }
 
-/// Product of tensors by their dimensions: dot, mv, mm, bmm, with leading ones expanded.
-pub fn product(a: &Var, b: &Var) -> Result<Var> {
-    let (n, m) = (a.sizes().len(), b.sizes().len());
-    match (n, m) {
-        (0, _) | (_, 0) => fail!(
-            Runtime,
-            "matmul: both operands need at least one dimension; got {} and {}",
-            sizes_text(a.sizes()),
-            sizes_text(b.sizes())
-        ),
-        (1, 1) => products::dot(a, b),
-        (2, 1) => products::mv(a, b),
-        (1, 2) => {
-            let row = products::mm(&shape::unsqueeze(a, 0)?, b)?;
-            shape::squeeze_dim(&row, 0)
-        }
-        (2, 2) => products::mm(a, b),
-        _ => batched(a, b),
-    }
-}
-
-fn batched(a: &Var, b: &Var) -> Result<Var> {
-    let left = if a.sizes().len() == 1 {
-        shape::unsqueeze(a, 0)?
-    } else {
-        a.clone()
-    };
-    let right = if b.sizes().len() == 1 {
-        shape::unsqueeze(b, 1)?
-    } else {
-        b.clone()
-    };
-    let lead = |v: &Var| Dims::from_slice(&v.sizes()[..v.sizes().len() - 2]);
-    let (la, lb) = (lead(&left), lead(&right));
-    let common = match (la.is_empty(), lb.is_empty()) {
-        (true, _) => lb,
-        (_, true) => la,
-        _ => dims::broadcast("matmul", &la, &lb)?,
-    };
-    let count: i64 = common.iter().product();
-    let stack = |v: &Var| -> Result<Var> {
-        let tail = &v.sizes()[v.sizes().len() - 2..];
-        let mut wide = common.clone();
-        wide.extend_from_slice(tail);
-        let expanded = if v.sizes() == wide.as_slice() {
-            v.clone()
-        } else {
-            shape::expand(v, wide)?
-        };
-        shape::reshape(&expanded, &Dims::from_slice(&[count, tail[0], tail[1]]))
-    };
-    let out = products::bmm(&stack(&left)?, &stack(&right)?)?;
-    let mut sizes = common;
-    if a.sizes().len() > 1 {
-        sizes.push(out.sizes()[1]);
-    }
-    if b.sizes().len() > 1 {
-        sizes.push(out.sizes()[2]);
-    }
-    shape::reshape(&out, &sizes)
-}
-
 /// `a @ b`.
 pub fn matmul(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = a.py();
@@ -125,7 +63,7 @@ pub fn matmul(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>>
             "matmul: a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data",
         ));
     }
-    let out = py.detach(|| run(|| product(&x, &y)))?;
+    let out = py.detach(|| run(|| products::matmul(&x, &y)))?;
     if !variable && x.sizes().len() == 1 && y.sizes().len() == 1 {
         return number_object(py, scalar_at(&out.tensor, 0)?);
     }

@@ -18,14 +18,16 @@ class Skip(Exception):
 class Library:
     """One library. Its process starts on the first question, and again after a crash."""
 
-    def __init__(self, name, patience):
+    def __init__(self, name, patience, processors=None):
         self.name = name
+        self.processors = processors
         self.patience = patience
         self.process = None
 
     def start(self):
+        options = [] if self.processors is None else [str(self.processors)]
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), self.name],
+            [sys.executable, str(HERE / "worker.py"), self.name, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -15,9 +15,13 @@ import timeit
 from pathlib import Path
 
 import footprint
-from libraries import PEERS, Skip, installed
+from libraries import PEERS, Library, Skip, installed
 
-# name, title, what the worker prepares, the arguments of each row and their names.
+SIDES = (64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+
+# name, title, what the worker prepares, the arguments of each row and their names; titles that end
+# with "one thread" are measured in processes that may use one processor.
+ALONE = "one thread"
 TIMED = [
     ("tutorial", "tutorial graph, forward and backward", "tutorial", [([], "5 operations")]),
     ("mul", "a*b of one element, recorded", "mul", [([], "1 element")]),
@@ -39,17 +43,64 @@ TIMED = [
         "add_recorded",
         [([10**e], f"1e{e} elements") for e in range(8)],
     ),
+    *(
+        (
+            "matmul",
+            f"matrix product of {kind}, {threads}",
+            "matmul",
+            [([n, kind], f"{n} squared") for n in SIDES],
+        )
+        for kind in ("f32", "f64")
+        for threads in (ALONE, "all threads")
+    ),
     (
-        "matmul",
-        "matrix product of f32",
-        "matmul",
-        [([n], f"{n} squared") for n in (64, 128, 256, 512, 1024, 2048)],
+        "products",
+        "matrix times vector of f32",
+        "mv",
+        [([n], f"{n} squared") for n in (64, 512, 4096)],
+    ),
+    (
+        "products",
+        "stack of products of f32",
+        "bmm",
+        [([n, side], f"{n} of {side} squared") for n, side in ((1000, 8), (256, 32), (64, 128))],
+    ),
+    (
+        "products",
+        "inner product of f32",
+        "dot",
+        [([10**e], f"1e{e} elements") for e in (2, 4, 6)],
     ),
     (
         "mlp",
         "training step of a 784-256-10 perceptron",
         "mlp",
         [([n], f"batch {n}") for n in (64, 1024)],
+    ),
+    (
+        "moves",
+        "row-major copy of a transposed f32 matrix",
+        "transposed",
+        [([n], f"{n} squared") for n in (256, 1024, 4096)],
+    ),
+    ("moves", "two f32 vectors joined", "joined", [([10**e], f"1e{e} each") for e in (5, 7)]),
+    (
+        "moves",
+        "1e5 rows of 64 f32 chosen from a table",
+        "rows",
+        [([n], f"{n:.0e} rows") for n in (10_000, 100_000)],
+    ),
+    (
+        "moves",
+        "the same rows, backward",
+        "rows_back",
+        [([n], f"{n:.0e} rows") for n in (10_000, 100_000)],
+    ),
+    (
+        "moves",
+        "elements gathered along a dimension of a 2048 squared f32 matrix",
+        "gathered",
+        [([dim], f"dimension {dim}") for dim in (0, 1)],
     ),
 ]
 NAMES = [*dict.fromkeys(case[0] for case in TIMED), "memory", "import"]
@@ -121,10 +172,13 @@ def chosen(only, case):
     return not only or case in only
 
 
-def run_timed(libraries, options, results):
+def run_timed(everyone, options, results):
+    # Pinned before they start, so that every library sees one processor and starts one thread.
+    alone = [Library(x.name, x.patience, processors=1) for x in everyone]
     for case, title, work, rows in TIMED:
         if not chosen(options.only, case):
             continue
+        libraries = alone if title.endswith(ALONE) else everyone
         able, done, lost = list(libraries), [], {}
         for arguments, row in rows:
             if options.largest and arguments and arguments[0] > options.largest:
@@ -144,6 +198,8 @@ def run_timed(libraries, options, results):
             if any(figures.get(library.name) != "not offered" for _, figures in done)
         ]
         table(title, offered or ["-"], done, seconds)
+    for library in alone:
+        library.stop()
 
 
 def run_memory(libraries, options, results):

@@ -26,7 +26,7 @@ CAN_BE_A_BASE = 1 << 10
 TENSORS = [t + name + "Tensor" for t in ("", "cuda_") for name in types.ELEMENTS]
 
 PARAMETER = re.compile(
-    r"(?P<kind>bool|int|number|sizes|Tensor|LongTensor or ByteTensor)"
+    r"(?P<kind>bool|int|number|sizes|Tensor|IntTensor|LongTensor or ByteTensor)"
     r" (?P<name>\w+)(?:=(?P<default>\S+))?"
 )
 KINDS = {"bool": "bool", "int": "_int", "float": "_float", "number": "_Number", "sizes": "_Sizes"}
@@ -134,12 +134,14 @@ def rows(name, doc):
 def candidates(parameter, x):
     """Arguments that may suit a small tensor `x`."""
     zeros, ones = _C.LongTensor(*x.size()).zero_(), _C.ByteTensor(*x.size()).fill_(1)
-    vector = type(x)(x.size(x.dim() - 1)).fill_(1)
+    n = x.size(x.dim() - 1)
+    vector, matrix, stack = (type(x)(*sizes).fill_(1) for sizes in ((n,), (n, n), (1, n, n)))
     return {
         "int": [0, 1],
         "number": [1],
         "sizes": [tuple(x.size()), tuple(range(x.dim()))],
-        "Tensor": [x.clone(), vector],
+        "Tensor": [x.clone(), vector, matrix, stack],
+        "IntTensor": [_C.IntTensor(1, 1).fill_(1)],
         "LongTensor or ByteTensor": [zeros, ones, _C.LongTensor(1).zero_()],
     }[parameter.kind]
 
@@ -157,13 +159,13 @@ def described(result, own):
 def seen(name, row, own):
     """What the op gives, by a call that works."""
     required = [p for p in row if p.default is None]
-    for sizes in ((2, 2), (3,), (1, 2, 2), (1,)):
+    for sizes in ((2, 2), (3,), (1, 2, 2), (1,), (1, 1), (1, 1, 1)):
         x = own(*sizes).fill_(1)
         call = getattr(x, name, None) or partial(getattr(_C, name), x)
         for arguments in itertools.product(*(candidates(p, x) for p in required)):
             try:
                 return described(call(*arguments), own)
-            except (RuntimeError, TypeError, ValueError, IndexError):
+            except (RuntimeError, TypeError, ValueError, IndexError, AssertionError):
                 continue
     raise SystemExit(f"no call of {name}({', '.join(p.text() for p in row)}) works")
 
@@ -171,7 +173,7 @@ def seen(name, row, own):
 def forms_of_row(name, row):
     """The ways to write the arguments of one row: places go by kind, so numbers may stand first."""
     for p in row:
-        if p.kind == "Tensor" and len(p.name) == 1:
+        if p.kind == "Tensor" and len(p.name) == 1 and p.name.islower():
             p.name = types.OPERANDS.get(name.rstrip("_"), "other")
     numbers = [p for p in row if p.kind == "number"]
     others = [p for p in row if p.kind != "number"]
@@ -182,7 +184,8 @@ def forms_of_row(name, row):
         yield [replace(p, default=None).text() for p in row]
         yield [p.text() for p in others] + ["*"] + [p.text() for p in numbers]
     else:
-        yield [p.text() for p in row]
+        # What may be left out comes last.
+        yield [p.text() for p in sorted(row, key=lambda p: p.default is not None)]
 
 
 def forms_of_table(name, made, own=_C.FloatTensor):

@@ -1,6 +1,7 @@
 //! Calling a row from Python: which overload, and what comes back.
 
 mod fit;
+mod info;
 
 use fit::{fit, refused};
 pub use fit::{kind_name, signature};
@@ -16,7 +17,7 @@ use crate::python::errors::run;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
 use crate::tensor::{DType, Dims, Tensor, Value, class_name, sizes_text};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use smallvec::SmallVec;
@@ -141,13 +142,16 @@ pub fn call<'py>(
 ) -> PyResult<Py<PyAny>> {
     let mut rest: SmallVec<[Bound<'py, PyAny>; 4]> = given.iter().cloned().collect();
     let mut named: SmallVec<[(String, Bound<'py, PyAny>); 2]> = SmallVec::new();
-    let mut out = None;
+    let (mut out, mut status) = (None, None);
     let mut first = own.cloned();
     let mut base_first = false;
     for (name, value) in keywords {
         let name = name.extract::<String>()?;
         match name.as_str() {
             "out" => out = (!value.is_none()).then(|| value.clone()),
+            "info" if group.name == "btrifact" => {
+                status = (!value.is_none()).then(|| value.clone())
+            }
             "input" | "self" if first.is_none() => first = Some(value.clone()),
             _ => named.push((name, value.clone())),
         }
@@ -182,6 +186,9 @@ pub fn call<'py>(
         {
             break;
         }
+        if let Some(status) = status {
+            return info::call(py, matched, &status, out.as_ref());
+        }
         return match (form, out) {
             (Form::InPlace, _) => in_place(py, matched, first.as_ref()),
             (_, Some(out)) => into_out(py, matched, &out),
@@ -194,7 +201,7 @@ pub fn call<'py>(
 /// Operands large enough that other Python threads may run meanwhile.
 fn is_long(op: &Op, inputs: &[Input]) -> bool {
     let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
-    most >= 1 << 16 || (most >= 1 << 12 && matches!(op.name, "mm" | "addmm" | "bmm"))
+    most >= 1 << 16 || (most >= 1 << 12 && op.is_product())
 }
 
 /// Runs an op of one result on operands it may keep, with the interpreter released when it takes
@@ -291,7 +298,8 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
         return number_of(py, m.op, &inputs);
     }
     fall_back(m.op, &mut inputs)?;
-    let results = apply_op(py, m.op, &inputs, m.values)?;
+    let values = fitting_masks(m.op, &inputs, m.values)?;
+    let results = apply_op(py, m.op, &inputs, values).map_err(|e| refusal(py, m.op, e))?;
     let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results
         .into_iter()
         .map(|v| classes::wrap(py, v.tensor))
@@ -309,6 +317,9 @@ fn number_of(py: Python<'_>, op: &'static Op, inputs: &[Input]) -> PyResult<Py<P
     };
     let value = match what {
         Some(what) => py.detach(|| run(|| ops::reduce::total(&inputs[0].tensor, what)))?,
+        None if op.name == "dot" => {
+            run(|| ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor))?
+        }
         None => {
             let made = apply_op(py, op, inputs, Values::new())?;
             crate::python::number::scalar_at(&made[0].tensor, 0)?
@@ -336,6 +347,30 @@ pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
     Ok(())
 }
 
+/// A mask that does not expand but has as many elements takes the tensor's sizes (T-52).
+fn fitting_masks(op: &Op, inputs: &[Input], mut values: Values) -> Result<Values> {
+    let sizes = inputs[0].tensor.sizes();
+    for (value, param) in values.iter_mut().zip(op.params) {
+        if let Value::Tensor(mask) = value
+            && param.name == "mask"
+            && mask.numel() == inputs[0].tensor.numel()
+            && crate::tensor::dims::broadcast(op.name, sizes, mask.sizes()).is_err()
+        {
+            *mask = mask.view_or_copy(sizes)?;
+        }
+    }
+    Ok(values)
+}
+
+/// 0.3 asserts where tensors permute (T-45, E-97).
+fn refusal(py: Python<'_>, op: &Op, error: PyErr) -> PyErr {
+    if op.name == "permute" && error.is_instance_of::<PyRuntimeError>(py) {
+        let text = error.value(py).to_string();
+        return PyAssertionError::new_err(format!("Invalid permutation: {text}"));
+    }
+    error
+}
+
 fn in_place<'py>(
     py: Python<'py>,
     m: Matched<'py>,
@@ -353,7 +388,8 @@ fn in_place<'py>(
         return Ok(own);
     }
     fall_back(m.op, &mut inputs)?;
-    raw_in_place(m.op, &mut inputs, &m.values)?;
+    let values = fitting_masks(m.op, &inputs, m.values)?;
+    raw_in_place(m.op, &mut inputs, &values)?;
     Ok(own)
 }
 
@@ -420,7 +456,8 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
     }
     let mut inputs = inputs_of(&m.inputs)?;
     fall_back(m.op, &mut inputs)?;
-    let made = apply_op(py, m.op, &inputs, m.values)?;
+    let values = fitting_masks(m.op, &inputs, m.values)?;
+    let made = apply_op(py, m.op, &inputs, values)?;
     let targets: Vec<Bound<'py, PyAny>> = match out.cast::<PyTuple>() {
         Ok(tuple) => tuple.iter().collect(),
         Err(_) => vec![out.clone()],

@@ -62,7 +62,9 @@ def add_recorded(count):
     return lambda: a + b
 
 
-def matmul(size):
+def matmul(size, kind):
+    if kind != "f32":
+        raise TypeError("it has f32 alone")
     a, b = ft.rand(size, size), ft.rand(size, size)
     return lambda: a @ b
 

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from peers import RATE, mlp_arrays
+from peers import RATE, chosen_rows, gathered_places, mlp_arrays
 
 
 def version():
@@ -25,9 +25,27 @@ def add(count):
     return lambda: a + b
 
 
-def matmul(size):
-    a = np.random.rand(size, size).astype(np.float32)
-    b = np.random.rand(size, size).astype(np.float32)
+def rand(*sizes, kind="f32"):
+    return np.random.rand(*sizes).astype({"f32": np.float32, "f64": np.float64}[kind])
+
+
+def matmul(size, kind):
+    a, b = rand(size, size, kind=kind), rand(size, size, kind=kind)
+    return lambda: a @ b
+
+
+def mv(size):
+    a, b = rand(size, size), rand(size)
+    return lambda: a @ b
+
+
+def bmm(count, size):
+    a, b = rand(count, size, size), rand(count, size, size)
+    return lambda: a @ b
+
+
+def dot(count):
+    a, b = rand(count), rand(count)
     return lambda: a @ b
 
 
@@ -52,3 +70,34 @@ def mlp(batch):
         return loss
 
     return run
+
+
+def transposed(size):
+    a = np.random.rand(size, size).astype(np.float32)
+    return lambda: np.ascontiguousarray(a.T)
+
+
+def joined(count):
+    a, b = np.random.rand(count).astype(np.float32), np.random.rand(count).astype(np.float32)
+    return lambda: np.concatenate([a, b])
+
+
+def rows(count):
+    table, places, _ = chosen_rows(count)
+    return lambda: table.take(places, 0)
+
+
+def rows_back(count):
+    _, places, gradient = chosen_rows(count)
+
+    def run():
+        sums = np.zeros((count, 64), np.float32)
+        np.add.at(sums, places, gradient)
+        return sums
+
+    return run
+
+
+def gathered(dim):
+    a, places = gathered_places(dim)
+    return lambda: np.take_along_axis(a, places, dim)

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from peers import RATE, mlp_arrays
+from peers import RATE, chosen_rows, gathered_places, mlp_arrays
 
 
 def version():
@@ -59,9 +59,25 @@ def add_recorded(count):
     return lambda: a + b
 
 
-def matmul(size):
-    a, b = torch.rand(size, size), torch.rand(size, size)
+def matmul(size, kind):
+    dtype = {"f32": torch.float32, "f64": torch.float64}[kind]
+    a, b = torch.rand(size, size, dtype=dtype), torch.rand(size, size, dtype=dtype)
     return lambda: torch.mm(a, b)
+
+
+def mv(size):
+    a, b = torch.rand(size, size), torch.rand(size)
+    return lambda: torch.mv(a, b)
+
+
+def bmm(count, size):
+    a, b = torch.rand(count, size, size), torch.rand(count, size, size)
+    return lambda: torch.bmm(a, b)
+
+
+def dot(count):
+    a, b = torch.rand(count), torch.rand(count)
+    return lambda: torch.dot(a, b)
 
 
 def mlp(batch):
@@ -80,3 +96,36 @@ def mlp(batch):
         return loss
 
     return run
+
+
+def transposed(size):
+    a = torch.rand(size, size)
+    return lambda: a.t().contiguous()
+
+
+def joined(count):
+    a, b = torch.rand(count), torch.rand(count)
+    return lambda: torch.cat([a, b])
+
+
+def rows(count):
+    table, places, _ = (torch.from_numpy(array) for array in chosen_rows(count))
+    return lambda: table.index_select(0, places)
+
+
+def rows_back(count):
+    table, places, gradient = chosen_rows(count)
+    table, places = torch.from_numpy(table).requires_grad_(), torch.from_numpy(places)
+    gradient = torch.from_numpy(gradient)
+    y = table.index_select(0, places)
+
+    def run():
+        table.grad = None
+        y.backward(gradient, retain_graph=True)
+
+    return run
+
+
+def gathered(dim):
+    a, places = (torch.from_numpy(array) for array in gathered_places(dim))
+    return lambda: a.gather(dim, places)
