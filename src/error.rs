@@ -17,6 +17,10 @@ pub enum Error {
     /// Everything else 0.3 reports while running: `RuntimeError`.
     #[error("{0}")]
     Runtime(String),
+    /// What 0.3 asserts of a raw tensor and reports of a Variable: an `AssertionError` that is a
+    /// `RuntimeError` as well.
+    #[error("{0}")]
+    Assertion(String),
     /// Integer division by zero: `ZeroDivisionError`.
     #[error("{0}")]
     ZeroDivision(String),

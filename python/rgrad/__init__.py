@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from . import _C
 from ._C import *  # noqa: F403
-from ._C import FloatTensor
+from ._C import FloatStorage, FloatTensor
 from ._size import Size
 
 _C._set_size_class(Size)
@@ -25,6 +25,8 @@ from .random import fork_rng  # noqa: E402
 
 #: The default class; `set_default_tensor_type` binds another.
 Tensor = FloatTensor
+#: The storage class of the default class.
+Storage = FloatStorage
 
 
 class FatalError(Exception):
@@ -36,26 +38,25 @@ def set_default_tensor_type(t: str) -> None:
 
     Raises TypeError for anything but the name of a float class.
     """
-    global Tensor
+    global Tensor, Storage
     if not isinstance(t, str):
         raise TypeError(
             "set_default_tensor_type: needs the name of a class such as 'torch.FloatTensor'; "
-            f"got {type(t).__name__}"
+            f"got {typename(t)}"
         )
     _C._set_default_tensor_type(t)
-    Tensor = globals()[t.removeprefix("torch.")]
+    Tensor = _C._tensor_class(t)
+    Storage = _C._storage_class(t.replace("Tensor", "Storage"))
 
 
 def typename(obj: object) -> str:
-    """The name of an object's class with its module: 'torch.FloatTensor'."""
-    kind = obj if isinstance(obj, type) else type(obj)
-    module = kind.__module__
-    return kind.__qualname__ if module in ("builtins", None) else f"{module}.{kind.__qualname__}"
-
-
-def is_storage(obj: object) -> bool:
-    """Whether `obj` is a storage; there are none in this version."""
-    return False
+    """The name of an object's class with its module: 'torch.FloatTensor'; of a class or function,
+    its own.
+    """
+    kind = obj if hasattr(obj, "__qualname__") else type(obj)
+    name = getattr(kind, "__qualname__", type(obj).__name__)
+    module = getattr(kind, "__module__", None)
+    return name if module in ("builtins", "__builtin__", None) else f"{module}.{name}"
 
 
 _absent.install()
@@ -66,6 +67,7 @@ if not TYPE_CHECKING:
 __all__ = [
     "FatalError",
     "Size",
+    "Storage",
     "Tensor",
     "autograd",
     "btriunpack",
@@ -77,6 +79,7 @@ __all__ = [
     "functional",
     "grad_mode",
     "is_storage",
+    "manual_seed",
     "nn",
     "no_grad",
     "random",

@@ -235,6 +235,7 @@ impl Generator {
             DType::I32 => i64::from(self.raw32() % (1 << 31)),
             DType::I64 => (self.raw64() % (1 << 63)) as i64,
             DType::F32 => i64::from(self.raw32() % ((1 << 24) + 1)),
+            DType::F16 => crate::tensor::dtype::refuse_half(),
             DType::F64 => (self.raw64() % ((1 << 53) + 1)) as i64,
         }
     }

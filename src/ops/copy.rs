@@ -41,7 +41,7 @@ ops! {
         try [(sample(&[2, 3]), sample(&[2, 3]))];
     }
     /// Sets every element to `value`.
-    in_place direct: fn fill(x; value: Scalar) -> (y): Number named "fill" as "FillBackward" {
+    in_place direct: fn fill(x; value: Scalar) -> (y): Any named "fill" as "FillBackward" {
         forward(out) = {
             value.check("fill", x.dtype())?;
             let y = out.make("fill", x.kind(), x.sizes())?;
@@ -52,7 +52,7 @@ ops! {
         try [(sample(&[2, 3]); 0.5)];
     }
     /// Sets every element to zero.
-    in_place direct: fn zero(x) -> (y): Number named "zero" as "ZeroBackward" {
+    in_place direct: fn zero(x) -> (y): Any named "zero" as "ZeroBackward" {
         forward(out) = {
             let y = out.make("zero", x.kind(), x.sizes())?;
             fill_with(&y, Scalar::Int(0))?;
@@ -87,7 +87,7 @@ ops! {
 }
 
 fn dtype_of(code: i64) -> DType {
-    DType::ALL[code as usize]
+    DType::EVERY[code as usize]
 }
 
 fn device_of(code: i64) -> Device {
@@ -123,7 +123,7 @@ pub fn fill_with(y: &Tensor, value: Scalar) -> Result<()> {
     if y.device() == Device::Gpu {
         return device::fill(y, value);
     }
-    dispatch!(y.dtype(), T => crate::cpu::map::fill::<T>(y, value.to()));
+    dispatch!(any y.dtype(), T => crate::cpu::map::fill::<T>(y, value.to()));
     Ok(())
 }
 
@@ -182,7 +182,7 @@ pub fn copy_into(to: &Tensor, src: &Tensor) -> Result<()> {
 }
 
 fn overlaps(a: &Tensor, b: &Tensor) -> bool {
-    a.shares_memory(b) && !(a.offset() == b.offset() && a.strides() == b.strides())
+    a.shares_memory(b) && !(a.ptr() == b.ptr() && a.strides() == b.strides())
 }
 
 fn copy_same_size(to: &Tensor, src: &Tensor) -> Result<()> {
@@ -194,7 +194,7 @@ fn copy_same_size(to: &Tensor, src: &Tensor) -> Result<()> {
             // What shares memory here is the very same place.
             return Ok(());
         }
-        dispatch!(src.dtype(), T => dispatch!(to.dtype(), U => crate::cpu::map::convert::<T, U>(src, to)));
+        dispatch!(any src.dtype(), T => dispatch!(any to.dtype(), U => crate::cpu::map::convert::<T, U>(src, to)));
         return Ok(());
     }
     device::copy(to, src)

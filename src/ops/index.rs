@@ -235,7 +235,7 @@ pub(super) fn select_rows(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tens
         device::index_select(x, dim, index, &y)?;
         return Ok(y);
     }
-    dispatch!(x.dtype(), T => slices::select::<T>(x, dim, index, &y));
+    dispatch!(any x.dtype(), T => slices::select::<T>(x, dim, index, &y));
     Ok(y)
 }
 
@@ -272,7 +272,7 @@ fn add_rows(y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
 fn write_rows(op: &str, y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
     covers(op, y, dim, index, x)?;
     kernel::check(op, index, y.sizes()[dim])?;
-    dispatch!(y.dtype(), T => slices::write::<T>(y, dim, index, x, |_, v| v));
+    dispatch!(any y.dtype(), T => slices::write::<T>(y, dim, index, x, |_, v| v));
     Ok(())
 }
 
@@ -302,7 +302,7 @@ pub(super) fn gathered(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor>
         device::gather(x, dim, index, &y)?;
         return Ok(y);
     }
-    dispatch!(x.dtype(), T => kernel::gather::<T>(x, dim, index, &y));
+    dispatch!(any x.dtype(), T => kernel::gather::<T>(x, dim, index, &y));
     Ok(y)
 }
 
@@ -344,7 +344,7 @@ fn taken(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     let count = x.numel() as i64;
     kernel::within(OP, index, -count, count)?;
     let y = Tensor::empty(OP, x.dtype(), index.sizes())?;
-    dispatch!(x.dtype(), T => kernel::take::<T>(x, index, &y));
+    dispatch!(any x.dtype(), T => kernel::take::<T>(x, index, &y));
     Ok(y)
 }
 

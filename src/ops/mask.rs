@@ -173,7 +173,7 @@ fn select_masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let y = Tensor::empty(OP, x.dtype(), &sizes)?;
     if ones > 0 {
         let (x, mask) = (as_contiguous(&x)?, as_contiguous(&mask)?);
-        dispatch!(x.dtype(), T => kernel::masked_select::<T>(&x, &mask, &y));
+        dispatch!(any x.dtype(), T => kernel::masked_select::<T>(&x, &mask, &y));
     }
     Ok(y)
 }
@@ -200,7 +200,7 @@ pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> 
         );
     }
     let (mask, source) = (as_contiguous(&mask)?, as_contiguous(source)?);
-    dispatch!(y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));
+    dispatch!(any y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));
     Ok(())
 }
 

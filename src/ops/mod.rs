@@ -92,7 +92,7 @@ pub enum Kind {
 /// Which element types an op takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// All seven.
+    /// The seven that are computed with.
     Number,
     /// All but the two of one byte.
     Signed,
@@ -106,9 +106,10 @@ impl Class {
     /// Whether `dtype` is in the class.
     pub fn has(self, dtype: DType) -> bool {
         match self {
-            Class::Number | Class::Any => true,
-            Class::Signed => !matches!(dtype, DType::U8 | DType::I8),
-            Class::Float => dtype.is_float(),
+            Class::Any => true,
+            Class::Number => dtype != DType::F16,
+            Class::Signed => !matches!(dtype, DType::U8 | DType::I8 | DType::F16),
+            Class::Float => matches!(dtype, DType::F32 | DType::F64),
         }
     }
 }
@@ -146,6 +147,13 @@ impl Op {
     /// Runs the row's kernel, or lets the host do it for a GPU that has none.
     #[inline]
     pub fn call(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
+        if self.class != Class::Any
+            && inputs
+                .first()
+                .is_some_and(|i| i.tensor.dtype() == DType::F16)
+        {
+            return Err(crate::tensor::dtype::no_half(self.name));
+        }
         if self.on_host(inputs) {
             return device::through_host(self, inputs, values);
         }

@@ -2,6 +2,7 @@
 
 use super::tensor::PyTensor;
 use crate::tensor::{DType, Device, Held, Tensor};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
@@ -60,6 +61,7 @@ classes! {
     LongTensor "LongTensor" "torch" I64 Cpu;
     FloatTensor "FloatTensor" "torch" F32 Cpu;
     DoubleTensor "DoubleTensor" "torch" F64 Cpu;
+    HalfTensor "HalfTensor" "torch" F16 Cpu;
     CudaByteTensor "ByteTensor" "torch.cuda" U8 Gpu;
     CudaCharTensor "CharTensor" "torch.cuda" I8 Gpu;
     CudaShortTensor "ShortTensor" "torch.cuda" I16 Gpu;
@@ -67,6 +69,25 @@ classes! {
     CudaLongTensor "LongTensor" "torch.cuda" I64 Gpu;
     CudaFloatTensor "FloatTensor" "torch.cuda" F32 Gpu;
     CudaDoubleTensor "DoubleTensor" "torch.cuda" F64 Gpu;
+    CudaHalfTensor "HalfTensor" "torch.cuda" F16 Gpu;
+}
+
+/// The place of a method that halves do not have: it computes (T-9).
+#[pyclass(frozen, name = "_Missing", module = "rgrad._C")]
+pub struct Missing(pub String);
+
+#[pymethods]
+impl Missing {
+    fn __get__(
+        &self,
+        _object: &Bound<'_, PyAny>,
+        _class: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        Err(PyAttributeError::new_err(format!(
+            "torch.HalfTensor has no {}, because halves are stored only; convert with .float() first",
+            self.0
+        )))
+    }
 }
 
 /// `tensor` as an object of its class.
@@ -74,11 +95,18 @@ pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Py<PyAny>> {
     wrap_held(py, Held::from(tensor))
 }
 
+/// The class with this name: 'torch.FloatTensor'.
+#[pyfunction]
+pub fn _tensor_class(name: &Bound<'_, PyAny>) -> PyResult<Py<PyType>> {
+    let (dtype, device) = kind_of(name)?;
+    Ok(class_of(name.py(), dtype, device).unbind())
+}
+
 /// The element type and place that a class, its name, or a tensor stands for.
 pub fn kind_of(what: &Bound<'_, PyAny>) -> PyResult<(DType, Device)> {
     let name = match what.cast::<PyType>() {
         Ok(class) => {
-            let found = DType::ALL
+            let found = DType::EVERY
                 .into_iter()
                 .flat_map(|d| [(d, Device::Cpu), (d, Device::Gpu)]);
             for (dtype, device) in found {
@@ -93,7 +121,7 @@ pub fn kind_of(what: &Bound<'_, PyAny>) -> PyResult<(DType, Device)> {
             Err(_) => what.get_type().name()?.to_string(),
         },
     };
-    for dtype in DType::ALL {
+    for dtype in DType::EVERY {
         for device in [Device::Cpu, Device::Gpu] {
             if crate::tensor::class_name(dtype, device) == name {
                 return Ok((dtype, device));

@@ -11,7 +11,9 @@ use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, clas
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyFloat, PyInt, PyList, PyTuple, PyType};
+use pyo3::types::{
+    PyBytes, PyFloat, PyInt, PyList, PyRange, PySequence, PyString, PyTuple, PyType,
+};
 
 /// The type of `obj` as a reader knows it: `float`, `numpy.int64`, `torch.FloatTensor`.
 pub fn type_name(obj: &Bound<'_, PyAny>) -> String {
@@ -58,8 +60,20 @@ pub fn from_sequence(op: &str, data: &Bound<'_, PyAny>, dtype: DType) -> PyResul
     }
     let sizes = sizes_of(op, &outer)?;
     let mut tensor = Tensor::empty(op, dtype, &sizes)?;
-    dispatch!(dtype, T => fill::<T>(op, outer, &mut tensor)?);
+    dispatch!(any dtype, T => fill::<T>(op, outer, &mut tensor)?);
     Ok(tensor)
+}
+
+/// The items of a list, a tuple or another sequence of Python's: a range, a deque. Text is none.
+pub fn sequence<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    if let Some(items) = items_of(obj) {
+        return Ok(Some(items));
+    }
+    let text = obj.is_instance_of::<PyString>() || obj.is_instance_of::<PyBytes>();
+    if text || obj.cast::<PySequence>().is_err() {
+        return Ok(None);
+    }
+    Ok(Some(obj.cast::<PySequence>()?.to_tuple()?))
 }
 
 /// The items of a list or tuple as they are at this moment: what happens to the list later, in
@@ -68,6 +82,9 @@ pub fn from_sequence(op: &str, data: &Bound<'_, PyAny>, dtype: DType) -> PyResul
 fn items_of<'py>(obj: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
     if let Ok(list) = obj.cast::<PyList>() {
         return Some(list.to_tuple());
+    }
+    if let Ok(range) = obj.cast::<PyRange>() {
+        return range.cast::<PySequence>().ok()?.to_tuple().ok();
     }
     obj.cast::<PyTuple>().ok().cloned()
 }
@@ -257,7 +274,7 @@ pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyL
     if tensor.ndim() == 0 {
         return Ok(PyList::empty(py));
     }
-    dispatch!(tensor.dtype(), T => rows::<T>(py, &tensor, 0, 0))
+    dispatch!(any tensor.dtype(), T => rows::<T>(py, &tensor, 0, 0))
 }
 
 /// Nested as deep as the tensor has dimensions, so at most [`MAX_DIMS`] calls.

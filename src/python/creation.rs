@@ -7,6 +7,7 @@ use super::number::{self, number};
 use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
+use super::{memory, storage};
 use crate::cpu::pool;
 use crate::ops::copy::fill_with;
 use crate::ops::device;
@@ -15,7 +16,7 @@ use crate::tensor::{DType, Device, Held, Scalar, Tensor, class_name};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyList, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 
 /// The class of `zeros` and `randn` (`set_default_tensor_type`).
 static DEFAULT: Mutex<(DType, Device)> = Mutex::new((DType::F32, Device::Cpu));
@@ -34,11 +35,7 @@ pub fn construct(
     kwargs: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Held> {
     let name = class_name(dtype, device);
-    if kwargs.is_some_and(|k| !k.is_empty()) && device == Device::Cpu {
-        return Err(PyTypeError::new_err(format!(
-            "{name} takes no keyword arguments; give sizes, a sequence or a tensor"
-        )));
-    }
+    super::storages::keywords(&name, device, kwargs)?;
     check_gpu(&name, device)?;
     let place = |t: Tensor| -> PyResult<Held> {
         Ok(Held::from(if device == Device::Gpu {
@@ -52,10 +49,10 @@ pub fn construct(
     }
     let first = args.get_item(0)?;
     if args.len() == 1 {
-        if first.cast::<PyList>().is_ok()
-            || (first.cast::<PyTuple>().is_ok() && !tensor::is_size(&first))
+        if let Some(root) = storage::storage(&first)
+            && root.kind() == (dtype, device)
         {
-            return place(construct::from_sequence(&name, &first, dtype)?);
+            return Ok(Held::from(run(|| memory::view_of_storage(&root))?));
         }
         if let Ok(other) = first.cast::<PyTensor>() {
             if other.get().tensor().kind() == (dtype, device) {
@@ -63,6 +60,10 @@ pub fn construct(
             }
         } else if first.cast::<PyVariable>().is_err() && numpy::is_ndarray(&first)? {
             return place(numpy::share_or_convert(&name, &first, dtype)?);
+        } else if !tensor::is_size(&first)
+            && let Some(items) = construct::sequence(&first)?
+        {
+            return place(construct::from_sequence(&name, items.as_any(), dtype)?);
         }
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
@@ -80,8 +81,9 @@ pub fn construct(
         })
         .collect();
     Err(PyTypeError::new_err(format!(
-        "{name} received an invalid combination of arguments - got ({}), but expected one of: no arguments or (int ...) or (torch.Size sizes) or ({name} viewed_tensor) or (sequence data) or (ndarray data)",
-        got.join(", ")
+        "{name} received an invalid combination of arguments - got ({}), but expected one of: no arguments or (int ...) or (torch.Size sizes) or ({name} viewed_tensor) or ({} data) or (sequence data) or (ndarray data)",
+        got.join(", "),
+        storage::storage_name(dtype, device)
     )))
 }
 
@@ -119,7 +121,7 @@ pub fn text_of(t: &Tensor) -> PyResult<String> {
     let options = PRINT.lock().unwrap_or_default();
     let at = |index: &[i64]| -> Number {
         let place: i64 = index.iter().zip(on_cpu.strides()).map(|(i, s)| i * s).sum();
-        crate::dispatch!(on_cpu.dtype(), T => {
+        crate::dispatch!(any on_cpu.dtype(), T => {
             let v = on_cpu.read::<T>(place);
             if on_cpu.dtype().is_float() {
                 Number::Float(crate::tensor::Element::to_f64(v))
@@ -416,7 +418,7 @@ fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 fn _set_default_tensor_type(name: &str) -> PyResult<()> {
     for dtype in DType::ALL {
         for place in [Device::Cpu, Device::Gpu] {
-            if class_name(dtype, place) == name && dtype.is_float() {
+            if class_name(dtype, place) == name && dtype.is_float() && dtype != DType::F16 {
                 *DEFAULT.lock() = (dtype, place);
                 return Ok(());
             }
@@ -533,7 +535,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_gpu_synchronize, m)?)?;
     m.add_function(wrap_pyfunction!(_gpu_manifest, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::is_tensor, m)?)?;
-    m.add_function(wrap_pyfunction!(tensor::_rebuild, m)?)?;
+    m.add_function(wrap_pyfunction!(super::dlpack::_to_dlpack, m)?)?;
+    m.add_function(wrap_pyfunction!(super::dlpack::_from_dlpack, m)?)?;
+    m.add_function(wrap_pyfunction!(classes::_tensor_class, m)?)?;
+    m.add_function(wrap_pyfunction!(super::storages::_storage_class, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::_set_size_class, m)?)?;
     Ok(())
 }

@@ -2,8 +2,10 @@
 //! in [`super::interop`].
 #![forbid(unsafe_code)]
 
+use super::classes;
 use super::construct::type_name;
-use super::interop::{CPU, DlTensor, Old, Versioned, is_versioned, lend, take};
+use super::interop::{CPU, DlTensor, Old, Versioned, is_old, is_versioned, lend, take};
+use super::tensor::PyTensor;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::ops::copy::contiguous_copy;
@@ -84,10 +86,47 @@ pub fn from_dlpack(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
         other => other?,
     };
     let capsule = capsule.cast_into::<PyCapsule>()?;
-    match is_versioned(&capsule) {
-        true => take::<Versioned>(&capsule),
-        false => take::<Old>(&capsule),
+    taken(&capsule)
+}
+
+/// A tensor on what a capsule holds, which is used up by that.
+///
+/// # Errors
+/// `RuntimeError` for a capsule that was used before, or that holds something else.
+fn taken(capsule: &Bound<'_, PyCapsule>) -> PyResult<Tensor> {
+    if is_versioned(capsule) {
+        return take::<Versioned>(capsule);
     }
+    if is_old(capsule) {
+        return take::<Old>(capsule);
+    }
+    Err(Error::Runtime(format!(
+        "from_dlpack: a capsule can be used once, and this one was used or holds no tensor: {}; make a fresh one with to_dlpack",
+        capsule.repr()?
+    ))
+    .into())
+}
+
+/// The elements of a tensor in a capsule for other libraries.
+#[pyfunction]
+pub fn _to_dlpack<'py>(tensor: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyCapsule>> {
+    let Ok(tensor) = tensor.cast::<PyTensor>() else {
+        return Err(PyTypeError::new_err(format!(
+            "to_dlpack: needs a tensor; got {}; of a Variable take .data",
+            type_name(tensor)
+        )));
+    };
+    to_dlpack(tensor.py(), &tensor.get().tensor(), None, None, None)
+}
+
+/// A tensor on the elements in a capsule, or of an object that makes one.
+#[pyfunction]
+pub fn _from_dlpack(source: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let tensor = match source.cast::<PyCapsule>() {
+        Ok(capsule) => taken(capsule)?,
+        Err(_) => from_dlpack(source)?,
+    };
+    classes::wrap(source.py(), tensor)
 }
 
 /// The element type and geometry of what another library lends.
@@ -102,6 +141,7 @@ pub(super) fn check(
         (0, 16, 1) => DType::I16,
         (0, 32, 1) => DType::I32,
         (0, 64, 1) => DType::I64,
+        (2, 16, 1) => DType::F16,
         (2, 32, 1) => DType::F32,
         (2, 64, 1) => DType::F64,
         (code, bits, lanes) => fail!(

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use pyo3::exceptions::{
-    PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError, PyZeroDivisionError,
+    PyAssertionError, PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
+    PyZeroDivisionError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -18,6 +19,8 @@ pyo3::create_exception!(
 
 /// `ZeroDivisionError` that old code can also catch as `RuntimeError` (E-79).
 static ZERO_DIVISION: OnceLock<Py<PyAny>> = OnceLock::new();
+/// For permutations that are none (T-45).
+static ASSERTION: OnceLock<Py<PyAny>> = OnceLock::new();
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
@@ -27,32 +30,46 @@ impl From<Error> for PyErr {
             Error::Index(text) => PyIndexError::new_err(text),
             Error::Runtime(text) => PyRuntimeError::new_err(text),
             Error::Memory(text) => PyMemoryError::new_err(text),
-            Error::ZeroDivision(text) => Python::attach(|py| match ZERO_DIVISION.get() {
-                Some(class) => match class.bind(py).cast::<PyType>() {
-                    Ok(class) => PyErr::from_type(class.clone(), text),
-                    Err(_) => PyZeroDivisionError::new_err(text),
-                },
-                None => PyZeroDivisionError::new_err(text),
-            }),
+            Error::ZeroDivision(text) => of_two(&ZERO_DIVISION, text),
+            Error::Assertion(text) => of_two(&ASSERTION, text),
         }
     }
+}
+
+/// An error of a class that `register` made of two.
+fn of_two(class: &OnceLock<Py<PyAny>>, text: String) -> PyErr {
+    Python::attach(
+        |py| match class.get().map(|c| c.bind(py).cast::<PyType>()) {
+            Some(Ok(class)) => PyErr::from_type(class.clone(), text),
+            _ => PyRuntimeError::new_err(text),
+        },
+    )
 }
 
 /// Adds the exception classes to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     m.add("InternalError", py.get_type::<InternalError>())?;
-    let both = (
-        py.get_type::<PyZeroDivisionError>(),
-        py.get_type::<PyRuntimeError>(),
-    );
-    let space = pyo3::types::PyDict::new(py);
-    space.set_item("__module__", "torch")?;
-    let class = py
-        .get_type::<PyType>()
-        .call1(("IntegerDivisionByZero", both, space))?;
-    m.add("IntegerDivisionByZero", &class)?;
-    let _ = ZERO_DIVISION.set(class.unbind());
+    let pairs = [
+        (
+            "IntegerDivisionByZero",
+            py.get_type::<PyZeroDivisionError>(),
+            &ZERO_DIVISION,
+        ),
+        (
+            "InvalidPermutation",
+            py.get_type::<PyAssertionError>(),
+            &ASSERTION,
+        ),
+    ];
+    for (name, first, place) in pairs {
+        let both = (first, py.get_type::<PyRuntimeError>());
+        let space = pyo3::types::PyDict::new(py);
+        space.set_item("__module__", "torch")?;
+        let class = py.get_type::<PyType>().call1((name, both, space))?;
+        m.add(name, &class)?;
+        let _ = place.set(class.unbind());
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! over a tensor holds an [`Export`], which holds the elements and not the Python object, because
 //! that can be given other elements at any time.
 
+use super::tensor::PyTensor;
 use crate::fail;
 use crate::ops::copy::contiguous_copy;
 use crate::tensor::{DType, Device, Dims, Element, Layout, Tensor};
@@ -81,6 +82,7 @@ impl<'py> Seen<'py> {
             (b'h', 2) => DType::I16,
             (b'i' | b'l', 4) => DType::I32,
             (b'l' | b'q' | b'n', 8) => DType::I64,
+            (b'e', 2) => DType::F16,
             (b'f', 4) => DType::F32,
             (b'd', 8) => DType::F64,
             _ => return None,
@@ -200,6 +202,7 @@ impl Export {
             // NumPy's int64 is the C long where that has eight bytes.
             DType::I64 if size_of::<std::ffi::c_long>() == 8 => c"l",
             DType::I64 => c"q",
+            DType::F16 => c"e",
             DType::F32 => c"f",
             DType::F64 => c"d",
         }
@@ -285,29 +288,35 @@ impl Export {
     }
 }
 
-/// `__getbuffer__` of a tensor class: hands the request on to an [`Export`], which the view then
-/// holds; there is nothing to release.
-///
-/// # Safety
-/// `view` must be the one that Python handed to `__getbuffer__`.
-pub unsafe fn getbuffer(
-    py: Python<'_>,
-    tensor: &Tensor,
-    view: *mut ffi::Py_buffer,
-    flags: c_int,
-) -> PyResult<()> {
-    if tensor.device() == Device::Gpu {
-        return Err(PyBufferError::new_err(
-            "buffer: the tensor is in the memory of the GPU; use .cpu() first",
-        ));
+#[pymethods]
+impl PyTensor {
+    /// Hands the request on to an [`Export`], which the view then holds; there is nothing to release.
+    ///
+    /// # Safety
+    /// Python calls it, with a `view` to be filled.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let (py, tensor) = (slf.py(), slf.get().tensor());
+        if tensor.device() == Device::Gpu {
+            if !view.is_null() {
+                // SAFETY: `view` is Python's to fill and not null.
+                unsafe { (*view).obj = ptr::null_mut() };
+            }
+            return Err(PyBufferError::new_err(
+                "buffer: the tensor is in the memory of the GPU; use .cpu() first",
+            ));
+        }
+        let export = Export::new(py, &tensor)?;
+        // SAFETY: `export` has the protocol, and `view` is Python's.
+        if unsafe { ffi::PyObject_GetBuffer(export.as_ptr(), view, flags) } < 0 {
+            return Err(PyErr::fetch(py));
+        }
+        tensor.fix();
+        Ok(())
     }
-    let export = Export::new(py, tensor)?;
-    // SAFETY: `export` has the protocol, and `view` is the caller's promise.
-    if unsafe { ffi::PyObject_GetBuffer(export.as_ptr(), view, flags) } < 0 {
-        return Err(PyErr::fetch(py));
-    }
-    tensor.fix();
-    Ok(())
 }
 
 // DLPack, as its header lays it out.
@@ -489,6 +498,11 @@ impl<M: Managed> Drop for Taken<M> {
             }
         }
     }
+}
+
+/// Whether the capsule holds the form without a version.
+pub(super) fn is_old(capsule: &Bound<'_, PyCapsule>) -> bool {
+    capsule.is_valid_checked(Some(Old::NAME))
 }
 
 /// Whether the capsule holds the form with a version.

@@ -2,6 +2,7 @@
 
 pub mod autograd;
 pub mod call;
+pub mod cast;
 pub mod classes;
 pub mod construct;
 pub mod creation;
@@ -11,14 +12,18 @@ pub mod errors;
 pub mod functional;
 pub mod indexing;
 pub mod interop;
+pub mod memory;
 pub mod node;
 pub mod number;
 pub mod numpy;
 pub mod operators;
 pub mod picture;
+pub mod query;
 pub mod random;
 pub mod ranges;
 pub mod shapes;
+pub mod storage;
+pub mod storages;
 pub mod table;
 pub mod tensor;
 pub mod variable;
@@ -31,6 +36,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::quiet_panics();
     errors::register(m)?;
     classes::register(m)?;
+    storages::register(m)?;
     m.add_class::<variable::PyVariable>()?;
     m.add_class::<node::PyNode>()?;
     table::install(m)?;

@@ -5,17 +5,19 @@
 
 use super::construct::type_name;
 use super::interop::{Export, Seen};
+use super::tensor::PyTensor;
+use super::{classes, dlpack};
 use crate::error::Result;
 use crate::fail;
 use crate::ops::copy::copy_into;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Tensor, class_name};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 
-const SUPPORTED: &str = "float64, float32, int64, int32, int16 and uint8";
+const SUPPORTED: &str = "float64, float32, float16, int64, int32, int16 and uint8";
 
 /// A tensor on the memory of a NumPy array; a copy when the array is read-only or byte-swapped.
 ///
@@ -92,7 +94,7 @@ pub(super) fn copied(
 ///
 /// # Errors
 /// `RuntimeError` for GPU tensors and CharTensor (T-87, E-84).
-pub fn numpy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+pub fn share<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     sharable("numpy", tensor)?;
     tensor.fix();
     as_ndarray(py, tensor)
@@ -209,4 +211,76 @@ pub fn is_instance_of_numpy(
 pub fn is_ndarray(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
     static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     is_instance_of_numpy(obj, &NDARRAY, "ndarray")
+}
+
+#[pymethods]
+impl PyTensor {
+    /// NumPy asks this class, not the array, when both stand in an expression.
+    #[classattr]
+    fn __array_priority__() -> i64 {
+        1000
+    }
+
+    #[pyo3(signature = (array, context=None, return_scalar=false))]
+    fn __array_wrap__(
+        &self,
+        py: Python<'_>,
+        array: &Bound<'_, PyAny>,
+        context: Option<&Bound<'_, PyAny>>,
+        return_scalar: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = (context, return_scalar);
+        match array_wrap(array)? {
+            Wrapped::Tensor(tensor) => classes::wrap(py, tensor),
+            Wrapped::Other(object) => Ok(object),
+        }
+    }
+
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__(
+        &self,
+        py: Python<'_>,
+        stream: Option<&Bound<'_, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        let _ = stream;
+        Ok(
+            dlpack::to_dlpack(py, &self.tensor(), max_version, dl_device, copy)?
+                .into_any()
+                .unbind(),
+        )
+    }
+
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::dlpack_device(&self.tensor())
+    }
+
+    fn numpy(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        Ok(share(slf.py(), &slf.get().tensor())?.unbind())
+    }
+
+    /// Where the elements are, for libraries that look there before they ask for an array.
+    #[getter]
+    fn __array_interface__(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let tensor = slf.get().tensor();
+        if tensor.device() == Device::Gpu {
+            return Err(PyAttributeError::new_err(
+                "__array_interface__: the tensor is in the memory of the GPU; use .cpu() first",
+            ));
+        }
+        tensor.fix();
+        let array = as_ndarray(slf.py(), &tensor)?;
+        Ok(array.getattr("__array_interface__")?.unbind())
+    }
+
+    #[pyo3(signature = (dtype=None, copy=None))]
+    fn __array__(
+        slf: &Bound<'_, Self>,
+        dtype: Option<&Bound<'_, PyAny>>,
+        copy: Option<bool>,
+    ) -> PyResult<Py<PyAny>> {
+        Ok(as_array(slf.py(), &slf.get().tensor(), dtype, copy)?.unbind())
+    }
 }

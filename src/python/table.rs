@@ -4,6 +4,7 @@ use super::call::{self, Form, Group, Side};
 use super::errors::guard;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
+use crate::tensor::{DType, Device};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -116,6 +117,7 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     let groups = GROUPS.get_or_init(call::groups);
     let (tensors, variables) = (py.get_type::<PyTensor>(), py.get_type::<PyVariable>());
+    let halves = [Device::Cpu, Device::Gpu].map(|p| super::classes::class_of(py, DType::F16, p));
     for (i, group) in groups.iter().enumerate() {
         for (form, entries) in ENTRIES.iter().enumerate() {
             let form = Form::from(form as u8);
@@ -145,10 +147,16 @@ pub fn install(m: &Bound<'_, PyModule>) -> PyResult<()> {
                 continue;
             }
             let narrow = group.only_for(form);
+            if narrow.is_none() && !group.moves_only(form) {
+                let missing = Py::new(py, super::classes::Missing(name.clone()))?;
+                for class in &halves {
+                    class.setattr(&*name, &missing)?;
+                }
+            }
             let holders: Vec<Bound<'_, PyType>> = match narrow {
                 None => vec![tensors.clone(), variables.clone()],
                 Some(dtypes) => {
-                    let places = [crate::tensor::Device::Cpu, crate::tensor::Device::Gpu];
+                    let places = [Device::Cpu, Device::Gpu];
                     let each = dtypes
                         .iter()
                         .flat_map(|d| places.map(|p| super::classes::class_of(py, *d, p)));

@@ -14,10 +14,24 @@ pub enum DType {
     I64,
     F32,
     F64,
+    /// Stored, moved and converted, not computed with (T-9).
+    F16,
 }
 
 impl DType {
-    /// Every element type, smallest first.
+    /// Every element type.
+    pub const EVERY: [DType; 8] = [
+        DType::U8,
+        DType::I8,
+        DType::I16,
+        DType::I32,
+        DType::I64,
+        DType::F32,
+        DType::F64,
+        DType::F16,
+    ];
+
+    /// The element types that are computed with, smallest first.
     pub const ALL: [DType; 7] = [
         DType::U8,
         DType::I8,
@@ -32,7 +46,7 @@ impl DType {
     pub const fn bytes(self) -> usize {
         match self {
             DType::U8 | DType::I8 => 1,
-            DType::I16 => 2,
+            DType::I16 | DType::F16 => 2,
             DType::I32 | DType::F32 => 4,
             DType::I64 | DType::F64 => 8,
         }
@@ -40,7 +54,7 @@ impl DType {
 
     /// Whether elements have a fraction.
     pub const fn is_float(self) -> bool {
-        matches!(self, DType::F32 | DType::F64)
+        matches!(self, DType::F32 | DType::F64 | DType::F16)
     }
 
     /// The first half of the class name in Python: `Float` of `FloatTensor`.
@@ -53,6 +67,7 @@ impl DType {
             DType::I64 => "Long",
             DType::F32 => "Float",
             DType::F64 => "Double",
+            DType::F16 => "Half",
         }
     }
 }
@@ -186,7 +201,8 @@ float!(f32 F32, f64 F64);
 
 /// Runs `$body` with `$t` standing for the Rust type of `$dtype`.
 ///
-/// `dispatch!(dtype, T => ...)` covers all types; `dispatch!(float dtype, "op", T => ...)` covers
+/// `dispatch!(dtype, T => ...)` covers the types that are computed with, `dispatch!(any dtype, T =>
+/// ...)` all of them, for what only moves elements; `dispatch!(float dtype, "op", T => ...)` covers
 /// `f32` and `f64` and fails with a `TypeError` that names the op on others.
 #[macro_export]
 macro_rules! dispatch {
@@ -203,8 +219,18 @@ macro_rules! dispatch {
             other => return Err($crate::tensor::dtype::not_float($op, other)),
         }
     };
+    (any $dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::tensor::DType::F16 => {
+                type $t = $crate::tensor::Half;
+                $body
+            }
+            computed => $crate::dispatch!(computed, $t => $body),
+        }
+    };
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
+            $crate::tensor::DType::F16 => $crate::tensor::dtype::refuse_half(),
             $crate::tensor::DType::U8 => {
                 type $t = u8;
                 $body
@@ -235,6 +261,23 @@ macro_rules! dispatch {
             }
         }
     };
+}
+
+/// Ends what halves came to although only computed types may: most rows refuse them before.
+///
+/// # Panics
+/// With the `TypeError` that the Python edge then raises.
+#[cold]
+pub fn refuse_half() -> ! {
+    std::panic::panic_any(no_half("this"))
+}
+
+/// The error for an op that computes, on halves (T-9).
+#[cold]
+pub fn no_half(op: &str) -> Error {
+    Error::Type(format!(
+        "{op}: torch.HalfTensor does not implement it, because halves are stored only; convert with .float() first"
+    ))
 }
 
 /// The error for a float-only op on an integer class.

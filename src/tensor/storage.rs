@@ -3,17 +3,17 @@
 //! Invariant: every element that sizes, strides and offset can reach lies inside the memory of the
 //! root. `Tensor::build` is the only maker and checks it.
 
-use super::alloc::{self, Block};
+use super::alloc;
 use super::dims::{self, Dims, sizes_text};
 use super::dtype::{DType, Device, Element};
 pub use super::layout::Layout;
 use super::layout::Words;
-use crate::error::{Error, Result};
+use super::memory::{Memory, Owner, Part};
+use crate::error::Result;
 use crate::fail;
-use parking_lot::Mutex;
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering, Ordering::Relaxed};
 use triomphe::ThinArc;
 
 /// Elements up to this many bytes live in the tensor's own block.
@@ -21,20 +21,22 @@ const INLINE_BYTES: usize = 64;
 
 const CONTIGUOUS: u8 = 1;
 /// Counts versions for itself although it views another's memory.
-const OWN_VERSION: u8 = 2;
+pub(super) const OWN_VERSION: u8 = 2;
+/// On a root: memory that cannot be resized, since NumPy or another owner has it too.
+pub(super) const FIXED: u8 = 4;
+/// A Variable counts its versions here.
+pub(super) const CLAIMED: u8 = 8;
 /// One dimension, row by row: the stride is 1 and not stored.
 const SHORT: u8 = 16;
-/// A Variable counts its versions here.
-const CLAIMED: u8 = 8;
-/// On a root: memory that cannot be resized, since NumPy or another owner has it too.
-const FIXED: u8 = 4;
+/// On a root: memory that other processes see.
+pub(super) const SHARED: u8 = 32;
 
 /// A tensor: a cheap handle to elements with a geometry. Clones are the same tensor.
 #[derive(Clone)]
-pub struct Tensor(ThinArc<Header, Word>);
+pub struct Tensor(pub(super) ThinArc<Header, Word>);
 
 #[repr(transparent)]
-struct Word(UnsafeCell<i64>);
+pub(super) struct Word(UnsafeCell<i64>);
 
 impl Word {
     #[inline(always)]
@@ -47,41 +49,64 @@ impl Word {
 // which are only touched through raw pointers, as memory shared with NumPy is.
 unsafe impl Sync for Word {}
 
-struct Header {
-    place: Place,
-    version: AtomicU32,
+pub(super) struct Header {
+    pub(super) place: Place,
+    pub(super) version: AtomicU32,
     dtype: DType,
     device: Device,
     ndim: u8,
-    flags: AtomicU8,
+    pub(super) flags: AtomicU8,
 }
 
 /// Where the elements are.
-enum Place {
-    /// In the words behind the geometry.
-    Here,
+pub(super) enum Place {
+    /// In the words behind the geometry, until they outgrow them.
+    Here(Next),
     Memory(Box<Memory>),
+    /// In a run of another root's, as a storage that is a view of another has them.
+    Part(Box<Part>),
     /// In this root's; the offset is the word behind the geometry.
     View(Tensor),
     /// In the first one's; the second counts versions.
     Family(Box<(Tensor, Tensor)>),
 }
 
-/// The bytes of a root that does not hold them itself.
-struct Memory {
-    host: AtomicPtr<u8>,
-    bytes: AtomicUsize,
-    owner: Owner,
+/// The root that has the elements now; none as long as they are where they were made. A pointer,
+/// because tensors of eight bytes should not pay sixteen for it.
+#[derive(Default)]
+pub(super) struct Next(AtomicPtr<Tensor>);
+
+impl Next {
+    #[inline(always)]
+    pub(super) fn get(&self) -> Option<&Tensor> {
+        // SAFETY: `set` writes it once, from a box that `drop` takes back.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Sets it, unless another thread was faster, whose root then stays.
+    pub(super) fn set(&self, root: Tensor) {
+        let fresh = Box::into_raw(Box::new(root));
+        let (null, order) = (std::ptr::null_mut(), Ordering::AcqRel);
+        if self
+            .0
+            .compare_exchange(null, fresh, order, Relaxed)
+            .is_err()
+        {
+            // SAFETY: nobody else has seen it.
+            drop(unsafe { Box::from_raw(fresh) });
+        }
+    }
 }
 
-enum Owner {
-    /// Ours, with earlier blocks that grew too small; those stay until the end, so that no
-    /// pointer taken before a resize can dangle.
-    Blocks(Mutex<Vec<Block>>),
-    /// Somebody else's, alive as long as the value.
-    Foreign(#[allow(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
-    /// On a device: what the device layer made it of.
-    Device(Box<dyn Any + Send + Sync>),
+impl Drop for Next {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let root = *self.0.get_mut();
+        if !root.is_null() {
+            // SAFETY: from the box that `set` made; nobody else drops it.
+            drop(unsafe { Box::from_raw(root) });
+        }
+    }
 }
 
 impl Tensor {
@@ -109,7 +134,12 @@ impl Tensor {
         let count = dims::count(op, sizes)?;
         let bytes = count * dtype.bytes();
         if bytes <= INLINE_BYTES {
-            return Ok(Self::root(dtype, sizes, bytes.div_ceil(8), Place::Here));
+            return Ok(Self::root(
+                dtype,
+                sizes,
+                bytes.div_ceil(8),
+                Place::Here(Next::default()),
+            ));
         }
         let block = if zeroed {
             alloc::take_zeroed(bytes)
@@ -124,15 +154,14 @@ impl Tensor {
             );
         };
         let host = block.as_mut_ptr();
-        let owner = Owner::Blocks(Mutex::new(vec![block]));
-        Ok(Self::over(dtype, sizes, host, bytes, owner))
+        Ok(Self::over(dtype, sizes, host, bytes, Owner::Block(block)))
     }
 
     /// One dimension of at most eight bytes: by far the most common small tensor.
     #[inline]
     fn tiny(dtype: DType, size: i64) -> Tensor {
         let header = Header {
-            place: Place::Here,
+            place: Place::Here(Next::default()),
             version: AtomicU32::new(0),
             dtype,
             device: Device::Cpu,
@@ -145,18 +174,15 @@ impl Tensor {
 
     /// A row-major root over `bytes` bytes of `owner`.
     fn over(dtype: DType, sizes: &[i64], host: *mut u8, bytes: usize, owner: Owner) -> Tensor {
-        let memory = Memory {
-            host: AtomicPtr::new(host),
-            bytes: AtomicUsize::new(bytes),
-            owner,
-        };
+        let memory = Memory::new(host, bytes, owner);
         Self::root(dtype, sizes, 0, Place::Memory(Box::new(memory)))
     }
 
     /// A row-major root with room for `inline` words of elements.
-    fn root(dtype: DType, sizes: &[i64], inline: usize, place: Place) -> Tensor {
+    pub(super) fn root(dtype: DType, sizes: &[i64], inline: usize, place: Place) -> Tensor {
         let device = match &place {
             Place::Memory(memory) if matches!(memory.owner, Owner::Device(_)) => Device::Gpu,
+            Place::Part(part) => part.of.device(),
             _ => Device::Cpu,
         };
         let short = sizes.len() == 1;
@@ -199,6 +225,39 @@ impl Tensor {
         let root = Self::over(dtype, &sizes, host, bytes, Owner::Foreign(keep));
         root.fix();
         root.build(layout, 0)
+    }
+
+    /// A storage of `elements` over the start of a file: writing to it is writing to the file, unless
+    /// `shared` is false, which keeps changes in this process. Its size is fixed.
+    ///
+    /// # Errors
+    /// What the system says, and a file that is too short.
+    pub fn mapped(
+        dtype: DType,
+        file: &std::fs::File,
+        elements: usize,
+        shared: bool,
+    ) -> std::io::Result<Tensor> {
+        let bytes = elements * dtype.bytes();
+        if file.metadata()?.len() < bytes as u64 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        // The system has no mapping without a byte.
+        let mut options = memmap2::MmapOptions::new();
+        let options = options.len(bytes.max(1));
+        let mut map = match (bytes, shared) {
+            (0, _) => memmap2::MmapMut::map_anon(1)?,
+            // SAFETY: elements are only touched through raw pointers, so that others may write them
+            // at any time. Who cuts the file short gets a bus error, as in every program.
+            (_, true) => unsafe { options.map_mut(file)? },
+            // SAFETY: as above.
+            (_, false) => unsafe { options.map_copy(file)? },
+        };
+        let host = map.as_mut_ptr();
+        let owner = Owner::Foreign(Box::new(map));
+        let root = Self::over(dtype, &[elements as i64], host, bytes, owner);
+        root.fix();
+        Ok(root)
     }
 
     /// A row-major tensor whose elements are on the device, in `memory`.
@@ -290,7 +349,7 @@ impl Tensor {
     }
 
     #[inline(always)]
-    fn header(&self) -> &Header {
+    pub(super) fn header(&self) -> &Header {
         &self.0.header.header
     }
 
@@ -307,18 +366,24 @@ impl Tensor {
     #[inline(always)]
     pub fn memory_root(&self) -> &Tensor {
         match &self.header().place {
-            Place::Here | Place::Memory(_) => self,
             Place::View(root) => root,
             Place::Family(both) => &both.0,
+            _ => self,
         }
     }
 
-    /// The bytes of a root.
+    /// The bytes a root has room for.
     #[inline(always)]
-    fn root_bytes(&self) -> usize {
-        match &self.header().place {
-            Place::Memory(memory) => memory.bytes.load(Relaxed),
-            _ => self.numel() * self.dtype().bytes(),
+    pub(super) fn root_bytes(&self) -> usize {
+        let (next, own) = match &self.header().place {
+            Place::Memory(memory) => (&memory.next, memory.bytes),
+            Place::Here(next) => (next, self.numel() * self.dtype().bytes()),
+            Place::Part(part) => return part.bytes,
+            _ => return self.memory_root().root_bytes(),
+        };
+        match next.get() {
+            None => own,
+            Some(moved) => moved.root_bytes(),
         }
     }
 
@@ -341,9 +406,11 @@ impl Tensor {
     #[inline(always)]
     pub fn offset(&self) -> usize {
         match self.header().place {
-            Place::Here | Place::Memory(_) => 0,
             // SAFETY: as in `geometry`: the offset is never written.
-            _ => unsafe { *self.0.slice[2 * self.ndim()].0.get() as usize },
+            Place::View(_) | Place::Family(_) => unsafe {
+                *self.0.slice[2 * self.ndim()].0.get() as usize
+            },
+            _ => 0,
         }
     }
 
@@ -384,161 +451,45 @@ impl Tensor {
         self.has(CONTIGUOUS)
     }
 
-    /// Whether the storage can grow.
-    pub fn is_resizable(&self) -> bool {
-        !self.memory_root().has(FIXED)
-    }
-
-    /// Forbids resizing from here on: somebody else looks at the memory (T-86).
-    pub fn fix(&self) {
-        self.memory_root().header().flags.fetch_or(FIXED, Relaxed);
-    }
-
     #[inline(always)]
-    fn has(&self, flag: u8) -> bool {
+    pub(super) fn has(&self, flag: u8) -> bool {
         self.header().flags.load(Relaxed) & flag != 0
-    }
-
-    /// Whether both use the same memory, at any place in it.
-    pub fn shares_memory(&self, other: &Tensor) -> bool {
-        self.memory_root().address() == other.memory_root().address()
-    }
-
-    /// Whether both are one tensor object.
-    pub fn is(&self, other: &Tensor) -> bool {
-        self.address() == other.address()
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self.header()) as usize
-    }
-
-    /// Elements the storage has room for.
-    pub fn storage_len(&self) -> usize {
-        self.memory_root().root_bytes() / self.dtype().bytes()
-    }
-
-    /// Whether no other handle, view or storage sees these elements, so they may be overwritten.
-    pub fn is_unique(&self) -> bool {
-        ThinArc::strong_count(&self.0) == 1
-            && matches!(self.header().place, Place::Here | Place::Memory(_))
-    }
-
-    /// The in-place counter of the family: base, views and detached twins share it.
-    #[inline(always)]
-    pub fn version(&self) -> u32 {
-        self.counter().load(Relaxed)
-    }
-
-    /// Takes the version counter for a Variable; tells whether nobody had it.
-    pub fn claim(&self) -> bool {
-        let flags = &self.memory_root().header().flags;
-        // Looked at first: the locked instruction costs more than the rest of a small op's making.
-        let seen = flags.load(Relaxed);
-        if seen & CLAIMED != 0 {
-            return false;
-        }
-        flags.store(seen | CLAIMED, Relaxed);
-        true
-    }
-
-    /// Counts one in-place change.
-    pub fn bump(&self) {
-        self.counter().fetch_add(1, Relaxed);
-    }
-
-    #[inline(always)]
-    fn counter(&self) -> &AtomicU32 {
-        let header = self.header();
-        let counts = match &header.place {
-            Place::View(root) if !self.has(OWN_VERSION) => root,
-            Place::Family(both) => &both.1,
-            _ => return &header.version,
-        };
-        &counts.header().version
-    }
-
-    /// The memory of the root, where it does not hold the elements itself.
-    #[inline(always)]
-    fn memory(&self) -> Option<&Memory> {
-        match &self.memory_root().header().place {
-            Place::Memory(memory) => Some(memory),
-            _ => None,
-        }
-    }
-
-    /// What the device layer keeps for this tensor's memory; none on the CPU.
-    pub fn device_memory(&self) -> Option<&(dyn Any + Send + Sync)> {
-        match &self.memory()?.owner {
-            Owner::Device(memory) => Some(memory.as_ref()),
-            _ => None,
-        }
     }
 
     /// The address of the first element. Reading through it is the caller's responsibility; null
     /// for tensors that are not in host memory.
     #[inline(always)]
     pub fn ptr(&self) -> *mut u8 {
-        let root = self.memory_root();
-        let base = match &root.header().place {
-            Place::Memory(memory) => memory.host.load(Relaxed),
-            _ => {
-                let first = root.geometry().len();
-                root.0.slice[first..].as_ptr().cast_mut().cast()
-            }
-        };
+        let base = self.memory_root().base();
         base.wrapping_add(self.offset() * self.dtype().bytes())
     }
 
-    /// Gives the storage room for `elements`, keeping what it holds (`resize_`, T-41).
-    ///
-    /// # Errors
-    /// `RuntimeError` when the memory belongs to somebody else, `MemoryError` without room.
-    pub fn grow(&self, op: &str, elements: usize) -> Result<()> {
-        let bytes = elements.checked_mul(self.dtype().bytes()).ok_or_else(|| {
-            Error::Memory(format!(
-                "{op}: {elements} elements are more than memory can hold"
-            ))
-        })?;
-        let old = self.memory_root().root_bytes();
-        if bytes <= old {
-            return Ok(());
-        }
-        if !self.is_resizable() {
-            fail!(
-                Runtime,
-                "{op}: the storage is not resizable: its {old} bytes belong to NumPy or are shared; clone() the tensor first"
-            );
-        }
-        let Ok(block) = alloc::take_zeroed(bytes) else {
-            fail!(Memory, "{op}: no memory for {bytes} bytes");
-        };
-        let to = block.as_mut_ptr();
-        match self.memory() {
-            Some(Memory {
-                host,
-                bytes: room,
-                owner: Owner::Blocks(blocks),
-            }) => {
-                let mut blocks = blocks.lock();
-                // SAFETY: both blocks are at least `old` bytes and are different blocks.
-                unsafe { std::ptr::copy_nonoverlapping(host.load(Relaxed), to, old) };
-                host.store(to, Relaxed);
-                room.store(bytes, Relaxed);
-                blocks.push(block);
-                Ok(())
-            }
-            _ => fail!(
-                Runtime,
-                "{op}: this storage cannot grow in place; it holds {old} bytes"
-            ),
+    /// Where a root's elements start.
+    #[inline(always)]
+    fn base(&self) -> *mut u8 {
+        match &self.header().place {
+            Place::Memory(memory) => match memory.next.get() {
+                None => memory.host.load(Relaxed),
+                Some(moved) => moved.moved_base(),
+            },
+            Place::Here(next) => match next.get() {
+                None => {
+                    let first = self.geometry().len();
+                    self.0.slice[first..].as_ptr().cast_mut().cast()
+                }
+                Some(moved) => moved.moved_base(),
+            },
+            _ => self.moved_base(),
         }
     }
 
-    /// Whether [`Tensor::grow`] can work in place; small tensors and device memory are replaced.
-    pub fn grows_in_place(&self) -> bool {
-        self.memory()
-            .is_some_and(|memory| matches!(memory.owner, Owner::Blocks(_)))
+    #[cold]
+    fn moved_base(&self) -> *mut u8 {
+        match &self.header().place {
+            Place::Part(part) => part.of.base().wrapping_add(part.at),
+            Place::View(_) | Place::Family(_) => self.ptr(),
+            _ => self.base(),
+        }
     }
 
     /// A one-dimensional tensor with these elements.
@@ -580,7 +531,7 @@ impl Tensor {
             T::DTYPE == self.dtype()
                 && self.device() == Device::Cpu
                 && place >= 0
-                && (place as usize) < self.storage_len(),
+                && (place as usize) < self.storage_room(),
             "element {at} of a {:?} tensor",
             self.dtype()
         );

@@ -67,23 +67,25 @@ impl Tensor {
 
     /// Reorders dimensions.
     pub fn permute(&self, order: &[i64]) -> Result<Tensor> {
-        if order.len() != self.ndim() {
-            fail!(
-                Runtime,
-                "permute: needs all {} dimensions of {}; got {order:?}",
-                self.ndim(),
+        let n = self.ndim() as i64;
+        let invalid = |what: String| {
+            crate::error::Error::Assertion(format!(
+                "permute: Invalid permutation: {what}; got {order:?} for {}",
                 sizes_text(self.sizes())
-            );
+            ))
+        };
+        if order.len() != self.ndim() {
+            return Err(invalid(format!("each of the {n} dimensions is named once")));
         }
         let mut layout = self.layout();
         let mut seen = vec![false; self.ndim()];
         for (i, &d) in order.iter().enumerate() {
-            let d = wrap_dim("permute", d, self.ndim())?;
+            if d < -n || d >= n {
+                return Err(invalid(format!("there is no dimension {d}")));
+            }
+            let d = (if d < 0 { d + n } else { d }) as usize;
             if std::mem::replace(&mut seen[d], true) {
-                fail!(
-                    Runtime,
-                    "permute: dimension {d} is named twice in {order:?}"
-                );
+                return Err(invalid(format!("dimension {d} is named twice")));
             }
             layout.sizes[i] = self.sizes()[d];
             layout.strides[i] = self.strides()[d];

@@ -24,6 +24,10 @@ CLASSES = {
     "FloatTensor": np.float32,
     "DoubleTensor": np.float64,
 }
+# The same of storages, of which there is one that does not compute.
+STORAGES = {name.replace("Tensor", "Storage"): kind for name, kind in CLASSES.items()} | {
+    "HalfStorage": np.float16
+}
 FLOATS = ["FloatTensor", "DoubleTensor"]
 INTEGERS = [name for name in CLASSES if name not in FLOATS]
 # Signed classes on which abs and neg exist.

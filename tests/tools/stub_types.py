@@ -9,7 +9,7 @@ nothing uses. In the types stand for the class at hand:
     {Float} and its kin: that class on the same device, {Cpu} and {Gpu}: its own class there
 """
 
-ELEMENTS = ("Byte", "Char", "Short", "Int", "Long", "Float", "Double")
+ELEMENTS = ("Byte", "Char", "Short", "Int", "Long", "Float", "Double", "Half")
 
 # Aliases, because methods such as `int` and `float` hide the types inside their classes.
 ALIASES = """\
@@ -17,7 +17,7 @@ _int: TypeAlias = int
 _float: TypeAlias = float
 _Number: TypeAlias = int | float
 _Sizes: TypeAlias = tuple[int, ...] | list[int]
-_Data: TypeAlias = list[Any] | tuple[Any, ...] | NDArray[Any] | _TensorBase
+_Data: TypeAlias = Sequence[Any] | NDArray[Any] | _TensorBase | _StorageBase
 _Key: TypeAlias = (
     int | slice | EllipsisType | _TensorBase | Variable | list[Any] | tuple[Any, ...] | None
 )
@@ -66,7 +66,7 @@ PARAMETERS = {
     "tensor": "{T}",
     "type_as.other": "_TensorBase | Variable",
     "source": "{T}",
-    "template": "{T}",
+    "is_set_to.tensor": "_TensorBase | Variable",
     "broadcast": "bool",
     "device": "_int | None",
     "from_": "_float",
@@ -148,10 +148,20 @@ PARAMETERS = {
     "edgeitems": "int | None",
     "linewidth": "int | None",
     "profile": 'Literal["default", "short", "full"] | None',
-    "class_": "str",
     "_set_size_class.class_": "type[Any]",
-    "_rebuild.sizes": "list[int]",
-    "values": "list[Any]",
+    # Storages.
+    "_StorageBase.copy_.source": "_StorageBase",
+    "_StorageBase.fill_.value": "_Number",
+    "new_size": "_int",
+    "_to_dlpack.tensor": "_TensorBase",
+    "_from_dlpack.source": "Any",
+    "buffer": "Any",
+    "byte_order": 'Literal["native", "little", "big"] | None',
+    "count": "_int",
+    "offset": "_int",
+    "filename": "str | PathLike[str]",
+    "shared": "bool",
+    "size": "_int",
 }
 
 RETURNS = {
@@ -189,6 +199,10 @@ RETURNS = {
     "__dlpack_device__": "tuple[_int, _int]",
     "__deepcopy__": "Self",
     "__reduce__": "tuple[Any, ...]",
+    "__array_interface__": "dict[str, Any]",
+    "__sizeof__": "_int",
+    "_repr_html_": "str",
+    "_cdata": "_int",
     "__reduce_ex__": "tuple[Any, ...]",
     "__setstate__": "None",
     # What tensors and Variables say of themselves.
@@ -196,6 +210,9 @@ RETURNS = {
     **dict.fromkeys(("storage_offset", "data_ptr", "get_device"), "_int"),
     **dict.fromkeys(("is_contiguous", "is_signed", "is_pinned", "is_same_size"), "bool"),
     **dict.fromkeys(("is_set_to", "is_cuda", "all", "any", "equal"), "bool"),
+    **dict.fromkeys(("is_sparse", "is_shared"), "bool"),
+    "storage": "Any",
+    "pin_memory": "NoReturn",
     "shape": "Size",
     "tolist": "list[Any]",
     "numpy": "NDArray[Any]",
@@ -209,6 +226,18 @@ RETURNS = {
     "matmul": "{A}",
     "expand_as": "{R}",
     "view_as": "{R}",
+    **dict.fromkeys(("copy_", "resize_", "resize_as_", "detach_"), "Self"),
+    **dict.fromkeys(("share_memory_", "_StorageBase.clone", "fill_"), "Self"),
+    **{f"_StorageBase.{n.lower()}": f"{n}Storage | cuda_{n}Storage" for n in ELEMENTS},
+    "_StorageBase.cpu": "_StorageBase",
+    "_StorageBase.cuda": "_StorageBase",
+    "from_buffer": "Self",
+    "from_file": "Self",
+    "is_storage": "bool",
+    "_to_dlpack": "Any",
+    "_from_dlpack": "_TensorBase",
+    "_tensor_class": "type[Any]",
+    "_storage_class": "type[Any]",
     **dict.fromkeys(("split", "chunk"), "tuple[{R}, ...]"),
     **dict.fromkeys(("slice", "masked_copy", "resize", "resize_as"), "{R}"),
     "masked_copy_": "Self",
@@ -255,7 +284,6 @@ RETURNS = {
     "randperm": "LongTensor",
     # Of the array's class, which its type does not tell.
     "from_numpy": "Any",
-    "_rebuild": "_TensorBase",
     "is_tensor": "bool",
     "manual_seed": "Generator",
     "get_rng_state": "ByteTensor",
@@ -287,6 +315,26 @@ WRITTEN = {
         ("new_type: builtins.type[_T]", "_T"),
         ("new_type: str", "_TensorBase"),
     ],
+    "_StorageBase.type": [
+        ("new_type: None = None", "str"),
+        ("new_type: builtins.type[_StorageBase] | str", "_StorageBase"),
+    ],
+    "_StorageBase.size": [("", "_int")],
+    "_StorageBase.__getitem__": [("key: _int", "_Number"), ("key: slice", "Self")],
+    "_StorageBase.__setitem__": [("key: _int | slice, value: _Number", "None")],
+    "_StorageBase.__iter__": [("", "Iterator[Any]")],
+    "_StorageBase.new": [
+        ("size: _int = 0", "Self"),
+        ("data: Sequence[_Number] | _StorageBase", "Self"),
+    ],
+    "set_": [
+        ("source: Self | _StorageBase | None = None", "Self"),
+        (
+            "source: _StorageBase, storage_offset: _int, size: _int | _Sizes, "
+            "stride: _int | _Sizes | None = None",
+            "Self",
+        ),
+    ],
     "Variable.type": [
         ("new_type: None = None", "str"),
         ("new_type: builtins.type[_TensorBase] | str", "Variable"),
@@ -314,6 +362,11 @@ WRITTEN = {
 NEW = {
     "_CpuTensor": [("*sizes: _int", "Self"), ("data: _Data, /", "Self")],
     "_GpuTensor": [("*sizes: _int", "Self"), ("data: _Data, /", "Self")],
+    "_StorageBase": [
+        ("size: _int = 0, /", "Self"),
+        ("data: Sequence[_Number], /", "Self"),
+        ("view_source: _StorageBase, offset: _int = 0, size: _int = ..., /", "Self"),
+    ],
     "Variable": [
         (
             "data: _TensorBase | None = None, requires_grad: bool | None = None, "
@@ -326,6 +379,9 @@ NEW = {
 
 # Where a checker must look away: comparisons give tensors, and `**=` always fails.
 IGNORED = {"__eq__": "override", "__ne__": "override", "__ipow__": "misc"}
+
+# Called on the class.
+OF_THE_CLASS = {"from_buffer", "from_file"}
 
 # Names that 0.3 gives to the second operand where a row calls it by a letter.
 OPERANDS = {"mm": "mat2", "bmm": "mat2", "mv": "vec", "dot": "tensor2"}

@@ -329,8 +329,9 @@ def function(name, forms, indent="", own=None):
 
 
 def method(owner, name, forms):
-    own = "cls" if name == "__new__" else "self"
-    return function(name, [f.filled(PLACES.get(owner, {})) for f in forms], "    ", own)
+    own = "cls" if name == "__new__" or name in types.OF_THE_CLASS else "self"
+    lines = function(name, [f.filled(PLACES.get(owner, {})) for f in forms], "    ", own)
+    return ["    @classmethod", *lines] if name in types.OF_THE_CLASS else lines
 
 
 def knows_device(forms):
@@ -355,7 +356,9 @@ def members(cls, owner):
 
 def instance(owner):
     x = _C.Variable(_C.ones(1), requires_grad=True)
-    return {"_TensorBase": x.data, "Variable": x, "_Node": (x * 1).grad_fn}[owner]
+    storage = x.data.storage()
+    known = {"_TensorBase": x.data, "Variable": x, "_Node": (x * 1).grad_fn}
+    return {**known, "_StorageBase": storage}[owner]
 
 
 def getter(owner, name, descriptor):
@@ -383,7 +386,8 @@ def class_of(owner, cls):
         if knows_device(member):
             aware.append((name, member))
         lines += method(owner, name, member)
-    new = [Form(split(p), r) for p, r in types.NEW.get(owner, [])]
+    made = next((types.NEW[n] for n in (owner, *bases) if n in types.NEW), [])
+    new = [Form(split(p), r) for p, r in made]
     # A checker asks `__init__` first, so it says the same.
     init = [Form(f.parameters, "None") for f in new if "__init__" in vars(cls)]
     lines = method(owner, "__new__", new) + method(owner, "__init__", init) + lines
@@ -404,7 +408,11 @@ def some_have():
     """The methods that only some classes of tensors have, by those classes' elements."""
     found = {}
     for element in types.ELEMENTS:
-        for name in vars(getattr(_C, f"{element}Tensor")).keys() - SKIPPED:
+        own = vars(getattr(_C, f"{element}Tensor"))
+        for name in own.keys() - SKIPPED:
+            # What halves lack stands in their class too, to say so.
+            if type(own[name]).__name__ == "_Missing":
+                continue
             found.setdefault(name, []).append(element)
     groups = {}
     for name, elements in sorted(found.items()):

@@ -24,6 +24,15 @@ IntTensor = _C.cuda_IntTensor
 LongTensor = _C.cuda_LongTensor
 FloatTensor = _C.cuda_FloatTensor
 DoubleTensor = _C.cuda_DoubleTensor
+HalfTensor = _C.cuda_HalfTensor
+ByteStorage = _C.cuda_ByteStorage
+CharStorage = _C.cuda_CharStorage
+ShortStorage = _C.cuda_ShortStorage
+IntStorage = _C.cuda_IntStorage
+LongStorage = _C.cuda_LongStorage
+FloatStorage = _C.cuda_FloatStorage
+DoubleStorage = _C.cuda_DoubleStorage
+HalfStorage = _C.cuda_HalfStorage
 
 
 def is_available() -> bool:

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from .. import _absent
-from . import backcompat
+from . import backcompat, dlpack
 
 if not TYPE_CHECKING:
     __getattr__ = _absent.names_itself(__name__)
 
-__all__ = ["backcompat"]
+__all__ = ["backcompat", "dlpack"]

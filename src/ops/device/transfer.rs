@@ -69,7 +69,7 @@ pub fn read_scalar(y: &Tensor) -> Result<Scalar> {
 pub fn read_element(x: &Tensor, at: i64) -> Result<Scalar> {
     let one = x.as_strided(&[1], &[1], x.offset() as i64 + at)?;
     let one = to_cpu(&one)?;
-    Ok(crate::dispatch!(one.dtype(), T => {
+    Ok(crate::dispatch!(any one.dtype(), T => {
         let v = one.read::<T>(0);
         if <T as crate::tensor::Element>::DTYPE.is_float() {
             Scalar::Float(crate::tensor::Element::to_f64(v))

@@ -80,6 +80,12 @@ impl Group {
         (some.len() < DType::ALL.len()).then_some(some)
     }
 
+    /// Whether some row with the form moves elements of every type, and computes nothing.
+    pub fn moves_only(&self, form: Form) -> bool {
+        let any = |op: &&&Op| op.class == crate::ops::Class::Any;
+        self.rows.iter().filter(any).any(|op| has(op, form))
+    }
+
     /// The text of Python's help: of a method on one side, or of a function, which has both.
     pub fn doc(&self, form: Form, side: Side) -> String {
         let sides = match form {

@@ -1,53 +1,15 @@
-//! A Variable in another class or place, copied, or written down.
+//! A Variable copied, or written down.
 
 use super::PyVariable;
 use crate::ops::copy;
-use crate::python::call::Operand;
-use crate::python::classes::{self, kind_of};
+use crate::python::classes;
 use crate::python::errors::run;
-use crate::tensor::{DType, Device, class_name};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 #[pymethods]
 impl PyVariable {
-    #[pyo3(name = "r#type", signature = (new_type=None))]
-    fn type_(slf: &Bound<'_, Self>, new_type: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
-        match new_type {
-            None => {
-                let t = slf.get().var.tensor();
-                Ok(class_name(t.dtype(), t.device())
-                    .into_pyobject(slf.py())?
-                    .into_any()
-                    .unbind())
-            }
-            Some(what) => Self::cast_to(slf, kind_of(what)?),
-        }
-    }
-
-    fn type_as(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        match Operand::of(other) {
-            Some(o) => Self::cast_to(slf, o.tensor().kind()),
-            None => Err(PyTypeError::new_err("type_as: needs a tensor or Variable")),
-        }
-    }
-
-    #[pyo3(signature = (device=None, r#async=false))]
-    fn cuda(
-        slf: &Bound<'_, Self>,
-        device: Option<&Bound<'_, PyAny>>,
-        r#async: bool,
-    ) -> PyResult<Py<PyAny>> {
-        let _ = r#async;
-        crate::python::creation::check_device(device)?;
-        Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Gpu))
-    }
-
-    fn cpu(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        Self::cast_to(slf, (slf.get().var.tensor().dtype(), Device::Cpu))
-    }
-
     fn __deepcopy__(slf: &Bound<'_, Self>, memo: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let me = slf.get();
@@ -92,44 +54,3 @@ impl PyVariable {
         self.set_volatile(&volatile)
     }
 }
-
-impl PyVariable {
-    fn cast_to(slf: &Bound<'_, Self>, (dtype, device): (DType, Device)) -> PyResult<Py<PyAny>> {
-        let me = slf.get();
-        let kind = me.var.tensor().kind();
-        if kind == (dtype, device) {
-            return Ok(slf.clone().into_any().unbind());
-        }
-        crate::python::creation::check_gpu("cuda", device)?;
-        let made = slf.py().detach(|| {
-            run(|| {
-                let mut v = me.var.var()?;
-                if kind.0 != dtype {
-                    v = copy::convert(&v, dtype as i64)?;
-                }
-                if kind.1 != device {
-                    v = copy::transfer(&v, device as i64)?;
-                }
-                Ok(v)
-            })
-        })?;
-        PyVariable::fresh(slf.py(), made)
-    }
-}
-
-macro_rules! casts {
-    ($($method:ident $dtype:ident),*) => {
-        #[pymethods]
-        impl PyVariable {
-            $(
-                #[pyo3(signature = ())]
-                fn $method(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-                    let device = slf.get().var.tensor().device();
-                    Self::cast_to(slf, (DType::$dtype, device))
-                }
-            )*
-        }
-    };
-}
-
-casts!(byte U8, char I8, short I16, int I32, long I64, float F32, double F64);
