@@ -7,17 +7,24 @@ mod macros;
 
 pub mod apply;
 pub mod arith;
+pub mod bits;
 pub mod compare;
 pub mod copy;
+pub mod cross;
 pub mod device;
+pub mod fused;
 pub mod index;
 pub mod matmul;
 pub mod operators;
 pub mod pointwise;
+pub mod power;
 pub mod reduce;
+pub mod rounding;
 pub mod sample;
 pub mod shape;
 pub mod softmax;
+pub mod special;
+pub mod trigonometry;
 
 use crate::error::Result;
 use crate::graph::{Input, Rule};
@@ -83,6 +90,8 @@ pub enum Class {
     Signed,
     /// `f32` and `f64`.
     Float,
+    /// The five integer types.
+    Whole,
     /// All, and only moved, never computed with.
     Any,
 }
@@ -94,6 +103,7 @@ impl Class {
             Class::Number | Class::Any => true,
             Class::Signed => !matches!(dtype, DType::U8 | DType::I8),
             Class::Float => dtype.is_float(),
+            Class::Whole => !dtype.is_float(),
         }
     }
 }
@@ -191,7 +201,14 @@ pub struct Made {
 /// Every op, room by room.
 pub static ROOMS: &[&[&Op]] = &[
     arith::ROWS,
+    power::ROWS,
     pointwise::ROWS,
+    rounding::ROWS,
+    trigonometry::ROWS,
+    special::ROWS,
+    fused::ROWS,
+    bits::ROWS,
+    cross::ROWS,
     compare::ROWS,
     reduce::ROWS,
     softmax::ROWS,

@@ -8,7 +8,7 @@ use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
-use crate::ops::{Op, arith, compare, pointwise};
+use crate::ops::{Op, arith, compare, pointwise, power};
 use crate::tensor::{FromValue, Scalar};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -37,8 +37,8 @@ static DIV: Pair = Pair {
     number: &arith::div_number::OP,
 };
 static POW: Pair = Pair {
-    both: &arith::pow::OP,
-    number: &arith::pow_number::OP,
+    both: &power::pow::OP,
+    number: &power::pow_number::OP,
 };
 static MOD: Pair = Pair {
     both: &arith::remainder::OP,
@@ -259,8 +259,8 @@ macro_rules! operators {
                 other: &Bound<'_, PyAny>,
                 _modulo: &Bound<'_, PyAny>,
             ) -> PyResult<Py<PyAny>> {
-                let value = needs_number(&arith::pow::OP, other, $own)?;
-                slf.get().with_number(slf.py(), &arith::pow_base::OP, value)
+                let value = needs_number(&power::pow::OP, other, $own)?;
+                slf.get().with_number(slf.py(), &power::pow_base::OP, value)
             }
             fn __neg__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
                 self.unary(py, &arith::neg::OP)
