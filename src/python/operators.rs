@@ -8,7 +8,7 @@ use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
-use crate::ops::{Op, arith, compare, pointwise, power};
+use crate::ops::{Op, arith, bits, compare, pointwise, power};
 use crate::tensor::{FromValue, Scalar};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -43,6 +43,27 @@ static POW: Pair = Pair {
 static MOD: Pair = Pair {
     both: &arith::remainder::OP,
     number: &arith::remainder_number::OP,
+};
+
+static AND: Pair = Pair {
+    both: &bits::and::OP,
+    number: &bits::and_number::OP,
+};
+static OR: Pair = Pair {
+    both: &bits::or::OP,
+    number: &bits::or_number::OP,
+};
+static XOR: Pair = Pair {
+    both: &bits::xor::OP,
+    number: &bits::xor_number::OP,
+};
+static LEFT: Pair = Pair {
+    both: &bits::left::OP,
+    number: &bits::left_number::OP,
+};
+static RIGHT: Pair = Pair {
+    both: &bits::right::OP,
+    number: &bits::right_number::OP,
 };
 
 fn own_kind(own: &Bound<'_, PyAny>) -> String {
@@ -89,7 +110,8 @@ fn var_binary(
     let me = &slf.get().var;
     if let Ok(other) = other.cast::<PyVariable>() {
         let inputs = [me.input()?, other.get().var.input()?];
-        return PyVariable::fresh(py, call::single_op(py, pair.both, inputs, Values::new())?);
+        let made = call::single_op(py, pair.both, inputs, Values::new());
+        return PyVariable::fresh(py, made.map_err(|e| refusal(py, pair.both, me, e))?);
     }
     match number(other)? {
         Some(value) => var_number(py, me, pair.number, value),
@@ -103,10 +125,17 @@ fn var_number(
     op: &'static Op,
     value: Scalar,
 ) -> PyResult<Py<PyAny>> {
-    PyVariable::fresh(
-        py,
-        call::single_op(py, op, [me.input()?], one(beside(me, value)))?,
-    )
+    let made = call::single_op(py, op, [me.input()?], one(beside(me, value)));
+    PyVariable::fresh(py, made.map_err(|e| refusal(py, op, me, e))?)
+}
+
+/// A Variable of a class that the op does not take is another error than a tensor of it (E-81).
+#[cold]
+fn refusal(py: Python<'_>, op: &Op, me: &Variable, error: PyErr) -> PyErr {
+    match call::implemented(op, me) {
+        Err(e) if error.is_instance_of::<PyTypeError>(py) => e,
+        _ => error,
+    }
 }
 
 fn var_in_place(
@@ -276,6 +305,36 @@ macro_rules! operators {
             }
             fn __itruediv__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
                 $in_place(slf, other, &DIV)
+            }
+            fn __and__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &AND)
+            }
+            fn __or__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &OR)
+            }
+            fn __xor__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &XOR)
+            }
+            fn __lshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &LEFT)
+            }
+            fn __rshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                $binary(slf, other, &RIGHT)
+            }
+            fn __iand__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &AND)
+            }
+            fn __ior__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &OR)
+            }
+            fn __ixor__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &XOR)
+            }
+            fn __ilshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &LEFT)
+            }
+            fn __irshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
+                $in_place(slf, other, &RIGHT)
             }
             fn __matmul__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
                 super::functional::matmul(slf.as_any(), other)

@@ -107,7 +107,7 @@ fn sinh_tail(z: f64) -> f64 {
         0.000_198_412_698_413_241_98,
         2.755_731_919_138_181_6e-6,
         2.505_211_769_590_782_3e-8,
-        1.605_757_967_380_163_8e-10,
+        1.605_767_962_380_163_8e-10,
         7.746_178_593_018_827e-13
     )
 }
@@ -252,7 +252,8 @@ impl Math for f64 {
     #[inline(always)]
     fn sin(self) -> f64 {
         let (quadrant, s, c) = turn(self);
-        signed(if quadrant & 1 == 0 { s } else { c }, quadrant)
+        let y = signed(if quadrant & 1 == 0 { s } else { c }, quadrant);
+        if self == 0.0 { self } else { y }
     }
 
     #[inline(always)]
@@ -268,7 +269,7 @@ impl Math for f64 {
     fn tan(self) -> f64 {
         let (quadrant, s, c) = turn(self);
         let (top, bottom) = if quadrant & 1 == 0 { (s, c) } else { (-c, s) };
-        top / bottom
+        if self == 0.0 { self } else { top / bottom }
     }
 
     #[inline(always)]

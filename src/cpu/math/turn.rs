@@ -180,7 +180,8 @@ fn signed(y: f32, quadrant: u32) -> f32 {
 pub fn sin(x: f32) -> f32 {
     let (quadrant, r) = near(x);
     let (s, c) = pair(r);
-    signed(if quadrant & 1 == 0 { s } else { c }, quadrant)
+    let y = signed(if quadrant & 1 == 0 { s } else { c }, quadrant);
+    if x == 0.0 { x } else { y }
 }
 
 #[inline(always)]
@@ -199,5 +200,5 @@ pub fn tan(x: f32) -> f32 {
     let (s, c) = pair(r);
     let even = quadrant & 1 == 0;
     let (top, bottom) = if even { (s, c) } else { (-c, s) };
-    top / bottom
+    if x == 0.0 { x } else { top / bottom }
 }
