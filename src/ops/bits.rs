@@ -85,10 +85,8 @@ macro_rules! whole {
             }
             #[inline(always)]
             fn right(self, by: Self) -> Self {
-                let all = $t::BITS - 1;
-                // The last shift leaves the sign's bit alone, so it may be done twice.
-                let rest = self >> all;
-                u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or(if $t::MIN == 0 { 0 } else { rest })
+                let sign = if self < $t::default() { $t::default().wrapping_sub(1) } else { 0 };
+                u32::try_from(by).ok().and_then(|by| self.checked_shr(by)).unwrap_or(sign)
             }
         }
     )*};

@@ -2,7 +2,7 @@
 
 use super::Op;
 use super::arith::{div, refuse_zero};
-use crate::tensor::Scalar;
+use crate::tensor::{DType, Element, Scalar};
 
 pointwise! {
     /// x + value tensor1 tensor2.
@@ -19,7 +19,7 @@ pointwise! {
     /// Raises ZeroDivisionError for an integer class with a 0 in tensor2.
     method function in_place out broadcasts: addcdiv(x, tensor1, tensor2; value: Scalar = 1i64) -> y: Number named "addcdiv" as "AddcdivBackward" {
         check = |inputs, _| refuse_zero("addcdiv", &inputs[2].tensor);
-        cpu = x.plus(value.times(tensor1).over(tensor2));
+        cpu = x.plus(share(value, tensor1, tensor2));
         wgsl = "a + p0 * b / c";
         grad x = |g| g.clone();
         grad tensor1 = |g, tensor2| div(&(g * value), tensor2)?;
@@ -33,5 +33,16 @@ pointwise! {
         grad x = |g| g * (1.0 - weight.f64());
         grad end = |g| g * weight;
         try [(sample(&[2, 3]), sample_in(-1.3, 1.7, &[2, 3]); 0.3)];
+    }
+}
+
+/// value a / b; integers below 32 bits are multiplied in 32, as in C.
+#[inline(always)]
+fn share<T: Element>(value: T, a: T, b: T) -> T {
+    if const { matches!(T::DTYPE, DType::U8 | DType::I8 | DType::I16) } {
+        let product = value.to_i64() * a.to_i64();
+        T::from_i64(product.checked_div(b.to_i64()).unwrap_or(0))
+    } else {
+        value.times(a).over(b)
     }
 }
