@@ -104,7 +104,7 @@ macro_rules! map {
         pub fn $name<$($t: Element,)* U: Element>(
             $($x: &Tensor,)* y: &Tensor, f: impl Fn($($t),*) -> U + Copy + Sync,
         ) {
-            $part($($x,)* y, f, |$(_: $t),*| false, f);
+            $part($($x,)* y, f, #[inline(always)] |$(_: $t),*| false, f);
         }
 
         /// As the one above, but where `rare` holds, `other` computes the element: what would keep a

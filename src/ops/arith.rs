@@ -127,7 +127,7 @@ pointwise! {
     }
     /// Negative: -x.
     method function in_place out: neg(x) -> y: Signed named "neg" as "NegBackward" {
-        cpu = T::default().minus(x);
+        cpu = T::default().minus(T::ONE).times(x);
         wgsl = "-a";
         grad x = |g| -g;
         try [(sample(&[5]))];

@@ -237,18 +237,19 @@ macro_rules! row_class {
     }};
 }
 
+// Closures are inlined by force: one left out of line would be compiled without SIMD.
 macro_rules! row_run {
     (by $t:ident, $u:ty, [$($x:ident)+], $y:ident, $kernel:expr) => {
         $kernel
     };
     (= $t:ident, $u:ty, [$a:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map1::<$t, $u>($a, &$y, |$a: $t| $f)
+        $crate::cpu::map::map1::<$t, $u>($a, &$y, #[inline(always)] |$a: $t| $f)
     };
     (= $t:ident, $u:ty, [$a:ident $b:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map2::<$t, $t, $u>($a, $b, &$y, |$a: $t, $b: $t| $f)
+        $crate::cpu::map::map2::<$t, $t, $u>($a, $b, &$y, #[inline(always)] |$a: $t, $b: $t| $f)
     };
     (= $t:ident, $u:ty, [$a:ident $b:ident $c:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map3::<$t, $t, $t, $u>($a, $b, $c, &$y, |$a: $t, $b: $t, $c: $t| $f)
+        $crate::cpu::map::map3::<$t, $t, $t, $u>($a, $b, $c, &$y, #[inline(always)] |$a: $t, $b: $t, $c: $t| $f)
     };
 }
 

@@ -27,8 +27,8 @@ pointwise! {
         try [(positive(&[2, 3]), sample(&[2, 3]))];
     }
     /// Power of a number: base ^ x.
-    : pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
-        cpu by map1_or::<T>(x, &y, |x| Math::pow(base, x), |x| Math::is_hard_pow(base, x), |x| Math::hard_pow(base, x));
+    function out: pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
+        cpu by map1_or::<T>(x, &y, #[inline(always)] |x| Math::pow(base, x), #[inline(always)] |x| Math::is_hard_pow(base, x), |x| Math::hard_pow(base, x));
         wgsl = "pow_(p0, a)";
         grad x = |g, y| g * y * base.f64().ln();
         try [(sample(&[5]); 1.7)];
@@ -51,12 +51,17 @@ fn power<T: Math>(a: &Tensor, exponent: T, y: &Tensor) {
     } else if p == -1.0 {
         map1::<T, T>(a, y, Math::recip)
     } else if p == -2.0 {
-        map1::<T, T>(a, y, |a| Math::recip(a * a))
+        map1::<T, T>(a, y, |a| {
+            let part = Math::recip(a);
+            part * part
+        })
     } else {
         map1_or::<T>(
             a,
             y,
+            #[inline(always)]
             |a| Math::pow(a, exponent),
+            #[inline(always)]
             |a| Math::is_hard_pow(a, exponent),
             |a| Math::hard_pow(a, exponent),
         )

@@ -206,14 +206,14 @@ impl Math for f32 {
         let size = x.abs();
         let z = Math::exp(y * Math::ln(size)) as f32;
         let is_whole = y == y.trunc();
-        let is_odd = is_whole && y.abs() < 16777216.0 && y * 0.5 != (y * 0.5).trunc();
+        let is_odd = is_whole & (y.abs() < 16777216.0) & (y * 0.5 != (y * 0.5).trunc());
         let z = if is_odd { z.copysign(self) } else { z };
-        let z = if self < 0.0 && self > f32::NEG_INFINITY && !is_whole {
+        let z = if (self < 0.0) & (self > f32::NEG_INFINITY) & !is_whole {
             f32::NAN
         } else {
             z
         };
-        let is_one = x == 1.0 || y == 0.0 || (x == -1.0 && y.abs() == f64::INFINITY);
+        let is_one = (x == 1.0) | (y == 0.0) | ((x == -1.0) & (y.abs() == f64::INFINITY));
         if is_one { 1.0 } else { z }
     }
 

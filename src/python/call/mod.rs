@@ -142,6 +142,8 @@ pub fn call<'py>(
         let name = name.extract::<String>()?;
         match name.as_str() {
             "out" => out = (!value.is_none()).then(|| value.clone()),
+            // A bound that is None is none.
+            "min" | "max" if group.name == "clamp" && value.is_none() => {}
             "input" | "self" if first.is_none() => first = Some(value.clone()),
             _ => named.push((name, value.clone())),
         }
