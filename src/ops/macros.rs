@@ -243,13 +243,31 @@ macro_rules! row_run {
         $kernel
     };
     (= $t:ident, $u:ty, [$a:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map1::<$t, $u>($a, &$y, #[inline(always)] |$a: $t| $f)
+        $crate::cpu::map::map1::<$t, $u>(
+            $a,
+            &$y,
+            #[inline(always)]
+            |$a: $t| $f,
+        )
     };
     (= $t:ident, $u:ty, [$a:ident $b:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map2::<$t, $t, $u>($a, $b, &$y, #[inline(always)] |$a: $t, $b: $t| $f)
+        $crate::cpu::map::map2::<$t, $t, $u>(
+            $a,
+            $b,
+            &$y,
+            #[inline(always)]
+            |$a: $t, $b: $t| $f,
+        )
     };
     (= $t:ident, $u:ty, [$a:ident $b:ident $c:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map3::<$t, $t, $t, $u>($a, $b, $c, &$y, #[inline(always)] |$a: $t, $b: $t, $c: $t| $f)
+        $crate::cpu::map::map3::<$t, $t, $t, $u>(
+            $a,
+            $b,
+            $c,
+            &$y,
+            #[inline(always)]
+            |$a: $t, $b: $t, $c: $t| $f,
+        )
     };
 }
 
