@@ -64,6 +64,43 @@ fn modulo_int_(a: i32, b: i32) -> i32 {
     return select(r, r + b, r != 0 && (r < 0) != (b < 0));
 }
 
+// The nearest whole number, halves away from zero.
+fn round_(x: f32) -> f32 {
+    let t = trunc(x);
+    return t + select(0.0, sign_(x), abs(x - t) >= 0.5);
+}
+
+// The remainder with the dividend's sign, exact as in C: mantissas are divided bit by bit.
+fn fmod_(a: f32, b: f32) -> f32 {
+    let x = bitcast<u32>(a) & 0x7fffffffu;
+    let y = bitcast<u32>(b) & 0x7fffffffu;
+    if x >= 0x7f800000u || y > 0x7f800000u || y == 0u { return nan_(); }
+    if x < y { return a; }
+    let low = max(y >> 23u, 1u);
+    var e = max(x >> 23u, 1u);
+    var m = (x & 0x007fffffu) | select(0u, 0x00800000u, x >= 0x00800000u);
+    let n = (y & 0x007fffffu) | select(0u, 0x00800000u, y >= 0x00800000u);
+    for (; e > low; e--) {
+        m = select(m, m - n, m >= n) << 1u;
+    }
+    m = select(m, m - n, m >= n);
+    let sign = bitcast<u32>(a) & 0x80000000u;
+    if m == 0u { return bitcast<f32>(sign); }
+    // Back to where the leading bit belongs; what does not reach there is subnormal.
+    let up = min(countLeadingZeros(m) - 8u, e - 1u);
+    m = m << up;
+    let bits = select(m, (m & 0x007fffffu) | ((e - up) << 23u), m >= 0x00800000u);
+    return bitcast<f32>(bits | sign);
+}
+fn fmod_int_(a: i32, b: i32) -> i32 {
+    if b == 0 { return 0; }
+    return a % b;
+}
+
+// Shifts by the width or more leave nothing, or the sign.
+fn left_(x: i32, by: i32) -> i32 { return select(0, x << (u32(by) & 31u), by >= 0 && by < 32); }
+fn right_(x: i32, by: i32) -> i32 { return x >> select(31u, u32(by), by >= 0 && by < 32); }
+
 // x * 2^n for n in -280..280, in two steps so that neither factor overflows.
 fn scale_(x: f32, n: i32) -> f32 {
     let half = n / 2;
@@ -321,6 +358,126 @@ fn cos_(x: f32) -> f32 {
     return select(v, -v, t.quadrant == 1u || t.quadrant == 2u);
 }
 
+// Tangent: 4 ulp for every finite x.
+fn tan_(x: f32) -> f32 {
+    if (bitcast<u32>(x) & 0x7fffffffu) >= 0x7f800000u { return nan_(); }
+    let t = turn_(x);
+    let s = sin_poly_(t.r);
+    let c = cos_poly_(t.r);
+    let v = select(s / c, -c / s, (t.quadrant & 1u) == 1u);
+    return select(v, -v, bitcast<u32>(x) >= 0x80000000u);
+}
+
+// asin(x) for |x| <= 1/2.
+fn asin_poly_(x: f32) -> f32 {
+    let z = x * x;
+    var p = 3.8085025e-2;
+    p = p * z + 2.6554542e-2;
+    p = p * z + 4.500138e-2;
+    p = p * z + 7.498855e-2;
+    p = p * z + 1.6666673e-1;
+    return p * z * x + x;
+}
+
+// The angle whose sine is x: 4 ulp.
+fn asin_(x: f32) -> f32 {
+    let a = abs(x);
+    if is_nan_(x) || a > 1.0 { return nan_(); }
+    if a <= 0.5 { return asin_poly_(x); }
+    let v = (0.785398163 - 2.0 * asin_poly_(sqrt(0.5 - 0.5 * a))) + 0.785398163;
+    return select(v, -v, x < 0.0);
+}
+
+// The angle whose cosine is x: 4 ulp.
+fn acos_(x: f32) -> f32 {
+    let a = abs(x);
+    if is_nan_(x) || a > 1.0 { return nan_(); }
+    if a <= 0.5 { return (0.785398163 - (asin_poly_(x) + 4.37113883e-8)) + 0.785398163; }
+    let v = 2.0 * asin_poly_(sqrt(0.5 - 0.5 * a));
+    return select(v, 3.14159265 - (v + 8.74227766e-8), x < 0.0);
+}
+
+// The angle whose tangent is y / x for 0 <= y and 0 <= x, not both 0 or both infinite: 4 ulp.
+fn angle_(y: f32, x: f32) -> f32 {
+    let r = y / x;
+    var base = 0.0;
+    var t = r;
+    // Beyond the tangents of 3 pi / 8 and pi / 8.
+    if r > 2.41421356 {
+        base = 1.57079633;
+        t = -(x / y);
+    } else if r > 0.414213562 {
+        base = 0.785398163;
+        t = (r - 1.0) / (r + 1.0);
+    }
+    let z = t * t;
+    var p = -6.451928e-2;
+    p = p * z + 1.0743731e-1;
+    p = p * z + -1.4263956e-1;
+    p = p * z + 1.999954e-1;
+    p = p * z + -3.333333e-1;
+    return base + (p * z * t + t);
+}
+
+// The angle whose tangent is x: 4 ulp.
+fn atan_(x: f32) -> f32 {
+    if is_nan_(x) { return x; }
+    let v = angle_(abs(x), 1.0);
+    return select(v, -v, x < 0.0);
+}
+
+// The angle of the point (x, y), with the limit rules of IEEE 754: 4 ulp.
+fn atan2_(y: f32, x: f32) -> f32 {
+    if is_nan_(x) || is_nan_(y) { return nan_(); }
+    let a = abs(x);
+    let b = abs(y);
+    let back = bitcast<u32>(x) >= 0x80000000u;
+    var v = 0.0;
+    if b == 0.0 {
+        v = 0.0;
+    } else if bitcast<u32>(a) == 0x7f800000u {
+        v = select(0.0, 0.785398163, bitcast<u32>(b) == 0x7f800000u);
+    } else if b > a {
+        v = 1.57079633 - (angle_(a / b, 1.0) + 4.37113883e-8);
+    } else {
+        v = angle_(b / a, 1.0);
+    }
+    v = select(v, 3.14159265 - (v + 8.74227766e-8), back);
+    return select(v, -v, bitcast<u32>(y) >= 0x80000000u);
+}
+
+// Half of e^x for x >= 0, which is no overflow where the hyperbolic functions are none.
+fn half_exp_(x: f32) -> f32 {
+    let n = round(x * 1.44269504);
+    let r = (x - n * 0.693359375) + n * 2.12194440e-4;
+    return scale_((exp_tail_(r) * r * r + r) + 1.0, i32(n) - 1);
+}
+
+// Hyperbolic sine: 4 ulp.
+fn sinh_(x: f32) -> f32 {
+    if is_nan_(x) { return x; }
+    let a = abs(x);
+    if a < 1.0 {
+        let z = x * x;
+        var p = 2.8062802e-6;
+        p = p * z + 1.9838102e-4;
+        p = p * z + 8.333339e-3;
+        p = p * z + 1.6666667e-1;
+        return p * z * x + x;
+    }
+    let e = half_exp_(min(a, 90.0));
+    let v = select(e - 0.25 / e, inf_(), a > 89.5);
+    return select(v, -v, x < 0.0);
+}
+
+// Hyperbolic cosine: 4 ulp.
+fn cosh_(x: f32) -> f32 {
+    if is_nan_(x) { return x; }
+    let a = abs(x);
+    let e = half_exp_(min(a, 90.0));
+    return select(e + 0.25 / e, inf_(), a > 89.5);
+}
+
 // The upper 12 bits of x: products of two such numbers are exact.
 fn upper_(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
 
@@ -379,6 +536,17 @@ fn pow_(x: f32, y: f32) -> f32 {
         if x < 0.0 && !whole { r = nan_(); }
     }
     return select(r, -r, odd && bitcast<u32>(x) >= 0x80000000u);
+}
+
+// As pow_, where 0.3 takes the square root for the exponent 1/2: that is NaN at minus infinity.
+fn pow_number_(x: f32, y: f32) -> f32 {
+    if y == 2.0 { return x * x; }
+    if y == 3.0 { return x * x * x; }
+    if abs(y) == 0.5 {
+        let r = select(sqrt_(x), nan_(), x < 0.0);
+        return select(r, 1.0 / r, y < 0.0);
+    }
+    return pow_(x, y);
 }
 
 // A float as a long (low word, high word): toward zero, saturating, NaN is 0.

@@ -99,17 +99,34 @@ pub(super) fn compiled<T: Element, R>(body: impl FnOnce() -> R) -> R {
 }
 
 macro_rules! map {
-    ($(#[$doc:meta])* $name:ident, $n:literal, $first:ident, $($x:ident $k:tt $t:ident),*) => {
+    ($(#[$doc:meta])* $name:ident, $part:ident, $n:literal, $first:ident, $($x:ident $k:tt $t:ident),*) => {
         $(#[$doc])*
         pub fn $name<$($t: Element,)* U: Element>(
             $($x: &Tensor,)* y: &Tensor, f: impl Fn($($t),*) -> U + Copy + Sync,
+        ) {
+            $part($($x,)* y, f, #[inline(always)] |$(_: $t),*| false, f);
+        }
+
+        /// As the one above, but where `rare` holds, `other` computes the element: what would keep a
+        /// loop over `f` from becoming SIMD is done after each block, and seldom.
+        #[inline(always)]
+        fn $part<$($t: Element,)* U: Element>(
+            $($x: &Tensor,)*
+            y: &Tensor,
+            f: impl Fn($($t),*) -> U + Copy + Sync,
+            rare: impl Fn($($t),*) -> bool + Copy + Sync,
+            other: impl Fn($($t),*) -> U + Copy + Sync,
         ) {
             $(debug_assert_eq!($x.sizes(), y.sizes());)*
             let to = Start::<U>::of(y);
             $(let $x = (Start::<$t>::of($x), $x);)*
             if y.numel() == 1 {
                 // SAFETY: one element each, inside their tensors.
-                unsafe { to.ptr().write(f($($x.0.ptr().read()),*)) };
+                unsafe {
+                    $(let $x = $x.0.ptr().read();)*
+                    let one = if rare($($x),*) { other($($x),*) } else { f($($x),*) };
+                    to.ptr().write(one);
+                }
                 return;
             }
             let plan: Plan<$n> = Plan::new([y $(, $x.1)*]);
@@ -129,6 +146,17 @@ macro_rules! map {
                                 for j in 0..BLOCK {
                                     block[j] = f($($x[j]),*);
                                 }
+                                let mut any = false;
+                                for j in 0..BLOCK {
+                                    any |= rare($($x[j]),*);
+                                }
+                                if any {
+                                    for j in 0..BLOCK {
+                                        if rare($($x[j]),*) {
+                                            block[j] = other($($x[j]),*);
+                                        }
+                                    }
+                                }
                                 store(to.ptr().offset(at(0)), row.steps[0], len, block);
                             }
                             i += BLOCK;
@@ -141,16 +169,39 @@ macro_rules! map {
 
 map!(
     /// y = f(a) for every element.
-    map1, 2, A, a 1 A
+    map1, parts1, 2, A, a 1 A
 );
 map!(
     /// y = f(a, b) for every element; sizes are equal (broadcasting is an expand before).
-    map2, 3, A, a 1 A, b 2 B
+    map2, parts2, 3, A, a 1 A, b 2 B
 );
 map!(
     /// y = f(a, b, c) for every element.
-    map3, 4, A, a 1 A, b 2 B, c 3 C
+    map3, parts3, 4, A, a 1 A, b 2 B, c 3 C
 );
+
+/// y = f(a), and y = other(a) where `rare` holds.
+pub fn map1_or<T: Element>(
+    a: &Tensor,
+    y: &Tensor,
+    f: impl Fn(T) -> T + Copy + Sync,
+    rare: impl Fn(T) -> bool + Copy + Sync,
+    other: impl Fn(T) -> T + Copy + Sync,
+) {
+    parts1(a, y, f, rare, other);
+}
+
+/// y = f(a, b), and y = other(a, b) where `rare` holds.
+pub fn map2_or<T: Element>(
+    a: &Tensor,
+    b: &Tensor,
+    y: &Tensor,
+    f: impl Fn(T, T) -> T + Copy + Sync,
+    rare: impl Fn(T, T) -> bool + Copy + Sync,
+    other: impl Fn(T, T) -> T + Copy + Sync,
+) {
+    parts2(a, b, y, f, rare, other);
+}
 
 /// Sets every element to `value`.
 pub fn fill<T: Element>(y: &Tensor, value: T) {

@@ -3,7 +3,6 @@
 use super::Op;
 use super::compare::{ge, gt, le, lt};
 use super::index::keep;
-use super::pointwise::log;
 
 pointwise! {
     /// Sum of a tensor and a number: a + value.
@@ -106,34 +105,32 @@ pointwise! {
         grad a = |g| g.clone();
         try [(sample(&[2, 3]), positive(&[2, 3]))];
     }
+    /// Remainder with the sign of the dividend, as C's fmod.
+    method function in_place out: fmod_number(a; value: Scalar) -> y: Number named "fmod" as "FmodBackward0" {
+        check = |inputs, values| refuse_zero_number("fmod", inputs[0].tensor.dtype(), &values[0]);
+        cpu = a.rest(value);
+        wgsl = "fmod_(a, p0)" or "fmod_int_(a, p0)";
+        grad a = |g| g.clone();
+        try [(sample(&[5]); 0.6)];
+    }
+    /// Remainder element by element with the sign of the dividend, as C's fmod.
+    ///
+    /// There is no derivative for the divisor: backward raises RuntimeError if it requires one.
+    /// Raises ZeroDivisionError for an integer class with a 0 among the divisors.
+    method function in_place out broadcasts: fmod(a, b) -> y: Number named "fmod" as "FmodBackward1" {
+        check = |inputs, _| refuse_zero("fmod", &inputs[1].tensor);
+        cpu = a.rest(b);
+        wgsl = "fmod_(a, b)" or "fmod_int_(a, b)";
+        grad a = |g| g.clone();
+        grad b = |g, b| no_derivative("fmod", "FmodBackward1")?;
+        try [(sample(&[2, 3]), positive(&[2, 3]))];
+    }
     /// Negative: -x.
     method function in_place out: neg(x) -> y: Signed named "neg" as "NegBackward" {
-        cpu = T::default().minus(x);
+        cpu = T::default().minus(T::ONE).times(x);
         wgsl = "-a";
         grad x = |g| -g;
         try [(sample(&[5]))];
-    }
-    /// Power with a number as exponent: a ^ exponent.
-    method function in_place out: pow_number(a; exponent: Scalar) -> y: Float named "pow" as "PowBackward0" {
-        cpu = Math::pow(a, exponent);
-        wgsl = "pow_(a, p0)";
-        grad a = |g, a| g * (pow_number(a, Scalar::Float(exponent.f64() - 1.0))? * exponent);
-        try [(positive(&[5]); 2.5), (sample(&[5]); 2.0), (sample(&[5]); 3.0), (positive(&[5]); -1.0), (positive(&[5]); 0.5)];
-    }
-    /// Power element by element: a ^ exponent.
-    method function in_place out broadcasts: pow(a, exponent) -> y: Float named "pow" as "PowBackward1" {
-        cpu = Math::pow(a, exponent);
-        wgsl = "pow_(a, b)";
-        grad a = |g, a, exponent| g * (exponent * pow(a, &sub_number(exponent, Scalar::Float(1.0))?)?);
-        grad exponent = |g, a, exponent| g * (pow(a, exponent)? * log(a)?);
-        try [(positive(&[2, 3]), sample(&[2, 3]))];
-    }
-    /// Power of a number: base ^ x.
-    function out: pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
-        cpu = Math::pow(base, x);
-        wgsl = "pow_(p0, a)";
-        grad x = |g, y| g * y * base.f64().ln();
-        try [(sample(&[5]); 1.7)];
     }
     /// The larger of two, element by element; NaN wins.
     method function out broadcasts: max_of(x, other) -> y: Number named "max" as "MaxBackward2" {
@@ -156,6 +153,7 @@ pointwise! {
 use super::device::{self, Row};
 use crate::error::Result;
 use crate::fail;
+use crate::graph::Var;
 use crate::tensor::{DType, Device, FromValue, Scalar, Tensor, Value};
 
 /// A tensor divided by a number.
@@ -183,7 +181,15 @@ fn refuse_divisor(inputs: &[crate::graph::Input]) -> Result<()> {
     refuse_zero("remainder", &inputs[1].tensor)
 }
 
-fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {
+/// Fails where 0.3 has no derivative for the divisor and refuses it in backward.
+fn no_derivative(op: &str, node: &str) -> Result<Var> {
+    fail!(
+        Runtime,
+        "{node}: the derivative of {op} for the divisor is not implemented; detach() it first"
+    )
+}
+
+pub(super) fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {
     if divisor.dtype().is_float() {
         return Ok(());
     }

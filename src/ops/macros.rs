@@ -123,7 +123,8 @@ macro_rules! ops {
 
 /// Rows for functions of single elements: `cpu` is an expression over elements, `wgsl` the same in
 /// WGSL, where operands are `a`, `b`, `c` and parameters `p0`, `p1`, …; where integers need another
-/// text than floats, it follows after `or`.
+/// text than floats, it follows after `or`. Where one expression is not the best loop, `cpu by` calls
+/// a function over whole tensors, with numbers as elements of type `T`.
 macro_rules! pointwise {
     ($(
         $(#[doc = $doc:literal])*
@@ -131,7 +132,7 @@ macro_rules! pointwise {
             -> $y:ident : $class:ident $(to $to:ident)? named $python:literal $(as $node:literal)?
         {
             $(check = $check:expr;)?
-            cpu = $cpu:expr;
+            cpu $how:tt $cpu:expr;
             wgsl = $wgsl:literal $(or $whole:literal)?;
             $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
             try [$($tries:tt),* $(,)?];
@@ -156,7 +157,7 @@ macro_rules! pointwise {
                     } else {
                         row_class!($class, dtype, $python, T => {
                             $($(let $p = ElementParam::element::<T>($p);)*)?
-                            row_map!(T, row_type!(T $(, $to)?), [$($x)+], $y, |$($x: T),+| $cpu)
+                            row_run!($how T, row_type!(T $(, $to)?), [$($x)+], $y, $cpu)
                         });
                     }
                     $y
@@ -228,6 +229,9 @@ macro_rules! row_class {
     (Float, $dtype:ident, $op:literal, $t:ident => $body:expr) => {
         $crate::dispatch!(float $dtype, $op, $t => $body)
     };
+    (Whole, $dtype:ident, $op:literal, $t:ident => $body:expr) => {
+        $crate::dispatch!(whole $dtype, $op, $t => $body)
+    };
     ($class:ident, $dtype:ident, $op:literal, $t:ident => $body:expr) => {{
         if !Class::$class.has($dtype) {
             return Err(not_signed($op, $dtype));
@@ -236,15 +240,37 @@ macro_rules! row_class {
     }};
 }
 
-macro_rules! row_map {
-    ($t:ident, $u:ty, [$a:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map1::<$t, $u>($a, &$y, $f)
+// Closures are inlined by force: one left out of line would be compiled without SIMD.
+macro_rules! row_run {
+    (by $t:ident, $u:ty, [$($x:ident)+], $y:ident, $kernel:expr) => {
+        $kernel
     };
-    ($t:ident, $u:ty, [$a:ident $b:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map2::<$t, $t, $u>($a, $b, &$y, $f)
+    (= $t:ident, $u:ty, [$a:ident], $y:ident, $f:expr) => {
+        $crate::cpu::map::map1::<$t, $u>(
+            $a,
+            &$y,
+            #[inline(always)]
+            |$a: $t| $f,
+        )
     };
-    ($t:ident, $u:ty, [$a:ident $b:ident $c:ident], $y:ident, $f:expr) => {
-        $crate::cpu::map::map3::<$t, $t, $t, $u>($a, $b, $c, &$y, $f)
+    (= $t:ident, $u:ty, [$a:ident $b:ident], $y:ident, $f:expr) => {
+        $crate::cpu::map::map2::<$t, $t, $u>(
+            $a,
+            $b,
+            &$y,
+            #[inline(always)]
+            |$a: $t, $b: $t| $f,
+        )
+    };
+    (= $t:ident, $u:ty, [$a:ident $b:ident $c:ident], $y:ident, $f:expr) => {
+        $crate::cpu::map::map3::<$t, $t, $t, $u>(
+            $a,
+            $b,
+            $c,
+            &$y,
+            #[inline(always)]
+            |$a: $t, $b: $t, $c: $t| $f,
+        )
     };
 }
 

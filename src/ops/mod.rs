@@ -7,11 +7,14 @@ mod macros;
 
 pub mod apply;
 pub mod arith;
+pub mod bits;
 pub mod compare;
 pub mod copy;
+pub mod cross;
 pub mod device;
 pub mod diagonal;
 pub mod factor;
+pub mod fused;
 pub mod histogram;
 pub mod index;
 pub mod join;
@@ -24,13 +27,17 @@ pub mod orthogonal;
 mod overlap;
 pub mod pick;
 pub mod pointwise;
+pub mod power;
 pub mod product;
 pub mod products;
 pub mod reduce;
+pub mod rounding;
 pub mod sample;
 pub mod scan;
 pub mod shape;
 pub mod softmax;
+pub mod special;
+pub mod trigonometry;
 pub mod variance;
 pub mod window;
 
@@ -98,6 +105,8 @@ pub enum Class {
     Signed,
     /// `f32` and `f64`.
     Float,
+    /// The five integer types.
+    Whole,
     /// All, and only moved, never computed with.
     Any,
 }
@@ -110,6 +119,7 @@ impl Class {
             Class::Number => dtype != DType::F16,
             Class::Signed => !matches!(dtype, DType::U8 | DType::I8 | DType::F16),
             Class::Float => matches!(dtype, DType::F32 | DType::F64),
+            Class::Whole => !dtype.is_float(),
         }
     }
 }
@@ -223,7 +233,14 @@ pub struct Made {
 /// Every op, room by room.
 pub static ROOMS: &[&[&Op]] = &[
     arith::ROWS,
+    power::ROWS,
     pointwise::ROWS,
+    rounding::ROWS,
+    trigonometry::ROWS,
+    special::ROWS,
+    fused::ROWS,
+    bits::ROWS,
+    cross::ROWS,
     compare::ROWS,
     reduce::ROWS,
     product::ROWS,

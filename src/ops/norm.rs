@@ -4,10 +4,11 @@
 //! is 1 whatever x is. `x.abs().max()` is what such a norm should be.
 
 use super::Op;
-use super::arith::{add_number, mul_number, pow_number};
+use super::arith::{add_number, mul_number};
 use super::compare::{gt_number, ne_number};
 use super::index::keep;
 use super::pointwise::{abs, reciprocal, sign};
+use super::power::pow_number;
 use super::reduce::{reduced, spread, sum_dim};
 use super::shape::{expand, reshape, transpose, zeros_like};
 use crate::cpu::fold::{self, Fold};

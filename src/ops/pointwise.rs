@@ -1,7 +1,8 @@
 //! Functions of one element.
 
 use super::Op;
-use super::arith::{div, div_number, mul, pow_number};
+use super::arith::{add_number, div, div_number, mul};
+use super::power::pow_number;
 use crate::tensor::Scalar;
 
 pointwise! {
@@ -56,6 +57,27 @@ pointwise! {
         grad y = |h, g, y| h * g - h * g * y * 2.0;
         try [(sample(&[5]), sample_in(0.1, 0.9, &[5]))];
     }
+    /// ln(1 + x), exact to the last places near 0.
+    method function in_place out: log1p(x) -> y: Float named "log1p" as "Log1PBackward" {
+        cpu = Math::log1p(x);
+        wgsl = "log1p_(a)";
+        grad x = |g, x| div(g, &add_number(x, Scalar::Int(1))?)?;
+        try [(positive(&[5])), (sample_in(-0.8, 0.8, &[5]))];
+    }
+    /// 1 / sqrt(x).
+    method function in_place out: rsqrt(x) -> y: Float named "rsqrt" as "RsqrtBackward" {
+        cpu = Math::rsqrt(x);
+        wgsl = "1.0 / sqrt_(a)";
+        grad x = |g, y| g * (y * y * y) * -0.5;
+        try [(positive(&[5]))];
+    }
+    /// Error function.
+    method function in_place out: erf(x) -> y: Float named "erf" as "ErfBackward" {
+        cpu = Math::erf(x);
+        wgsl = "erf_(a)";
+        grad x = |g, x| g * (bell(x)? * std::f64::consts::FRAC_2_SQRT_PI);
+        try [(sample(&[5]))];
+    }
     /// Absolute value; gradient 0 at 0.
     method function in_place out: abs(x) -> y: Signed named "abs" as "AbsBackward" {
         cpu = x.magnitude();
@@ -68,20 +90,6 @@ pointwise! {
         cpu = if x > T::default() { T::ONE } else if x < T::default() { T::default().minus(T::ONE) } else { x.minus(x) };
         wgsl = "sign_(a)" or "sign(a)";
         grad x = |g| no_gradient(g)?;
-        try [(sample(&[5]))];
-    }
-    /// Sine.
-    method function in_place out: sin(x) -> y: Float named "sin" as "SinBackward" {
-        cpu = Math::sin(x);
-        wgsl = "sin_(a)";
-        grad x = |g, x| g * cos(x)?;
-        try [(sample(&[5]))];
-    }
-    /// Cosine.
-    method function in_place out: cos(x) -> y: Float named "cos" as "CosBackward" {
-        cpu = Math::cos(x);
-        wgsl = "cos_(a)";
-        grad x = |g, x| -(g * sin(x)?);
         try [(sample(&[5]))];
     }
     /// 1 / x.
@@ -156,4 +164,9 @@ pub fn no_gradient(g: &Var) -> Result<Var> {
         g.tensor.kind().1,
         g.sizes(),
     )?))
+}
+
+/// e ^ -x x.
+pub(super) fn bell(x: &Var) -> Result<Var> {
+    exp(&-(x * x))
 }

@@ -8,7 +8,7 @@ use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
-use crate::ops::{self, Op, arith, compare, copy, device, pointwise};
+use crate::ops::{self, Op, arith, compare, copy, device, pointwise, power};
 use crate::tensor::{DType, FromValue, Scalar, class_name};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -38,8 +38,8 @@ static DIV: Pair = Pair {
     number: &arith::div_number::OP,
 };
 static POW: Pair = Pair {
-    both: &arith::pow::OP,
-    number: &arith::pow_number::OP,
+    both: &power::pow::OP,
+    number: &power::pow_number::OP,
 };
 static MOD: Pair = Pair {
     both: &arith::remainder::OP,
@@ -290,8 +290,8 @@ macro_rules! operators {
                 other: &Bound<'_, PyAny>,
                 _modulo: &Bound<'_, PyAny>,
             ) -> PyResult<Py<PyAny>> {
-                let value = needs_number(&arith::pow::OP, slf.as_any(), other)?;
-                slf.get().with_number(slf.py(), &arith::pow_base::OP, value)
+                let value = needs_number(&power::pow::OP, slf.as_any(), other)?;
+                slf.get().with_number(slf.py(), &power::pow_base::OP, value)
             }
             fn __neg__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
                 self.unary(py, &arith::neg::OP)

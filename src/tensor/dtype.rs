@@ -115,6 +115,8 @@ pub trait Element: Copy + Send + Sync + PartialOrd + Default + fmt::Debug + 'sta
     fn over(self, other: Self) -> Self;
     /// Remainder with the divisor's sign (T-7); as [`Element::over`] for zero.
     fn modulo(self, other: Self) -> Self;
+    /// Remainder with the dividend's sign, exact; as [`Element::over`] for zero.
+    fn rest(self, other: Self) -> Self;
     /// Absolute value; integers wrap.
     fn magnitude(self) -> Self;
     /// Whether this is not a number.
@@ -155,6 +157,10 @@ macro_rules! integer {
                 if turn { r.wrapping_add(other) } else { r }
             }
             #[inline(always)]
+            fn rest(self, other: Self) -> Self {
+                if other == 0 { 0 } else { self.wrapping_rem(other) }
+            }
+            #[inline(always)]
             fn magnitude(self) -> Self {
                 #[allow(unused_comparisons, reason = "u8 has no negative values")]
                 if self < 0 { (0 as $t).wrapping_sub(self) } else { self }
@@ -189,6 +195,8 @@ macro_rules! float {
             #[inline(always)]
             fn modulo(self, other: Self) -> Self { self - other * (self / other).floor() }
             #[inline(always)]
+            fn rest(self, other: Self) -> Self { self % other }
+            #[inline(always)]
             fn magnitude(self) -> Self { self.abs() }
             #[inline(always)]
             fn is_nan(self) -> bool { self != self }
@@ -203,7 +211,8 @@ float!(f32 F32, f64 F64);
 ///
 /// `dispatch!(dtype, T => ...)` covers the types that are computed with, `dispatch!(any dtype, T =>
 /// ...)` all of them, for what only moves elements; `dispatch!(float dtype, "op", T => ...)` covers
-/// `f32` and `f64` and fails with a `TypeError` that names the op on others.
+/// `f32` and `f64` and fails with a `TypeError` that names the op on others; `dispatch!(whole ...)`
+/// covers the integers.
 #[macro_export]
 macro_rules! dispatch {
     (float $dtype:expr, $op:expr, $t:ident => $body:expr) => {
@@ -226,6 +235,31 @@ macro_rules! dispatch {
                 $body
             }
             computed => $crate::dispatch!(computed, $t => $body),
+        }
+    };
+    (whole $dtype:expr, $op:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::tensor::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::tensor::DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::tensor::DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::tensor::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::tensor::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            other => return Err($crate::tensor::dtype::not_whole($op, other)),
         }
     };
     ($dtype:expr, $t:ident => $body:expr) => {
@@ -284,6 +318,14 @@ pub fn no_half(op: &str) -> Error {
 pub fn not_float(op: &str, dtype: DType) -> Error {
     Error::Type(format!(
         "{op}: torch.{}Tensor does not implement it (only FloatTensor and DoubleTensor do); convert with .float() first",
+        dtype.name()
+    ))
+}
+
+/// The error for an op on bits on a class of floats.
+pub fn not_whole(op: &str, dtype: DType) -> Error {
+    Error::Type(format!(
+        "{op}: torch.{}Tensor does not implement it (only the integer classes do); convert with .long() or .byte() first",
         dtype.name()
     ))
 }

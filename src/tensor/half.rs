@@ -112,6 +112,10 @@ impl Element for Half {
         Self::from_f64(self.to_f64().modulo(other.to_f64()))
     }
     #[inline(always)]
+    fn rest(self, other: Self) -> Self {
+        Self::from_f64(self.to_f64().rest(other.to_f64()))
+    }
+    #[inline(always)]
     fn magnitude(self) -> Self {
         Half(self.0 & 0x7fff)
     }

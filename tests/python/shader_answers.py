@@ -70,6 +70,25 @@ def clamped(x, low, high):
     return np.where(x < low, low, np.where(x > high, high, x))
 
 
+def away(x):
+    """The nearest whole number, halves away from zero."""
+    return np.trunc(x + np.copysign(0.5, x))
+
+
+def left(a, b):
+    """A shift to the left; of integers by 32 and more, nothing is left."""
+    if np.asarray(a).dtype.kind == "f":
+        return a * 2.0**b
+    return np.where((b >= 0) & (b < 32), a << np.clip(b, 0, 31), 0)
+
+
+def right(a, b):
+    """A shift to the right; of integers by 32 and more, the sign is left."""
+    if np.asarray(a).dtype.kind == "f":
+        return a / 2.0**b
+    return a >> np.where((b >= 0) & (b < 32), b, 31)
+
+
 # What each row of the op table gives, from its operands and numbers, and its bound; "close" where
 # several roundings add up. Integers are exact.
 TABLE = {
@@ -91,7 +110,38 @@ TABLE = {
     "pow_base": (lambda x, p: np.power(p, x), 4),
     "max_of": (larger, 0),
     "min_of": (smaller, 0),
-    **{f: FORMULAS[f + "_"] for f in ("exp", "log", "sqrt", "tanh", "sigmoid", "sin", "cos")},
+    **{
+        f: FORMULAS[f + "_"]
+        for f in ("exp", "log", "log1p", "sqrt", "tanh", "sigmoid", "sin", "cos", "erf")
+    },
+    "fmod_number": (np.fmod, 0),
+    "fmod": (np.fmod, 0),
+    "rsqrt": (lambda x: 1 / np.sqrt(x), 4),
+    "ceil": (np.ceil, 0),
+    "floor": (np.floor, 0),
+    "round": (away, 0),
+    "trunc": (np.trunc, 0),
+    "frac": (lambda x: x - np.trunc(x), 0),
+    "tan": (np.tan, 4),
+    "asin": (np.arcsin, 4),
+    "acos": (np.arccos, 4),
+    "atan": (np.arctan, 4),
+    "atan2": (np.arctan2, 4),
+    "sinh": (np.sinh, 4),
+    "cosh": (np.cosh, 4),
+    "addcmul": (lambda x, a, b, p: x + p * a * b, "close"),
+    "addcdiv": (lambda x, a, b, p: x + over(p * a, b), "close"),
+    "lerp": (lambda x, end, p: x + p * (end - x), "close"),
+    "and_number": (np.bitwise_and, 0),
+    "and": (np.bitwise_and, 0),
+    "or_number": (np.bitwise_or, 0),
+    "or": (np.bitwise_or, 0),
+    "xor_number": (np.bitwise_xor, 0),
+    "xor": (np.bitwise_xor, 0),
+    "left_number": (left, "close"),
+    "left": (left, "close"),
+    "right_number": (right, "close"),
+    "right": (right, "close"),
     "sign": (np.sign, 0),
     "abs": (np.abs, 0),
     "tanh_grad": (lambda g, y: g * (1 - y * y), "close"),
@@ -119,6 +169,10 @@ for test in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equ
     TABLE[short] = TABLE[short + "_number"] = getattr(np, test), 0
 
 
+# Rows whose last operand divides: integers cannot be divided by zero.
+DIVIDES = ("div", "remainder", "fmod", "addcdiv")
+
+
 def row_case(shader: dict):
     """A row of the op table: inputs, numbers as bits, and what it gives."""
     function, bound = TABLE[shader["op"]]
@@ -131,12 +185,12 @@ def row_case(shader: dict):
             if kind != "f32" or len(set(kinds)) > 1:
                 # Few numbers, so that some are equal to others, to zero and to those given.
                 x[::2] %= KINDS[kind](7)
-        if shader["op"] in ("div", "remainder"):
-            inputs[1][inputs[1] == 0] = 1
+        if shader["op"] in DIVIDES:
+            inputs[-1][inputs[-1] == 0] = 1
     for i, shared in enumerate(shader["shared"].split()):
         if shared == "1":
             inputs[i] = inputs[0]
-    if shader["op"] in ("div", "remainder") and "f32" not in kinds:
+    if shader["op"] in DIVIDES and "f32" not in kinds:
         inputs = [np.where(x == 0, 1, x).astype(x.dtype) for x in inputs]
     floats = shader["params"].startswith("f32")
     numbers = [

@@ -42,14 +42,14 @@ fn down(t: &Tensor) -> Tensor {
 
 /// A try with its operands in another class; integers get ten times the numbers.
 fn in_class(op: &Op, sample: &Sample, dtype: DType) -> Sample {
-    let scale = if dtype.is_float() { 1.0 } else { 10.0 };
+    let scale = if dtype.is_float() { 1 } else { 10 };
     let inputs = sample.inputs.iter().map(|t| {
-        let wide = arith::mul_number(&Var::from(t.clone()), Scalar::Float(scale)).unwrap();
+        let wide = arith::mul_number(&Var::from(t.clone()), Scalar::Int(scale)).unwrap();
         as_dtype(&wide.tensor, dtype)
     });
     let number = |v: &Value, kind| match v {
         Value::Float(f) if !dtype.is_float() && kind == Kind::Number => {
-            Value::Int((f * scale) as i64)
+            Value::Int((f * scale as f64) as i64)
         }
         // A loss's targets are of its input's class.
         Value::Tensor(t) if op.name == "mse_loss" => Value::Tensor(as_dtype(t, dtype)),

@@ -4,7 +4,9 @@
 //! no fused multiply-add: every machine gives the same bits. Measured errors are in the tests:
 //! at most 4 units in the last place, over all floats for `f32`.
 
+mod arc;
 mod double;
+mod erf;
 mod single;
 mod turn;
 
@@ -56,6 +58,23 @@ pub trait Math:
     fn lgamma(self) -> Self;
     /// See [`pow`].
     fn pow(self, y: Self) -> Self;
+    /// The angle of the point (`x`, `self`), from -pi to pi, with the special cases of C.
+    fn atan2(self, x: Self) -> Self;
+    /// See [`erfinv`].
+    fn erfinv(self) -> Self;
+    /// Whether [`sin`], [`cos`] and [`tan`] are wrong for this angle, being too far from 0, so that
+    /// the functions named `far` are called for.
+    fn is_far(self) -> bool;
+    /// The sine of any angle, slowly.
+    fn far_sin(self) -> Self;
+    /// The cosine of any angle, slowly.
+    fn far_cos(self) -> Self;
+    /// The tangent of any angle, slowly.
+    fn far_tan(self) -> Self;
+    /// Whether [`pow`] is wrong for this pair, so that `hard_pow` is called for.
+    fn is_hard_pow(self, y: Self) -> bool;
+    /// [`pow`] of any pair, slowly.
+    fn hard_pow(self, y: Self) -> Self;
     /// See [`sqrt`].
     fn sqrt(self) -> Self;
     /// See [`rsqrt`].
@@ -97,11 +116,11 @@ functions! {
     sigmoid(x);
     /// `ln(1 + exp(x))`, without overflow.
     softplus(x);
-    /// The sine, with a full reduction of huge angles.
+    /// The sine of an angle that is not far.
     sin(x);
-    /// The cosine, with a full reduction of huge angles.
+    /// The cosine of an angle that is not far.
     cos(x);
-    /// The tangent, with a full reduction of huge angles.
+    /// The tangent of an angle that is not far.
     tan(x);
     /// The angle whose sine is `x`.
     asin(x);
@@ -115,6 +134,8 @@ functions! {
     cosh(x);
     /// The error function.
     erf(x);
+    /// The number whose error function is `x`.
+    erfinv(x);
     /// The logarithm of the absolute gamma function.
     lgamma(x);
     /// `x` to the power of `y`, with the special cases of C.
@@ -133,7 +154,7 @@ functions! {
     ceil(x);
     /// The whole number next to it toward 0.
     trunc(x);
-    /// The nearest whole number, halves to the even one.
+    /// The nearest whole number, halves away from 0.
     round(x);
 }
 
@@ -217,7 +238,13 @@ macro_rules! composed {
 
         #[inline(always)]
         fn round(self) -> $t {
-            $t::round_ties_even(self)
+            let whole = $t::trunc(self);
+            let up: $t = if (self - whole).abs() >= 0.5 {
+                1.0
+            } else {
+                0.0
+            };
+            whole + up.copysign(self)
         }
     };
 }

@@ -1,5 +1,6 @@
 //! The functions for `f32`. Coefficients are our own minimax fits; errors are stated per function.
 
+use super::arc::{arc, arcs};
 use super::{Math, composed, poly, turn};
 use std::f32::consts::LOG2_E;
 
@@ -43,8 +44,65 @@ fn clamp(x: f32, low: f32, high: f32) -> f32 {
     if x > high { high } else { x }
 }
 
+const QUARTER_PI: f32 = std::f32::consts::FRAC_PI_4;
+/// Pi in two parts.
+const PI_HIGH: f32 = std::f32::consts::PI;
+const PI_LOW: f32 = -8.742_278e-8;
+
+/// For `z` up to 1/4.
+#[inline(always)]
+fn asin_tail(z: f32) -> f32 {
+    poly!(
+        z,
+        0.166_666_66,
+        0.075_000_94,
+        0.044_599_403,
+        0.031_100_662,
+        0.017_149_238,
+        0.033_690_847
+    )
+}
+
+/// For `z` up to the square of the tangent of pi/8.
+#[inline(always)]
+fn atan_tail(z: f32) -> f32 {
+    poly!(
+        z,
+        -0.333_333_3,
+        0.199_995_4,
+        -0.142_639_56,
+        0.107_437_31,
+        -0.064_519_28
+    )
+}
+
+/// For `z` up to 1.
+#[inline(always)]
+fn sinh_tail(z: f32) -> f32 {
+    poly!(
+        z,
+        0.166_666_67,
+        0.008_333_339,
+        0.000_198_381_02,
+        2.806_280_2e-6
+    )
+}
+
+/// Half of e to the power of `x`, for `x` from 0 on.
+#[inline(always)]
+fn half_exp(x: f32) -> f32 {
+    let (n, r, p) = reduce(clamp(x, 0.0, 91.0));
+    let half = n >> 1;
+    (1.0 + (r + r * r * p))
+        * power_of_two(half)
+        * power_of_two(n.wrapping_sub(half).wrapping_sub(1))
+}
+
+arc!(f32);
+
 impl Math for f32 {
     composed!(f32, 10.0);
+    arcs!(f32);
 
     #[inline(always)]
     fn exp(self) -> f32 {
@@ -148,44 +206,54 @@ impl Math for f32 {
         let size = x.abs();
         let z = Math::exp(y * Math::ln(size)) as f32;
         let is_whole = y == y.trunc();
-        let is_odd = is_whole && y.abs() < 16777216.0 && y * 0.5 != (y * 0.5).trunc();
+        let is_odd = is_whole & (y.abs() < 16777216.0) & (y * 0.5 != (y * 0.5).trunc());
         let z = if is_odd { z.copysign(self) } else { z };
-        let z = if self < 0.0 && self > f32::NEG_INFINITY && !is_whole {
+        let z = if (self < 0.0) & (self > f32::NEG_INFINITY) & !is_whole {
             f32::NAN
         } else {
             z
         };
-        let is_one = x == 1.0 || y == 0.0 || (x == -1.0 && y.abs() == f64::INFINITY);
+        let is_one = (x == 1.0) | (y == 0.0) | ((x == -1.0) & (y.abs() == f64::INFINITY));
         if is_one { 1.0 } else { z }
-    }
-
-    #[inline]
-    fn asin(self) -> f32 {
-        libm::asin(f64::from(self)) as f32
-    }
-
-    #[inline]
-    fn acos(self) -> f32 {
-        libm::acos(f64::from(self)) as f32
-    }
-
-    #[inline]
-    fn atan(self) -> f32 {
-        libm::atan(f64::from(self)) as f32
-    }
-
-    #[inline]
-    fn sinh(self) -> f32 {
-        libm::sinh(f64::from(self)) as f32
-    }
-
-    #[inline]
-    fn cosh(self) -> f32 {
-        libm::cosh(f64::from(self)) as f32
     }
 
     #[inline]
     fn lgamma(self) -> f32 {
         libm::lgamma(f64::from(self)) as f32
+    }
+
+    #[inline(always)]
+    fn is_hard_pow(self, _: f32) -> bool {
+        false
+    }
+
+    #[inline]
+    fn hard_pow(self, y: f32) -> f32 {
+        Math::pow(self, y)
+    }
+
+    #[inline(always)]
+    fn is_far(self) -> bool {
+        turn::is_far(self)
+    }
+
+    #[inline]
+    fn far_sin(self) -> f32 {
+        turn::far_sin(self)
+    }
+
+    #[inline]
+    fn far_cos(self) -> f32 {
+        turn::far_cos(self)
+    }
+
+    #[inline]
+    fn far_tan(self) -> f32 {
+        turn::far_tan(self)
+    }
+
+    #[inline(always)]
+    fn erfinv(self) -> f32 {
+        Math::erfinv(f64::from(self)) as f32
     }
 }

@@ -1,11 +1,11 @@
 //! Sine, cosine and tangent of `f32`, right for every float.
 //!
-//! A float is a whole number of 24 bits times a power of two. Of its product with 2/pi only the
+//! Angles below a million are taken apart in double. Beyond: a float is a whole number of 24 bits times a power of two. Of its product with 2/pi only the
 //! part modulo 4 matters, for which 96 bits of 2/pi, shifted by the exponent, are enough. They are
 //! chosen by comparisons: a table would keep AVX2 from vectorising the loop.
 
 use super::poly;
-use std::f64::consts::FRAC_PI_2;
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
 /// The first 224 bits of 2/pi, behind 32 bits in front of the point.
 const TWO_OVER_PI: [u32; 8] = [
@@ -111,7 +111,7 @@ fn along(quadrant: u32, r: f64) -> f64 {
 }
 
 #[inline(always)]
-pub fn sin(x: f32) -> f32 {
+pub fn far_sin(x: f32) -> f32 {
     let (quadrant, r) = reduce(x);
     let y = along(quadrant, r) as f32;
     let y = if x.is_sign_negative() { -y } else { y };
@@ -119,16 +119,86 @@ pub fn sin(x: f32) -> f32 {
 }
 
 #[inline(always)]
-pub fn cos(x: f32) -> f32 {
+pub fn far_cos(x: f32) -> f32 {
     let (quadrant, r) = reduce(x);
     along(quadrant.wrapping_add(1), r) as f32
 }
 
 #[inline(always)]
-pub fn tan(x: f32) -> f32 {
+pub fn far_tan(x: f32) -> f32 {
     let (quadrant, r) = reduce(x);
     let (s, c) = (sine(r), cosine(r));
     let y = if quadrant & 1 == 0 { s / c } else { -c / s } as f32;
     let y = if x.is_sign_negative() { -y } else { y };
     if x == 0.0 { x } else { y }
+}
+
+/// Angles from here on are far.
+const FAR: f32 = 1e6;
+/// 1.5 * 2^52: added and taken off again it rounds to a whole number, which sits in the low bits.
+const ROUND: f64 = 6755399441055744.0;
+/// Pi/2 in two parts; the first has 33 bits, so that its product with a quadrant is exact.
+const HIGH: f64 = f64::from_bits(0x3ff9_21fb_5440_0000);
+const LOW: f64 = 6.077_100_506_506_192e-11;
+
+#[inline(always)]
+pub fn is_far(x: f32) -> bool {
+    x.abs() >= FAR
+}
+
+/// The quadrant of a near angle, and the angle from its middle.
+#[inline(always)]
+fn near(x: f32) -> (u32, f32) {
+    let x = f64::from(x);
+    let t = x * FRAC_2_PI + ROUND;
+    let n = t - ROUND;
+    (t.to_bits() as u32, ((x - n * HIGH) - n * LOW) as f32)
+}
+
+/// Sine and cosine within [-pi/4, pi/4], to a unit in the last place.
+#[inline(always)]
+fn pair(r: f32) -> (f32, f32) {
+    let z = r * r;
+    let s = poly!(
+        z,
+        -0.166_666_67,
+        0.008_333_332,
+        -0.000_198_400_86,
+        2.724_986_4e-6
+    );
+    let c = poly!(z, 0.041_666_664, -0.001_388_830_2, 2.454_789_1e-5);
+    (r + r * z * s, 1.0 - (0.5 * z - z * z * c))
+}
+
+/// `y` with the sign of the two upper quadrants taken off.
+#[inline(always)]
+fn signed(y: f32, quadrant: u32) -> f32 {
+    f32::from_bits(y.to_bits() ^ (quadrant & 2) << 30)
+}
+
+#[inline(always)]
+pub fn sin(x: f32) -> f32 {
+    let (quadrant, r) = near(x);
+    let (s, c) = pair(r);
+    let y = signed(if quadrant & 1 == 0 { s } else { c }, quadrant);
+    if x == 0.0 { x } else { y }
+}
+
+#[inline(always)]
+pub fn cos(x: f32) -> f32 {
+    let (quadrant, r) = near(x);
+    let (s, c) = pair(r);
+    signed(
+        if quadrant & 1 == 0 { c } else { s },
+        quadrant.wrapping_add(1),
+    )
+}
+
+#[inline(always)]
+pub fn tan(x: f32) -> f32 {
+    let (quadrant, r) = near(x);
+    let (s, c) = pair(r);
+    let even = quadrant & 1 == 0;
+    let (top, bottom) = if even { (s, c) } else { (-c, s) };
+    if x == 0.0 { x } else { top / bottom }
 }

@@ -5,7 +5,9 @@ use crate::error::Result;
 use crate::fail;
 use crate::gpu::{self, Formula, Operand};
 use crate::ops::macros::prelude::not_signed;
-use crate::ops::{Class, arith, compare, index, pointwise};
+use crate::ops::{
+    Class, arith, bits, compare, fused, index, pointwise, power, rounding, trigonometry,
+};
 use crate::tensor::{DType, Device, Scalar, Tensor, class_name};
 use smallvec::SmallVec;
 
@@ -108,6 +110,7 @@ pub fn map(op: &str, row: &Row, inputs: &[&Tensor], params: &[Scalar], y: &Tenso
     if !row.class.has(dtype) {
         return Err(match row.class {
             Class::Float => crate::tensor::dtype::not_float(op, dtype),
+            Class::Whole => crate::tensor::dtype::not_whole(op, dtype),
             _ => not_signed(op, dtype),
         });
     }
@@ -176,7 +179,12 @@ const MASKED: [[DType; 2]; 4] = [
 pub fn samples() -> Vec<gpu::Sample<'static>> {
     let rooms = [
         arith::FORMULAS,
+        power::FORMULAS,
         pointwise::FORMULAS,
+        rounding::FORMULAS,
+        trigonometry::FORMULAS,
+        fused::FORMULAS,
+        bits::FORMULAS,
         compare::FORMULAS,
         index::FORMULAS,
     ];
