@@ -6,6 +6,7 @@
 use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
 use super::rule::Rule;
+use super::site::{self, Site};
 use super::var::Origin;
 use super::variable::{GradSlot, Variable};
 use crate::error::{Error, Result};
@@ -54,8 +55,14 @@ struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 88);
 
+/// Slots, and where in the program each was filled: apart, since a slot has no four bytes left.
+struct Chunk {
+    slots: Box<[Slot; CHUNK]>,
+    sites: Box<[Site; CHUNK]>,
+}
+
 pub(crate) struct Arena {
-    chunks: Vec<Box<[Slot; CHUNK]>>,
+    chunks: Vec<Chunk>,
     /// The first free slot; each knows the next.
     free: u32,
     free_count: usize,
@@ -69,6 +76,11 @@ static ARENA: Mutex<Arena> = Mutex::new(Arena {
     clock: 0,
 });
 
+fn boxed<T>(chunk: Vec<T>) -> Box<[T; CHUNK]> {
+    let chunk = chunk.into_boxed_slice().try_into();
+    chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots"))
+}
+
 /// How many nodes are alive.
 pub fn live_nodes() -> usize {
     let arena = ARENA.lock();
@@ -78,12 +90,17 @@ pub fn live_nodes() -> usize {
 impl Arena {
     #[inline(always)]
     fn slot(&self, at: u32) -> &Slot {
-        &self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+        &self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
     }
 
     #[inline(always)]
     fn slot_mut(&mut self, at: u32) -> &mut Slot {
-        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+        &mut self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
+    }
+
+    #[inline(always)]
+    fn site_mut(&mut self, at: u32) -> &mut Site {
+        &mut self.chunks[at as usize / CHUNK].sites[at as usize % CHUNK]
     }
 
     fn get(&self, id: NodeId) -> Option<&Slot> {
@@ -102,6 +119,9 @@ impl Arena {
             }
             let mut chunk = Vec::new();
             chunk.try_reserve_exact(CHUNK).map_err(|_| room())?;
+            let mut sites = Vec::new();
+            sites.try_reserve_exact(CHUNK).map_err(|_| room())?;
+            sites.resize(CHUNK, 0);
             self.chunks.try_reserve(1).map_err(|_| room())?;
             for at in first + 1..=first + CHUNK {
                 let last = at == first + CHUNK;
@@ -114,9 +134,8 @@ impl Arena {
                     body: Body::default(),
                 });
             }
-            let chunk = chunk.into_boxed_slice().try_into();
-            self.chunks
-                .push(chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots")));
+            let (slots, sites) = (boxed(chunk), boxed(sites));
+            self.chunks.push(Chunk { slots, sites });
             self.free = first as u32;
             self.free_count += CHUNK;
         }
@@ -124,7 +143,7 @@ impl Arena {
     }
 
     #[inline(always)]
-    fn fill(&mut self, rule: &'static Rule, body: Body) -> NodeId {
+    fn fill(&mut self, rule: &'static Rule, body: Body, site: Site) -> NodeId {
         let at = self.free;
         self.clock += 1;
         let key = self.clock;
@@ -137,6 +156,7 @@ impl Arena {
         // A free slot's body is empty: nothing to drop.
         std::mem::forget(std::mem::replace(&mut slot.body, body));
         let generation = slot.generation;
+        *self.site_mut(at) = site;
         self.free = next;
         self.free_count -= 1;
         NodeId {
@@ -179,7 +199,7 @@ impl Arena {
             extra: Some(Box::new(extra)),
             ..Payload::default()
         };
-        let id = self.fill(&super::rule::ACCUMULATE, Body::pack(payload, 0));
+        let id = self.fill(&super::rule::ACCUMULATE, Body::pack(payload, 0), 0);
         leaf.set_accumulator(id);
         id.edge(0)
     }
@@ -196,6 +216,7 @@ pub fn record<'a>(
     payload: Payload,
 ) -> Result<Handle> {
     let wanted = 1 + origins.len();
+    let site = site::current();
     let mut body = Body::pack(payload, origins.len());
     let mut arena = ARENA.lock();
     if arena.free_count < wanted
@@ -208,7 +229,7 @@ pub fn record<'a>(
         let edge = arena.edge(&origin);
         body.push_edge(edge);
     }
-    Ok(Handle(arena.fill(rule, body)))
+    Ok(Handle(arena.fill(rule, body, site)))
 }
 
 /// The accumulator of `leaf` as a counted handle, made when there is none.
@@ -270,6 +291,11 @@ impl Handle {
         ARENA.lock().slot(self.0.slot).key
     }
 
+    /// Where in the program the node was recorded.
+    pub fn site(&self) -> Site {
+        *ARENA.lock().site_mut(self.0.slot)
+    }
+
     /// Where the node's inputs came from.
     pub fn edges(&self) -> Edges {
         ARENA.lock().slot(self.0.slot).body.edges()
@@ -311,6 +337,15 @@ impl Handle {
     /// The edge that leads to output `nr` of this node, uncounted.
     pub(crate) fn edge(&self, nr: u32) -> Edge {
         self.0.edge(nr)
+    }
+}
+
+/// Where in the program `node` was recorded; unknown when it is gone.
+pub fn site_of(node: NodeId) -> Site {
+    let mut arena = ARENA.lock();
+    match arena.get(node) {
+        Some(_) => *arena.site_mut(node.slot),
+        None => 0,
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod arena;
 mod body;
 pub mod rule;
+pub mod site;
 pub mod switch;
 pub mod var;
 pub mod variable;

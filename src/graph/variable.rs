@@ -1,6 +1,7 @@
 //! A Variable: a tensor with identity, flags, history and `.grad`.
 
 use super::arena::{self, Handle, NodeId};
+use super::site::{self, Site};
 use super::var::{Input, Origin, Var};
 use crate::error::Result;
 use crate::fail;
@@ -37,6 +38,8 @@ struct State {
     view: Option<Box<View>>,
     /// The version up to which in-place changes of a leaf were meant (`no_grad`).
     settled: u32,
+    /// Where in the program the volatility entered.
+    entered: Site,
 }
 
 /// What a view knows of the Variable it shows a part of.
@@ -74,6 +77,7 @@ impl Variable {
             retains_grad: false,
             view: None,
             settled: 0,
+            entered: 0,
         };
         Variable(triomphe::Arc::new(Record {
             state: Mutex::new(state),
@@ -98,12 +102,29 @@ impl Variable {
     pub fn new(var: Var) -> Variable {
         let requires_grad = var.history.is_some();
         var.tensor.claim();
-        Self::build(
+        let made = Self::build(
             Held::from(var.tensor),
             var.history,
             requires_grad,
             var.volatile,
-        )
+        );
+        if var.volatile {
+            made.note_volatile();
+        }
+        made
+    }
+
+    /// Notes where the volatility came from.
+    #[cold]
+    pub fn note_volatile(&self) {
+        let entered = site::entered();
+        self.0.state.lock().entered = entered;
+    }
+
+    /// Where in the program the volatility entered: in the operation that first met a volatile
+    /// gradient, or where the user made it volatile.
+    pub fn entered(&self) -> Site {
+        self.0.state.lock().entered
     }
 
     /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
@@ -198,6 +219,9 @@ impl Variable {
             self.refresh()?;
             state = self.0.state.lock();
         }
+        if state.volatile {
+            site::saw_volatile(state.entered);
+        }
         let tensor = state.held.get();
         let origin = match &state.history {
             Some((node, nr)) => Origin::Node(node.id(), *nr),
@@ -216,6 +240,9 @@ impl Variable {
         let history = self.grad_fn()?;
         let (tensor, volatile, leaf) = {
             let mut state = self.0.state.lock();
+            if state.volatile {
+                site::saw_volatile(state.entered);
+            }
             (
                 state.held.get(),
                 state.volatile,
@@ -256,8 +283,12 @@ impl Variable {
 
     /// Replaces history and flags after an in-place op.
     pub fn rebase(&self, history: Option<(Handle, u32)>, volatile: bool) {
+        let entered = if volatile { site::entered() } else { 0 };
         let mut state = self.0.state.lock();
         state.requires_grad = history.is_some();
+        if volatile && !state.volatile {
+            state.entered = entered;
+        }
         state.volatile |= volatile;
         let seen = state.held.get().version();
         if let Some(view) = &mut state.view {

@@ -1,6 +1,7 @@
 //! `backward`, `grad` and the recording switch.
 
 use super::errors::guard;
+use super::site::detached;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::engine::{self, Options, Root};
@@ -119,7 +120,7 @@ fn released<R: Send>(
             Error::Runtime("interrupted".into())
         })
     };
-    let result = py.detach(|| guard(|| body(&pulse).map_err(PyErr::from)));
+    let result = detached(py, || guard(|| body(&pulse).map_err(PyErr::from)));
     match interrupted.into_inner() {
         Some(error) => Err(error),
         None => result,

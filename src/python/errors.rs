@@ -21,6 +21,7 @@ static ZERO_DIVISION: OnceLock<Py<PyAny>> = OnceLock::new();
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
+        crate::graph::site::forget_volatile();
         match error {
             Error::Type(text) => PyTypeError::new_err(text),
             Error::Value(text) => PyValueError::new_err(text),

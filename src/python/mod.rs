@@ -16,6 +16,7 @@ pub mod numpy;
 pub mod operators;
 pub mod picture;
 pub mod random;
+pub mod site;
 pub mod table;
 pub mod tensor;
 pub mod variable;
@@ -36,5 +37,6 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     functional::register(m)?;
     random::register(m)?;
     picture::register(m)?;
+    site::register(m)?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))
 }

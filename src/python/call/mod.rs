@@ -13,6 +13,7 @@ use crate::ops::device::Reduction;
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;
+use crate::python::site::detached;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
 use crate::tensor::{DType, Dims, Tensor, Value, class_name, sizes_text};
@@ -201,7 +202,7 @@ pub fn single_op<const N: usize>(
     values: Values,
 ) -> PyResult<Var> {
     if is_long(op, &inputs) {
-        return py.detach(|| run(|| single(op, inputs, values)));
+        return detached(py, || run(|| single(op, inputs, values)));
     }
     single(op, inputs, values).map_err(PyErr::from)
 }
@@ -214,7 +215,7 @@ pub fn apply_op(
     values: Values,
 ) -> PyResult<ops::apply::Results> {
     if is_long(op, inputs) {
-        return py.detach(|| run(|| apply(op, inputs, values)));
+        return detached(py, || run(|| apply(op, inputs, values)));
     }
     apply(op, inputs, values).map_err(PyErr::from)
 }
