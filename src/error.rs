@@ -23,6 +23,54 @@ pub enum Error {
     /// No room: `MemoryError`.
     #[error("{0}")]
     Memory(String),
+    /// Any of these, with what is known of where it comes from.
+    #[error("{}", .0.error)]
+    At(Box<Blame>),
+}
+
+/// What an error is about, in the graph's own numbers; an edge makes names and lines of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blame {
+    pub error: Error,
+    /// The graph node that failed, packed.
+    pub node: Option<u64>,
+    /// Where in the program that was recorded.
+    pub site: u32,
+    /// What the error says of a tensor, and the family that counts its versions.
+    pub tensor: Option<(&'static str, usize)>,
+    /// Where in the program that was changed in place.
+    pub changed: u32,
+}
+
+impl Error {
+    /// The same error about a tensor of `family`, `what` to the operation; `changed` at that place.
+    pub fn about(self, what: &'static str, family: usize, changed: u32) -> Error {
+        Error::At(Box::new(Blame {
+            error: self,
+            node: None,
+            site: 0,
+            tensor: Some((what, family)),
+            changed,
+        }))
+    }
+
+    /// The same error from `node`, recorded at `site`, unless a node is known.
+    pub fn from_node(self, node: u64, site: u32) -> Error {
+        let mut blame = match self {
+            Error::At(blame) => blame,
+            error => Box::new(Blame {
+                error,
+                node: None,
+                site: 0,
+                tensor: None,
+                changed: 0,
+            }),
+        };
+        if blame.node.is_none() {
+            (blame.node, blame.site) = (Some(node), site);
+        }
+        Error::At(blame)
+    }
 }
 
 /// The result of every call that can fail.

@@ -1,7 +1,8 @@
 //! Adding gradients up: on the way, and into `.grad`.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fail;
+use crate::graph::site;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Input, Var, Variable, with_recording};
 use crate::ops::apply::run_into;
@@ -29,18 +30,18 @@ pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
 pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<()> {
     let sink = leaf.sink();
     if !sink.is_leaf {
-        fail!(
-            Runtime,
-            "AccumulateGrad: a leaf Variable has been moved into the graph interior by an in-place operation; change its .data instead"
-        );
+        return Err(blame(
+            "AccumulateGrad: a leaf Variable has been moved into the graph interior by an in-place operation; change its .data instead".into(),
+            &sink.tensor,
+        ));
     }
     let tensor = sink.tensor;
     if sink.is_unsettled {
-        fail!(
-            Runtime,
+        let text = format!(
             "AccumulateGrad: a leaf variable was used in an inplace operation ({} of them); change its .data instead",
             tensor.version()
         );
+        return Err(blame(text, &tensor));
     }
     if !sink.requires_grad {
         return Ok(());
@@ -81,6 +82,11 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
     drop(place);
     drop(before);
     Ok(())
+}
+
+/// An error about a leaf that was changed in place.
+fn blame(text: String, leaf: &Tensor) -> Error {
+    Error::Runtime(text).about("leaf", leaf.family(), site::last_change(leaf))
 }
 
 /// into += gradient.

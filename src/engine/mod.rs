@@ -9,7 +9,7 @@ mod waiting;
 
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::graph::arena::{Handle, Taken, Visit};
+use crate::graph::arena::{Handle, Taken, Visit, site_of};
 use crate::graph::rule::ACCUMULATE;
 use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
 use crate::tensor::{Tensor, sizes_text};
@@ -115,7 +115,11 @@ impl Run {
                 visit.end();
                 pulse()?;
             }
-            let (edges, mut outgoing) = self.turn(&mut visit, node, incoming)?;
+            let turn = self.turn(&mut visit, node, incoming);
+            let (edges, mut outgoing) = turn.map_err(|error| {
+                visit.end();
+                error.from_node(node.pack(), site_of(node))
+            })?;
             // The arena may stay locked from here into the next turn: nothing is dropped between.
             for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
                 if let Some(gradient) = gradient.take() {

@@ -29,12 +29,12 @@ pub struct NodeId {
 
 impl NodeId {
     /// Both numbers in one word.
-    pub(super) fn pack(self) -> u64 {
+    pub fn pack(self) -> u64 {
         u64::from(self.slot) << 32 | u64::from(self.generation)
     }
 
     /// Back from [`NodeId::pack`]; none for the word that no node has.
-    pub(super) fn unpack(word: u64) -> Option<NodeId> {
+    pub fn unpack(word: u64) -> Option<NodeId> {
         (word != u64::MAX).then_some(NodeId {
             slot: (word >> 32) as u32,
             generation: word as u32,

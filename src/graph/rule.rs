@@ -1,6 +1,7 @@
 //! The graph's part of an op: its name there and how gradients flow back through it.
 
-use super::arena::{Edges, Handle, Payload};
+use super::arena::{Edges, Handle, Payload, Saved};
+use super::site;
 use super::var::Var;
 use crate::error::{Error, Result};
 use crate::fail;
@@ -92,13 +93,7 @@ impl<'a> Step<'a> {
             );
         };
         if saved.tensor.version() != saved.version {
-            return Err(changed(
-                self.rule.node,
-                index,
-                self.rule.inputs,
-                saved.version,
-                saved.tensor.version(),
-            ));
+            return Err(changed(self.rule, index, saved));
         }
         let tensor = saved.tensor.clone();
         if let Some(given) = self.given {
@@ -144,13 +139,19 @@ impl<'a> Step<'a> {
     }
 }
 
-fn changed(node: &str, index: u32, inputs: u32, then: u32, now: u32) -> Error {
-    let what = if index < inputs {
-        format!("operand {}", index + 1)
+fn changed(rule: &Rule, index: u32, saved: &Saved) -> Error {
+    let (what, role) = if index < rule.inputs {
+        (format!("operand {}", index + 1), "operand")
     } else {
-        "result".into()
+        ("result".into(), "result")
     };
-    Error::Runtime(format!(
+    let (node, then, now) = (rule.node, saved.version, saved.tensor.version());
+    let error = Error::Runtime(format!(
         "{node}: one of the variables needed for gradient computation has been modified by an inplace operation: its {what} had version {then} when it was saved and has {now} now; clone() it before changing it"
-    ))
+    ));
+    error.about(
+        role,
+        saved.tensor.family(),
+        site::last_change(&saved.tensor),
+    )
 }

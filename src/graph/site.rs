@@ -3,9 +3,10 @@
 //! The graph knows no program: whoever drives it says where it is through a hook, which is asked at
 //! each record and so must answer in a few nanoseconds. 0 stands for an unknown place.
 
+use crate::tensor::Tensor;
 use std::cell::Cell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// A place in the user's program; 0 is unknown.
 pub type Site = u32;
@@ -69,11 +70,15 @@ pub(super) fn saw_volatile(entered: Site) {
     }
 }
 
-/// Where a volatile result's volatility entered: where that of its operands did, else here.
+/// Beside a place where volatility entered: a gradient brought it, not the user's own word.
+pub const BY_GRADIENT: Site = 1 << 31;
+
+/// Where a volatile result's volatility entered: where that of its operands did, else here, by a
+/// gradient, since volatile Variables that the user made know where.
 #[cold]
 pub(super) fn entered() -> Site {
     match ENTERED.take() {
-        0 => current(),
+        0 => current() | BY_GRADIENT,
         site => site,
     }
 }
@@ -81,4 +86,31 @@ pub(super) fn entered() -> Site {
 /// Forgets what a failed operation noted.
 pub fn forget_volatile() {
     ENTERED.set(0);
+}
+
+/// The last in-place changes: family, version after it, place. A family has one entry, which another
+/// may take over: what is lost is a hint in an error's text.
+static CHANGES: [(AtomicUsize, AtomicU32, AtomicU32); 1024] =
+    [const { (AtomicUsize::new(0), AtomicU32::new(0), AtomicU32::new(0)) }; 1024];
+
+fn change(family: usize) -> &'static (AtomicUsize, AtomicU32, AtomicU32) {
+    &CHANGES[(family >> 4 ^ family >> 14) % 1024]
+}
+
+/// Notes that the program changed `tensor` in place, after its version was counted.
+pub fn note_change(tensor: &Tensor) {
+    let here = current();
+    if here != 0 {
+        let (family, version, site) = change(tensor.family());
+        family.store(tensor.family(), Relaxed);
+        version.store(tensor.version(), Relaxed);
+        site.store(here, Relaxed);
+    }
+}
+
+/// Where `tensor` was changed in place last; unknown where that was not noted.
+pub fn last_change(tensor: &Tensor) -> Site {
+    let (family, version, site) = change(tensor.family());
+    let same = family.load(Relaxed) == tensor.family() && version.load(Relaxed) == tensor.version();
+    if same { site.load(Relaxed) } else { 0 }
 }

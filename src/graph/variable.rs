@@ -109,16 +109,16 @@ impl Variable {
             var.volatile,
         );
         if var.volatile {
-            made.note_volatile();
+            let entered = site::entered();
+            made.0.state.lock().entered = entered;
         }
         made
     }
 
-    /// Notes where the volatility came from.
-    #[cold]
+    /// Notes that the user makes it volatile here.
     pub fn note_volatile(&self) {
-        let entered = site::entered();
-        self.0.state.lock().entered = entered;
+        let here = site::current();
+        self.0.state.lock().entered = here;
     }
 
     /// Where in the program the volatility entered: in the operation that first met a volatile
@@ -207,6 +207,8 @@ impl Variable {
             );
         }
         state.volatile = on;
+        drop(state);
+        self.note_volatile();
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! `backward`, `grad` and the recording switch.
 
 use super::errors::guard;
-use super::site::detached;
+use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::engine::{self, Options, Root};
@@ -81,31 +81,36 @@ fn roots_of(
     variables: &[Bound<'_, PyVariable>],
     gradients: Vec<Given>,
     create_graph: bool,
-) -> Result<Vec<Root>> {
+) -> PyResult<Vec<Root>> {
     let mut roots = Vec::new();
     for (i, (variable, gradient)) in variables.iter().zip(gradients).enumerate() {
         let root = &variable.get().var;
-        if root.volatile() {
-            return Err(Error::Runtime(format!(
-                "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
-            )));
-        }
-        let var = root.var()?;
-        let Some((node, nr)) = var.history else {
-            return Err(Error::Runtime(format!(
-                "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
-            )));
-        };
-        let gradient = match gradient {
-            Given::Missing => Var::from(engine::ones_for(root)?),
-            Given::Tensor(tensor) => Var::from(tensor),
-            Given::Var(v) if create_graph => v.var()?,
-            Given::Var(v) => Var::from(v.tensor()),
-        };
-        engine::check_gradient(&root.tensor(), &gradient.tensor)?;
-        roots.push(Root { node, nr, gradient });
+        let made = root_of(i, root, gradient, create_graph);
+        roots.push(made.map_err(|error| teach::of_root(variable.py(), error, root))?);
     }
     Ok(roots)
+}
+
+fn root_of(i: usize, root: &Variable, gradient: Given, create_graph: bool) -> Result<Root> {
+    if root.volatile() {
+        return Err(Error::Runtime(format!(
+            "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
+        )));
+    }
+    let var = root.var()?;
+    let Some((node, nr)) = var.history else {
+        return Err(Error::Runtime(format!(
+            "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
+        )));
+    };
+    let gradient = match gradient {
+        Given::Missing => Var::from(engine::ones_for(root)?),
+        Given::Tensor(tensor) => Var::from(tensor),
+        Given::Var(v) if create_graph => v.var()?,
+        Given::Var(v) => Var::from(v.tensor()),
+    };
+    engine::check_gradient(&root.tensor(), &gradient.tensor)?;
+    Ok(Root { node, nr, gradient })
 }
 
 /// Runs `body` with the interpreter released; signals are looked at now and then.

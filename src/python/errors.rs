@@ -28,6 +28,7 @@ impl From<Error> for PyErr {
             Error::Index(text) => PyIndexError::new_err(text),
             Error::Runtime(text) => PyRuntimeError::new_err(text),
             Error::Memory(text) => PyMemoryError::new_err(text),
+            Error::At(blame) => Python::attach(|py| super::site::teach::explained(py, *blame)),
             Error::ZeroDivision(text) => Python::attach(|py| match ZERO_DIVISION.get() {
                 Some(class) => match class.bind(py).cast::<PyType>() {
                     Ok(class) => PyErr::from_type(class.clone(), text),

@@ -10,6 +10,7 @@ pub mod errors;
 pub mod functional;
 pub mod indexing;
 pub mod interop;
+pub mod names;
 pub mod node;
 pub mod number;
 pub mod numpy;

@@ -447,6 +447,11 @@ impl Tensor {
         self.counter().fetch_add(1, Relaxed);
     }
 
+    /// Names the family: where its in-place changes are counted.
+    pub fn family(&self) -> usize {
+        std::ptr::from_ref(self.counter()).addr()
+    }
+
     #[inline(always)]
     fn counter(&self) -> &AtomicU32 {
         let header = self.header();

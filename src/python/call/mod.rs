@@ -8,7 +8,7 @@ pub use fit::{kind_name, signature};
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording};
-use crate::ops::apply::{Values, apply, apply_in_place, run_into, single};
+use crate::ops::apply::{Values, apply, apply_in_place, leaf_in_place, run_into, single};
 use crate::ops::device::Reduction;
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
@@ -361,11 +361,7 @@ fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> P
     };
     run(|| {
         if matches!(inputs[0].origin, Origin::Leaf(_)) && is_recording() {
-            fail!(
-                Runtime,
-                "{}_: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
-                m.op.name
-            );
+            return Err(leaf_in_place(m.op.name, "a leaf", &inputs[0].tensor));
         }
         if me.var.base().is_some() {
             fail!(
@@ -377,6 +373,7 @@ fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> P
         }
         let result = apply(m.op, inputs, m.values.clone())?.swap_remove(0);
         result.tensor.bump();
+        crate::graph::site::note_change(&result.tensor);
         me.var.turn(result);
         Ok(())
     })

@@ -158,7 +158,9 @@ unsafe fn code_of<R: Release>(frame: Address) -> Option<Address> {
     // SAFETY: a frame's code is a live object, or nothing.
     let is_code = !code.is_null()
         && unsafe { ffi::Py_TYPE(code as *mut ffi::PyObject) } as usize == CODE_CLASS.load(Relaxed);
-    (is_code && !unsafe { R::is_entry(frame) }).then_some(code)
+    // SAFETY: as above.
+    let entry = is_code && unsafe { R::is_entry(frame) };
+    (is_code && !entry).then_some(code)
 }
 
 /// The place of instruction `at`, from the table; and noted for the next time.
@@ -231,9 +233,12 @@ fn symbol(_name: &CStr) -> *mut c_void {
     std::ptr::null_mut()
 }
 
+/// Tells the place.
+type Hook = fn() -> Site;
+
 /// The quick way if it tells the truth about the three innermost frames, else the slow one; with
 /// whether it is quick. None where neither can tell whether a thread holds the interpreter.
-pub fn choose(py: Python<'_>) -> PyResult<Option<(fn() -> Site, bool)>> {
+pub fn choose(py: Python<'_>) -> PyResult<Option<(Hook, bool)>> {
     let names = [
         c"PyThreadState_GetUnchecked",
         c"_PyThreadState_UncheckedGet",
@@ -250,7 +255,7 @@ pub fn choose(py: Python<'_>) -> PyResult<Option<(fn() -> Site, bool)>> {
     let version = py.version_info();
     let name: String = sys.getattr("implementation")?.getattr("name")?.extract()?;
     let plain = name == "cpython" && flags.is_empty() && size_of::<usize>() == 8;
-    let quick: Option<fn() -> Site> = match (version.major, version.minor) {
+    let quick: Option<Hook> = match (version.major, version.minor) {
         _ if !plain => None,
         (3, 11) if check::<Python311>(py)? => Some(here::<Python311>),
         (3, 12) if check::<Python312>(py)? => Some(here::<Python312>),
@@ -258,7 +263,7 @@ pub fn choose(py: Python<'_>) -> PyResult<Option<(fn() -> Site, bool)>> {
         _ => None,
     };
     Ok(Some(
-        quick.map_or((here_slowly as fn() -> Site, false), |f| (f, true)),
+        quick.map_or((here_slowly as Hook, false), |f| (f, true)),
     ))
 }
 

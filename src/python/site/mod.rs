@@ -2,6 +2,7 @@
 
 mod frames;
 mod table;
+pub mod teach;
 
 pub use table::Place;
 

@@ -169,6 +169,9 @@ impl PyVariable {
         let made = PyVariable::from(Variable::around(held, requires_grad, volatile));
         *made.data.lock() = Some(object);
         *made.name.lock() = name;
+        if volatile {
+            made.var.note_volatile();
+        }
         if requires_grad {
             made.hold_grad();
         }
