@@ -5,11 +5,14 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
+pub mod anomaly;
+pub mod explain;
 mod waiting;
 
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::graph::arena::{Handle, Taken, Visit, site_of};
+use crate::graph::arena::{self, Handle, Taken, Visit, site_of};
+use crate::graph::profile;
 use crate::graph::rule::ACCUMULATE;
 use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
 use crate::tensor::{Tensor, sizes_text};
@@ -115,11 +118,21 @@ impl Run {
                 visit.end();
                 pulse()?;
             }
+            let span = profile::is_on().then(|| {
+                visit.end();
+                profile::node(arena::rule_of(node))
+            });
             let turn = self.turn(&mut visit, node, incoming);
+            drop(span);
             let (edges, mut outgoing) = turn.map_err(|error| {
                 visit.end();
                 error.from_node(node.pack(), site_of(node))
             })?;
+            if anomaly::is_on() {
+                visit.end();
+                let checked = anomaly::check(arena::rule_of(node), &outgoing);
+                checked.map_err(|error| error.from_node(node.pack(), site_of(node)))?;
+            }
             // The arena may stay locked from here into the next turn: nothing is dropped between.
             for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
                 if let Some(gradient) = gradient.take() {

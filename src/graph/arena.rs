@@ -340,6 +340,29 @@ impl Handle {
     }
 }
 
+/// The class of `node`, as a user sees it; nothing when it is gone.
+pub fn rule_of(node: NodeId) -> &'static str {
+    let arena = ARENA.lock();
+    let rule = arena.get(node).and_then(|slot| slot.rule);
+    rule.map_or("", |rule| rule.node)
+}
+
+/// Bytes of tensors that nodes keep for their way back, each memory once.
+pub fn saved_bytes() -> usize {
+    let arena = ARENA.lock();
+    let mut seen = std::collections::HashSet::new();
+    let mut bytes = 0;
+    let slots = arena.chunks.iter().flat_map(|chunk| chunk.slots.iter());
+    for slot in slots.filter(|slot| slot.rule.is_some()) {
+        slot.body.each_saved(|tensor| {
+            if seen.insert(tensor.memory_id()) {
+                bytes += tensor.storage_len() * tensor.dtype().bytes();
+            }
+        });
+    }
+    bytes
+}
+
 /// Where in the program `node` was recorded; unknown when it is gone.
 pub fn site_of(node: NodeId) -> Site {
     let mut arena = ARENA.lock();

@@ -304,6 +304,25 @@ impl Body {
         }
     }
 
+    /// Calls `each` for every tensor kept for the way back.
+    pub(super) fn each_saved(&self, mut each: impl FnMut(&Tensor)) {
+        for place in &self.kept {
+            if let Kept::Saved { tensor, .. } | Kept::Tensor(tensor) = place {
+                each(tensor);
+            }
+        }
+        let outer = self.large.as_ref().map(|large| &large.payload);
+        let inner = outer.and_then(|p| Some(&p.extra.as_ref()?.inner.as_ref()?.1));
+        for payload in outer.into_iter().chain(inner) {
+            payload.saved.iter().for_each(|s| each(&s.tensor));
+            for value in &payload.values {
+                if let Value::Tensor(tensor) = value {
+                    each(tensor);
+                }
+            }
+        }
+    }
+
     pub(super) fn saved(&self, place: usize) -> Option<&Tensor> {
         if let Some(large) = &self.large {
             return large.payload.saved.get(place).map(|s| &s.tensor);

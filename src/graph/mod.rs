@@ -6,6 +6,7 @@
 
 pub mod arena;
 mod body;
+pub mod profile;
 pub mod rule;
 pub mod site;
 pub mod switch;

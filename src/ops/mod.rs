@@ -20,6 +20,7 @@ pub mod shape;
 pub mod softmax;
 
 use crate::error::Result;
+use crate::graph::profile;
 use crate::graph::{Input, Rule};
 use crate::tensor::{DType, Device, Tensor, Value};
 use smallvec::SmallVec;
@@ -129,6 +130,7 @@ impl Op {
     /// Runs the row's kernel, or lets the host do it for a GPU that has none.
     #[inline]
     pub fn call(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
+        let _span = profile::op(self.name);
         if self.on_host(inputs) {
             return device::through_host(self, inputs, values);
         }

@@ -7,6 +7,7 @@ pub mod construct;
 pub mod creation;
 pub mod dlpack;
 pub mod errors;
+pub mod explain;
 pub mod functional;
 pub mod indexing;
 pub mod interop;
@@ -39,5 +40,6 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     random::register(m)?;
     picture::register(m)?;
     site::register(m)?;
+    explain::register(m)?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -447,6 +447,11 @@ impl Tensor {
         self.counter().fetch_add(1, Relaxed);
     }
 
+    /// Names the memory: views of one root share it.
+    pub fn memory_id(&self) -> usize {
+        std::ptr::from_ref(self.memory_root().header()).addr()
+    }
+
     /// Names the family: where its in-place changes are counted.
     pub fn family(&self) -> usize {
         std::ptr::from_ref(self.counter()).addr()

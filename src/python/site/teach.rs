@@ -1,6 +1,7 @@
 //! What errors of the graph say beyond their sentence: which Variable, which line.
 
 use super::described;
+use crate::engine::anomaly;
 use crate::error::{Blame, Error};
 use crate::graph::site::{BY_GRADIENT, Site};
 use crate::graph::{NodeId, Variable};
@@ -52,7 +53,31 @@ pub fn explained(py: Python<'_>, blame: Blame) -> PyErr {
             (None, None) => None,
         });
     }
+    if is_foreign(&blame.error) {
+        // Somebody else's exception keeps its words (E-38); anomaly mode adds a note beside them.
+        let error = PyErr::from(blame.error);
+        if anomaly::is_on() {
+            for line in &lines {
+                let _ = error.value(py).call_method1("add_note", (line,));
+            }
+        }
+        return error;
+    }
     with_lines(blame.error, &lines)
+}
+
+/// Whether the core did not make the error's words.
+fn is_foreign(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Type(_)
+            | Error::Value(_)
+            | Error::Index(_)
+            | Error::Runtime(_)
+            | Error::ZeroDivision(_)
+            | Error::Memory(_)
+            | Error::At(_)
+    )
 }
 
 /// An error about what `backward` was called on.
