@@ -15,7 +15,9 @@ def _inside(name: str, value: object) -> list[tuple[str, object]]:
     if type(value) in (list, tuple):
         return [(f"{name}[{i}]", item) for i, item in enumerate(value[:_MEMBERS])]  # type: ignore[index]
     if type(value) is dict:
-        return [(f"{name}[{key!r}]", value[key]) for key in list(value)[:_MEMBERS] if type(key) is str]
+        return [
+            (f"{name}[{key!r}]", value[key]) for key in list(value)[:_MEMBERS] if type(key) is str
+        ]
     try:
         own = object.__getattribute__(value, "__dict__")
     except AttributeError:
