@@ -88,8 +88,8 @@ class Leaf(NamedTuple):
 
 
 class Explanation:
-    """What backward from one Variable computes: `steps` and `leaves`; prints as text, and as a table
-    in notebooks."""
+    """What backward from one Variable computes: `steps` and `leaves`; prints as text, and as a
+    table in notebooks."""
 
     def __init__(self, root: str, steps: list[Step], leaves: list[Leaf]) -> None:
         self.root = root

@@ -161,8 +161,8 @@ def gradgradcheck(
 ) -> bool:
     """The same for the gradients of `func`: second derivatives (A-186).
 
-    `grad_outputs` are the gradients of the outputs, random normal unless given; they must be the same
-    kind of sequence as `inputs`.
+    `grad_outputs` are the gradients of the outputs, random normal unless given; they must be the
+    same kind of sequence as `inputs`.
     """
     if grad_outputs is None:
         drawn = []
