@@ -134,7 +134,8 @@ class Explanation:
         target, incoming = self._d(part.of), self._d(step.of)
         if part.local is not None and part.local.size == step.gradient.size:
             local = f"d{_bracketed(step.of)}/d{_bracketed(part.of)}"
-            formula = f" = {part.formula}" if part.formula else ""
+            known = part.formula and part.formula != str(part.local)
+            formula = f" = {part.formula}" if known else ""
             if len(part.local.numbers) == 1 and part.local.smallest is None:
                 numbers = f" = {_signed(step.gradient)} * {_signed(part.local)}"
             else:
@@ -198,6 +199,12 @@ class _Labels:
                 text = step["leaf_name"] or f"leaf #{number}"
             for nr, name in enumerate(step["makes"] or [None]):
                 self.known[step["key"], nr] = name or (text if nr == 0 else f"{text}[{nr}]")
+
+        # `10 - d` is a sum with -d, which no text of the program says.
+        for step in reversed(steps):
+            if step["node"] == "NegBackward" and step["edges"][0] and not step["makes"][0]:
+                if shared[step["site"]] > 1:
+                    self.known[step["key"], 0] = f"-{_bracketed(self.of(step['edges'][0]))}"
 
     def of(self, edge: tuple[int, int]) -> str:
         return self.known.get(edge, "?")
@@ -277,7 +284,7 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
             part = Contribution(words[i], labels.of(edge), formula, local, out, rule)
             step.contributions.append(part)
     root = labels.of((raw[0]["key"], len(raw[0]["incoming"]) - 1))
-    return Explanation(root, steps, leaves)
+    return Explanation(root, steps, leaves[::-1])
 
 
 def _words(told: dict[str, Any], labels: _Labels) -> dict[int, str]:
