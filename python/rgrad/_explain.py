@@ -202,9 +202,9 @@ class _Labels:
 
         # `10 - d` is a sum with -d, which no text of the program says.
         for step in reversed(steps):
-            if step["node"] == "NegBackward" and step["edges"][0] and not step["makes"][0]:
-                if shared[step["site"]] > 1:
-                    self.known[step["key"], 0] = f"-{_bracketed(self.of(step['edges'][0]))}"
+            plain = step["node"] == "NegBackward" and step["edges"][0] and not step["makes"][0]
+            if plain and shared[step["site"]] > 1:
+                self.known[step["key"], 0] = f"-{_bracketed(self.of(step['edges'][0]))}"
 
     def of(self, edge: tuple[int, int]) -> str:
         return self.known.get(edge, "?")

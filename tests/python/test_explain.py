@@ -12,28 +12,21 @@ def leaf(*numbers, **flags):
     return Variable(torch.FloatTensor(list(numbers)), **(flags or {"requires_grad": True}))
 
 
-def tutorial():
+def test_the_tutorial_in_numbers():
+    """Every step of the hand derivation: dL/dd = -1, dL/db = -7, dL/dw1 = -14, …"""
     a = leaf(2, requires_grad=False)
     w1, w2, w3, w4 = leaf(3), leaf(5), leaf(7), leaf(11)
     b = w1 * a
     c = w2 * a
     d = w3 * b + w4 * c
     L = 10 - d
-    return locals()
-
-
-def test_the_tutorial_in_numbers():
-    """Every step of the hand derivation: dL/dd = -1, dL/db = -7, dL/dw1 = -14, …"""
-    values = tutorial()
-    globals_of_the_caller = dict(values)
-    a, b, c, d, L = (globals_of_the_caller[name] for name in "a b c d L".split())
-    w1, w2, w3, w4 = (values[f"w{i}"] for i in range(1, 5))
     told = torch.explain(L)
     by_name = {step.of: step for step in told.steps}
+    assert list(by_name) == ["L", "-d", "d", "w4 * c", "w3 * b", "c", "b"]
     assert by_name["d"].gradient.numbers == [-1]
     assert by_name["b"].gradient.numbers == [-7]
     assert by_name["c"].gradient.numbers == [-11]
-    assert {f.name: f.gradient.numbers for f in told.leaves} == {
+    assert {end.name: end.gradient.numbers for end in told.leaves} == {
         "w1": [-14],
         "w2": [-22],
         "w3": [-6],
@@ -41,9 +34,7 @@ def test_the_tutorial_in_numbers():
     }
     (to_w1,) = by_name["b"].contributions
     assert (to_w1.of, to_w1.formula, to_w1.local.numbers) == ("w1", "a", [2])
-    text = str(told)
-    assert "db/dw1 = a = 2;  dL/dw1 = dL/db * db/dw1 = -7 * 2 = -14" in text.replace("(-7)", "-7")
-    assert all(name is not None for name in (a, c, w1, w2, w3, w4))
+    assert "db/dw1 = a = 2;  dL/dw1 = dL/db * db/dw1 = (-7) * 2 = -14" in str(told)
 
 
 def test_leaf_gradients_are_those_of_backward_and_nothing_changes():

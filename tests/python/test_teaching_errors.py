@@ -1,9 +1,10 @@
 """Errors of the graph: the class and words of 0.3, the Variable's name, the line, the fix."""
 
+import dis
 import gc
 import inspect
+import linecache
 import re
-import sys
 import threading
 import weakref
 
@@ -219,9 +220,10 @@ def test_sites_reach_through_this_package_to_the_caller():
 
 def test_sites_of_generators_lambdas_and_threads():
     w = leaf(1)
-    (made,) = list(w * 2 for _ in range(1))
+    (made,) = tuple(w * 2 for _ in range(1))
     assert source_of(made)[3] == "w * 2"
-    (made,) = map(lambda v: v * 3, [w])
+    triple = lambda v: v * 3  # noqa: E731
+    (made,) = map(triple, [w])
     assert source_of(made)[2].endswith("<lambda>")
     found = []
     thread = threading.Thread(target=lambda: found.append(source_of(w * 4)))
@@ -245,17 +247,28 @@ def test_nodes_of_a_recorded_backward_belong_to_its_line():
 
 def test_places_agree_with_pythons_own():
     """Line and columns of every instruction, as co_positions gives them."""
-    module = sys.modules[__name__]
     w = leaf(1)
-    long = "\n".join(["(w", *["   * 2"] * 40, ")"])
-    sources = [inspect.getsource(module), f"value = {long}\n" * 3]
-    made = {}
-    exec(compile(sources[1], "<long>", "exec"), {"w": w}, made)
-    file, line, _, _ = source_of(made["value"])
-    # The product that was computed last ends on the last line but one of the text.
-    assert file == "<long>"
-    ends = [p for p in compile(sources[1], "", "exec").co_positions() if p[0] is not None]
-    assert line in {p[0] for p in ends} and line > 80
+    # Short and long lines, jumps back and ahead, far columns, an expression of many lines.
+    lines = [f"{' ' * (i % 3)}made.append(w * {i})".lstrip() for i in range(50)]
+    lines.insert(20, "\n" * 300 + "made.append((w\n" + "   * 2\n" * 40 + "))")
+    lines.append(f"made.append(({'w, ' * 200} w * 3)[-1])")
+    lines.append("for _ in range(2): made.append(w - 1); made.append(w + 1)")
+    text = "\n".join(lines)
+    linecache.cache["<many>"] = (len(text), None, text.splitlines(keepends=True), "<many>")
+    code = compile(text, "<many>", "exec")
+    made = []
+    exec(code, {"w": w, "made": made})
+    wanted = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "BINARY_OP":
+            at = instruction.positions
+            part = text.splitlines()[at.lineno - 1 : at.end_lineno]
+            part[-1] = part[-1][: at.end_col_offset]
+            part[0] = part[0][at.col_offset :]
+            whole = " ".join(" ".join(part).split())
+            wanted.add((at.lineno, whole if len(whole) <= 60 else whole[:60] + "…"))
+    found = {source_of(v)[1::2] for v in made}
+    assert len(found) == 54 and found <= wanted
 
 
 def test_code_that_dies_is_forgotten():
