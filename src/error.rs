@@ -1,5 +1,7 @@
 //! What can go wrong, in the four kinds of exception that Python sees.
 
+use std::any::Any;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// A failed call: one sentence with the op, both sides and the way out.
@@ -23,7 +25,28 @@ pub enum Error {
     /// No room: `MemoryError`.
     #[error("{0}")]
     Memory(String),
+    /// An exception of a hook or a user's function, on its way through the core.
+    #[error("a hook or function raised")]
+    Raised(Raised),
 }
+
+/// Somebody else's exception; equal only to itself.
+#[derive(Clone)]
+pub struct Raised(pub Arc<dyn Any + Send + Sync>);
+
+impl std::fmt::Debug for Raised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Raised")
+    }
+}
+
+impl PartialEq for Raised {
+    fn eq(&self, other: &Raised) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Raised {}
 
 /// The result of every call that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -6,12 +6,14 @@
 
 pub mod arena;
 mod body;
+pub mod foreign;
 pub mod rule;
 pub mod switch;
 pub mod var;
 pub mod variable;
 
 pub use arena::{Edge, Edges, Handle, NodeId, Payload, Saved, live_nodes};
+pub use foreign::{Foreign, Incoming, Outgoing};
 pub use rule::{Rule, Step};
 pub use switch::{is_recording, with_recording};
 pub use var::{Input, Origin, Var};

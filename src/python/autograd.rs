@@ -234,7 +234,7 @@ fn grad(
             given.len()
         )));
     }
-    let mut options = options(py, &given, retain_graph, create_graph, None)?;
+    let options = options(py, &given, retain_graph, create_graph, None)?;
     let mut wanted = Vec::new();
     for (i, input) in inputs.iter().enumerate() {
         match input.get().var.var()?.history {
@@ -248,14 +248,13 @@ fn grad(
         }
     }
     let roots = roots_of(&outputs, given, options.create_graph)?;
-    let _ = only_inputs;
-    options.retain_graph |= options.create_graph;
     let found = released(py, |pulse| {
-        engine::gradients(roots, &wanted, options, pulse)
+        engine::gradients(roots, &wanted, options, only_inputs, pulse)
     })?;
     let mut items = Vec::new();
-    for (i, gradient) in found.into_iter().enumerate() {
-        items.push(match gradient {
+    for (i, found) in found.into_iter().enumerate() {
+        let usable = found.reached || allow_unused || !only_inputs;
+        items.push(match found.gradient.filter(|_| usable) {
             Some(mut g) => {
                 g.volatile = !options.create_graph;
                 if g.volatile {
@@ -263,7 +262,7 @@ fn grad(
                 }
                 PyVariable::fresh(py, g)?
             }
-            None if allow_unused => py.None(),
+            None if usable => py.None(),
             None => {
                 return Err(PyRuntimeError::new_err(format!(
                     "grad: input {i} is unreachable: it has not been used in the graph of the outputs; pass allow_unused=True to get None for it"

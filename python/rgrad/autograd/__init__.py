@@ -5,6 +5,16 @@
 
 from .._C import backward, grad
 from ..grad_mode import enable_grad, no_grad, set_grad_enabled
+from .function import Function, NestedIOFunction
 from .variable import Variable
 
-__all__ = ["Variable", "backward", "enable_grad", "grad", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function",
+    "NestedIOFunction",
+    "Variable",
+    "backward",
+    "enable_grad",
+    "grad",
+    "no_grad",
+    "set_grad_enabled",
+]
