@@ -82,6 +82,9 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
             Variable::new(with_recording(true, || arith::add(&old.var()?, &fresh))?)
         }
     };
+    if !total.is_leaf() {
+        crate::graph::cycles::suspect();
+    }
     let before = place.replace(total);
     drop(place);
     drop(before);

@@ -311,6 +311,21 @@ impl Handle {
         let old = extra.foreign.replace(foreign);
         drop(arena);
         drop(old);
+        super::cycles::suspect();
+    }
+
+    /// Takes everything out of a node that only a ring keeps, which opens the ring.
+    pub fn strip(&self) {
+        let mut arena = ARENA.lock();
+        let body = std::mem::take(&mut arena.slot_mut(self.0.slot).body);
+        let mut held = Vec::new();
+        body.each_edge(|slot| {
+            let generation = arena.slot(slot).generation;
+            held.push(Handle(NodeId { slot, generation }));
+        });
+        drop(arena);
+        drop(body);
+        drop(held);
     }
 
     /// What [`Handle::attach`] or the recording gave it.
@@ -441,6 +456,41 @@ impl Drop for Handle {
             release(arena, self.0.slot);
         }
     }
+}
+
+/// Every live node, for the search for rings.
+pub(super) fn survey() -> Vec<super::cycles::Seen> {
+    let arena = ARENA.lock();
+    let id = |slot: u32| NodeId {
+        slot,
+        generation: arena.slot(slot).generation,
+    };
+    let mut seen = Vec::new();
+    for at in 0..(arena.chunks.len() * CHUNK) as u32 {
+        let slot = arena.slot(at);
+        if slot.rule.is_none() {
+            continue;
+        }
+        let mut edges = Vec::new();
+        slot.body.each_edge(|to| edges.push(id(to)));
+        let extra = slot.body.extra();
+        seen.push(super::cycles::Seen {
+            id: id(at),
+            count: slot.count,
+            edges,
+            leaf: extra.and_then(|e| e.leaf.clone()),
+            is_foreign: extra.is_some_and(|e| e.foreign.is_some()),
+        });
+    }
+    seen
+}
+
+/// Keeps the arena still, so that a process can fork; to be held across the fork on both sides.
+pub struct Hold(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, Arena>);
+
+/// Waits until no thread is inside the arena. The holder must not record or drop anything.
+pub fn hold() -> Hold {
+    Hold(ARENA.lock())
 }
 
 /// Slots whose last count is gone. A chain needs no memory for it.

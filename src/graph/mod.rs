@@ -6,6 +6,7 @@
 
 pub mod arena;
 mod body;
+pub mod cycles;
 pub mod foreign;
 pub mod rule;
 pub mod switch;

@@ -307,6 +307,28 @@ impl Variable {
         let old = std::mem::replace(&mut state.rare.get_or_insert_default().hooks, hooks);
         drop(state);
         drop(old);
+        super::cycles::suspect();
+    }
+
+    /// A number that no other live Variable has.
+    pub fn address(&self) -> usize {
+        triomphe::Arc::as_ptr(&self.0) as usize
+    }
+
+    /// How many references there are to it.
+    pub fn owners(&self) -> usize {
+        triomphe::Arc::strong_count(&self.0)
+    }
+
+    /// The node that made it as it is noted, without making a view's history anew.
+    pub fn noted_node(&self) -> Option<NodeId> {
+        self.0.state.lock().history.as_ref().map(|h| h.0.id())
+    }
+
+    /// Takes `.grad` away, which opens the rings through it.
+    pub fn take_grad(&self) -> Option<Variable> {
+        let slot = self.0.grad.lock().clone();
+        slot?.lock().take()
     }
 
     /// What a gradient on its way to this leaf has to know, seen at one moment.

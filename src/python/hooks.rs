@@ -1,6 +1,6 @@
 //! Tables of hooks: what a user registered on a Variable or a node, and calling it.
 
-use super::collect::{self, Links};
+use super::collect::Links;
 use super::errors::raised;
 use super::node::PyNode;
 use super::variable::PyVariable;
@@ -115,7 +115,6 @@ pub fn set_table(py: Python<'_>, variable: &Variable, table: Py<PyAny>) -> PyRes
         links: Links::default(),
     };
     let mine = Py::new(py, mine)?;
-    collect::something_foreign();
     variable.set_hooks(Some(Arc::new(TableOwner(mine))));
     if let Some((handle, nr)) = history {
         let node = PyNode::wrap(py, handle)?;

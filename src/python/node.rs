@@ -131,7 +131,6 @@ impl PyNode {
             &mut slf.get().state.lock().hold,
             Hold::By(Box::new(keeper)),
         );
-        collect::something_foreign();
         handle.attach(Arc::new(Owner(slf.clone().unbind())));
         drop(old);
     }
@@ -441,8 +440,16 @@ impl PyNode {
     fn __clear__(&self) {
         let mut state = self.state.lock();
         let tables = (std::mem::take(&mut state.before), state.after.take());
+        // Only a ring keeps this object, and with it its node: opened here, it falls apart.
+        let node = match &state.hold {
+            Hold::By(keeper) => Handle::to(keeper.node),
+            _ => None,
+        };
         drop(state);
         drop(tables);
         self.links.clear();
+        if let Some(node) = node {
+            node.strip();
+        }
     }
 }

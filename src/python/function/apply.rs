@@ -50,6 +50,11 @@ impl<'py> Call<'py> {
     fn variable(&self, i: usize) -> &Variable {
         &self.variables[i].1.get().var
     }
+
+    /// Whether some Variable requires grad.
+    fn wants_history(&self) -> bool {
+        self.variables.iter().any(|(_, v)| v.get().var.requires_grad())
+    }
 }
 
 fn refused(name: &str, text: String) -> PyErr {
@@ -231,6 +236,12 @@ fn outputs_of<'py>(
             ));
         };
         let variable = call.variable(input);
+        if is_recording() && variable.base().is_some() && call.wants_history() {
+            return Err(refused(
+                name,
+                format!("mark_dirty: element {i} is a view of another Variable, whose history would be lost; give the function a clone() of it"),
+            ));
+        }
         let of_leaf = variable.base().is_some_and(|b| b.is_leaf() && b.requires_grad());
         if is_recording()
             && ((variable.is_leaf() && variable.requires_grad() && !variable.volatile()) || of_leaf)

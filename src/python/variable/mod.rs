@@ -451,7 +451,8 @@ impl PyVariable {
     }
 
     #[setter]
-    fn set__backward_hooks(&self, py: Python<'_>, table: Option<Py<PyAny>>) -> PyResult<()> {
+    #[pyo3(name = "_backward_hooks")]
+    fn set_backward_hooks(&self, py: Python<'_>, table: Option<Py<PyAny>>) -> PyResult<()> {
         match table {
             Some(table) => hooks::set_table(py, &self.var, table),
             None => {
