@@ -1,5 +1,7 @@
 //! What can go wrong, in the four kinds of exception that Python sees.
 
+use std::any::Any;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// A failed call: one sentence with the op, both sides and the way out.
@@ -26,6 +28,9 @@ pub enum Error {
     /// Any of these, with what is known of where it comes from.
     #[error("{}", .0.error)]
     At(Box<Blame>),
+    /// An exception of a hook or a user's function, on its way through the core.
+    #[error("a hook or function raised")]
+    Raised(Raised),
 }
 
 /// What an error is about, in the graph's own numbers; an edge makes names and lines of them.
@@ -72,6 +77,24 @@ impl Error {
         Error::At(blame)
     }
 }
+
+/// Somebody else's exception; equal only to itself.
+#[derive(Clone)]
+pub struct Raised(pub Arc<dyn Any + Send + Sync>);
+
+impl std::fmt::Debug for Raised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Raised")
+    }
+}
+
+impl PartialEq for Raised {
+    fn eq(&self, other: &Raised) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Raised {}
 
 /// The result of every call that can fail.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -15,7 +15,7 @@ from ._size import Size
 
 _C._set_size_class(Size)
 
-from . import autograd, cuda, functional, grad_mode, nn, random  # noqa: E402
+from . import autograd, cuda, functional, grad_mode, nn, random, utils  # noqa: E402
 from ._draw import draw  # noqa: E402
 from ._explain import explain  # noqa: E402
 from .functional import chunk, split, unbind  # noqa: E402
@@ -81,6 +81,7 @@ __all__ = [
     "split",
     "typename",
     "unbind",
+    "utils",
 ]
 __all__ += _C.__all__
 __all__ = sorted({name for name in __all__ if not name.startswith("_")})

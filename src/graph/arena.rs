@@ -5,14 +5,17 @@
 
 use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
+use super::foreign::Foreign;
 use super::rule::Rule;
 use super::site::{self, Site};
 use super::var::Origin;
-use super::variable::{GradSlot, Variable};
+use super::variable::Variable;
 use crate::error::{Error, Result};
 use crate::lock::{Mutex, MutexGuard};
 use crate::tensor::Tensor;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 const CHUNK: usize = 1024;
 /// Nodes released under one lock; what they held is dropped between locks.
@@ -326,12 +329,36 @@ impl Handle {
         slot.body.saved(place).cloned()
     }
 
-    /// Keeps the gradient of output `nr` in `place` when the node runs, if anybody still has that.
-    pub fn retain(&self, nr: u32, place: std::sync::Weak<GradSlot>) {
+    /// Hooks or a function of somebody else's, which the node keeps from here on.
+    pub fn attach(&self, foreign: Arc<dyn Foreign>) {
         let mut arena = ARENA.lock();
         let large = arena.slot_mut(self.0.slot).body.enlarge();
         let extra = large.payload.extra.get_or_insert_default();
-        extra.retained.get_or_insert_default().push((nr, place));
+        let old = extra.foreign.replace(foreign);
+        drop(arena);
+        drop(old);
+        super::cycles::suspect();
+    }
+
+    /// Takes everything out of a node that only a ring keeps, which opens the ring.
+    pub fn strip(&self) {
+        let mut arena = ARENA.lock();
+        let body = std::mem::take(&mut arena.slot_mut(self.0.slot).body);
+        let mut held = Vec::new();
+        body.each_edge(|slot| {
+            let generation = arena.slot(slot).generation;
+            held.push(Handle(NodeId { slot, generation }));
+        });
+        drop(arena);
+        drop(body);
+        drop(held);
+    }
+
+    /// What [`Handle::attach`] or the recording gave it.
+    pub fn foreign(&self) -> Option<Arc<dyn Foreign>> {
+        let arena = ARENA.lock();
+        let extra = arena.slot(self.0.slot).body.extra()?;
+        extra.foreign.clone()
     }
 
     /// The edge that leads to output `nr` of this node, uncounted.
@@ -396,6 +423,12 @@ impl Visit {
     #[inline(always)]
     pub(crate) fn end(&mut self) {
         self.0 = None;
+    }
+
+    /// The node's hooks and function, if it has any.
+    #[inline(always)]
+    pub(crate) fn foreign(&mut self, node: NodeId) -> Option<Arc<dyn Foreign>> {
+        self.arena().slot(node.slot).body.extra()?.foreign.clone()
     }
 
     /// Everything that running the node backward needs; what it kept goes to `payload`. Unless
@@ -483,6 +516,41 @@ impl Drop for Handle {
     }
 }
 
+/// Every live node, for the search for rings.
+pub(super) fn survey() -> Vec<super::cycles::Seen> {
+    let arena = ARENA.lock();
+    let id = |slot: u32| NodeId {
+        slot,
+        generation: arena.slot(slot).generation,
+    };
+    let mut seen = Vec::new();
+    for at in 0..(arena.chunks.len() * CHUNK) as u32 {
+        let slot = arena.slot(at);
+        if slot.rule.is_none() {
+            continue;
+        }
+        let mut edges = Vec::new();
+        slot.body.each_edge(|to| edges.push(id(to)));
+        let extra = slot.body.extra();
+        seen.push(super::cycles::Seen {
+            id: id(at),
+            count: slot.count,
+            edges,
+            leaf: extra.and_then(|e| e.leaf.clone()),
+            is_foreign: extra.is_some_and(|e| e.foreign.is_some()),
+        });
+    }
+    seen
+}
+
+/// Keeps the arena still, so that a process can fork; to be held across the fork on both sides.
+pub struct Hold(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, Arena>);
+
+/// Waits until no thread is inside the arena. The holder must not record or drop anything.
+pub fn hold() -> Hold {
+    Hold(ARENA.lock())
+}
+
 /// Slots whose last count is gone. A chain needs no memory for it.
 #[derive(Default)]
 struct Queue {
@@ -509,24 +577,48 @@ impl Queue {
     }
 }
 
+thread_local! {
+    /// Whether this thread is giving nodes back: what dies of what is dropped then waits its turn,
+    /// so that a chain through somebody else's objects needs no stack either.
+    static RELEASING: Cell<bool> = const { Cell::new(false) };
+    static LATER: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Gives back a node whose last count is gone and every node that dies of it, oldest edge first.
 #[inline(never)]
 fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
+    if RELEASING.get()
+        && let Ok(()) = LATER.try_with(|later| later.borrow_mut().push(first))
+    {
+        return;
+    }
+    RELEASING.set(true);
     let mut queue = Queue::default();
     let mut dead: Vec<Body> = Vec::new();
     let mut left = BATCH;
     queue.push(first);
-    while let Some(at) = queue.pop() {
-        dead.extend(arena.clear(at, &mut queue));
-        left -= 1;
-        if left == 0 {
-            drop(arena);
-            dead.clear();
-            left = BATCH;
-            arena = ARENA.lock();
+    loop {
+        while let Some(at) = queue.pop() {
+            dead.extend(arena.clear(at, &mut queue));
+            left -= 1;
+            if left == 0 {
+                drop(arena);
+                dead.clear();
+                left = BATCH;
+                arena = ARENA.lock();
+            }
         }
+        drop(arena);
+        dead.clear();
+        let later = LATER.try_with(|later| std::mem::take(&mut *later.borrow_mut()));
+        let later = later.unwrap_or_default();
+        if later.is_empty() {
+            break;
+        }
+        later.into_iter().for_each(|at| queue.push(at));
+        arena = ARENA.lock();
     }
-    drop(arena);
+    RELEASING.set(false);
 }
 
 impl Arena {
@@ -539,11 +631,14 @@ impl Arena {
     }
 
     /// Empties a slot whose count is zero and puts it on the free list; nodes that die of it queue.
-    /// Gives what there is to drop.
+    /// Gives what there is to drop. A slot that was counted again while it queued stays.
     #[inline(always)]
     fn clear(&mut self, at: u32, queue: &mut Queue) -> Option<Body> {
         let free = self.free;
         let slot = self.slot_mut(at);
+        if slot.count != 0 || slot.rule.is_none() {
+            return None;
+        }
         slot.rule = None;
         slot.generation = slot.generation.wrapping_add(1);
         slot.mark = (0, free);

@@ -1,9 +1,11 @@
 //! What a node holds: edges, saved tensors, values. Packed, so that most nodes are their slot only.
 
+use super::foreign::Foreign;
 use super::rule::Rule;
-use super::variable::{GradSlot, Variable};
+use super::variable::Variable;
 use crate::tensor::{Dims, Tensor, Value};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Which output of which node made an input; `slot` is `NONE` for inputs that need no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +65,8 @@ pub struct Extra {
     pub inner: Option<(&'static Rule, Payload)>,
     /// How many outputs the node has; 0 stands for 1.
     pub outputs: u32,
-    /// Outputs whose Variables want their `.grad` kept, and where.
-    pub retained: Option<Vec<(u32, std::sync::Weak<GradSlot>)>>,
+    /// Hooks, and the function of a node that no row of the table made.
+    pub foreign: Option<Arc<dyn Foreign>>,
 }
 
 /// What a slot keeps in place: a saved tensor, or a value. Flat, and so sixteen bytes and not more.

@@ -41,6 +41,18 @@ pub static ACCUMULATE: Rule = Rule {
     back: None,
 };
 
+/// The way back of nodes that no row of the table made.
+///
+/// # Errors
+/// What their function reports.
+pub fn by_foreign(step: &mut Step) -> Result<()> {
+    let foreign = step.payload.extra.as_ref().and_then(|e| e.foreign.clone());
+    match foreign {
+        Some(foreign) => foreign.back(step),
+        None => fail!(Runtime, "{}: its function is gone", step.rule.node),
+    }
+}
+
 /// One node on its way back: what came in, what it kept, and what goes to its inputs.
 pub struct Step<'a> {
     pub rule: &'static Rule,
@@ -62,9 +74,16 @@ impl<'a> Step<'a> {
         self.payload.needs >> i.min(63) & 1 == 1
     }
 
-    /// Whether the first output got a gradient.
+    /// Whether there is a gradient to run with: that of the first output, for rows of the table.
+    #[inline(always)]
     pub fn has_gradient(&self) -> bool {
         self.incoming.first().is_some_and(Option::is_some)
+            || (self.incoming.len() > 1
+                && self
+                    .payload
+                    .extra
+                    .as_ref()
+                    .is_some_and(|e| e.foreign.is_some()))
     }
 
     /// The gradient of the first output.

@@ -4,14 +4,16 @@ use super::errors::guard;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
+use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
-use crate::graph::{Var, Variable, switch};
-use crate::tensor::sizes_text;
+use crate::graph::{Var, Variable, arena, switch};
+use crate::tensor::{alloc, sizes_text};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::cell::RefCell;
 
 /// A gradient as it was given.
 enum Given {
@@ -132,6 +134,63 @@ fn released<R: Send>(
     }
 }
 
+thread_local! {
+    /// What to call at the end of each pass that is under way on this thread.
+    static QUEUED: RefCell<Vec<Vec<Py<PyAny>>>> = const { RefCell::new(Vec::new()) };
+}
+/// What to call at the end of a pass, queued from a thread that began none.
+static QUEUED_ELSEWHERE: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+
+/// Runs a pass, and then what was queued meanwhile, in order.
+fn pass<R: Send>(
+    py: Python<'_>,
+    body: impl FnOnce(engine::Pulse) -> Result<R> + Send,
+) -> PyResult<R> {
+    QUEUED.with_borrow_mut(|queued| queued.push(Vec::new()));
+    let result = released(py, body);
+    let mut queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
+    queued.append(&mut QUEUED_ELSEWHERE.lock());
+    if result.is_ok() {
+        for callback in queued {
+            callback.call0(py)?;
+        }
+    }
+    result
+}
+
+/// Calls `callback` at the end of the pass that is under way, or of the next.
+#[pyfunction]
+fn _queue_callback(callback: Py<PyAny>) {
+    let outside = QUEUED.with_borrow_mut(|queued| match queued.last_mut() {
+        Some(pass) => {
+            pass.push(callback);
+            None
+        }
+        None => Some(callback),
+    });
+    QUEUED_ELSEWHERE.lock().extend(outside);
+}
+
+thread_local! {
+    /// The locks held while this thread forks.
+    static STILL: RefCell<Vec<(pool::Hold, arena::Hold, alloc::Hold)>> =
+        const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps everything still, so that a child finds nothing half done.
+#[pyfunction]
+fn _before_fork() {
+    let held = (pool::hold(), arena::hold(), alloc::hold());
+    STILL.with_borrow_mut(|still| still.push(held));
+}
+
+/// Lets go of what `_before_fork` holds, in the parent and in the child.
+#[pyfunction]
+fn _after_fork() {
+    let held = STILL.with_borrow_mut(Vec::pop);
+    drop(held);
+}
+
 /// `backward` from several roots.
 pub fn backward_of(
     py: Python<'_>,
@@ -154,7 +213,7 @@ pub fn backward_of(
     }
     let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
     let roots = roots_of(variables, gradients, options.create_graph)?;
-    released(py, |pulse| engine::backward(roots, options, pulse))
+    pass(py, |pulse| engine::backward(roots, options, pulse))
 }
 
 fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -240,7 +299,7 @@ fn grad(
             given.len()
         )));
     }
-    let mut options = options(py, &given, retain_graph, create_graph, None)?;
+    let options = options(py, &given, retain_graph, create_graph, None)?;
     let mut wanted = Vec::new();
     for (i, input) in inputs.iter().enumerate() {
         match input.get().var.var()?.history {
@@ -254,14 +313,13 @@ fn grad(
         }
     }
     let roots = roots_of(&outputs, given, options.create_graph)?;
-    let _ = only_inputs;
-    options.retain_graph |= options.create_graph;
-    let found = released(py, |pulse| {
-        engine::gradients(roots, &wanted, options, pulse)
+    let found = pass(py, |pulse| {
+        engine::gradients(roots, &wanted, options, only_inputs, pulse)
     })?;
     let mut items = Vec::new();
-    for (i, gradient) in found.into_iter().enumerate() {
-        items.push(match gradient {
+    for (i, found) in found.into_iter().enumerate() {
+        let usable = found.reached || allow_unused || !only_inputs;
+        items.push(match found.gradient.filter(|_| usable) {
             Some(mut g) => {
                 g.volatile = !options.create_graph;
                 if g.volatile {
@@ -269,7 +327,7 @@ fn grad(
                 }
                 PyVariable::fresh(py, g)?
             }
-            None if allow_unused => py.None(),
+            None if usable => py.None(),
             None => {
                 return Err(PyRuntimeError::new_err(format!(
                     "grad: input {i} is unreachable: it has not been used in the graph of the outputs; pass allow_unused=True to get None for it"
@@ -305,5 +363,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(is_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
+    m.add_function(wrap_pyfunction!(_queue_callback, m)?)?;
+    m.add_function(wrap_pyfunction!(_before_fork, m)?)?;
+    m.add_function(wrap_pyfunction!(_after_fork, m)?)?;
+    m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
     Ok(())
 }

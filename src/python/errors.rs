@@ -1,13 +1,13 @@
 //! Errors and panics of the core as Python exceptions.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Raised, Result};
 use pyo3::exceptions::{
     PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError, PyZeroDivisionError,
 };
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 pyo3::create_exception!(
     torch,
@@ -29,6 +29,10 @@ impl From<Error> for PyErr {
             Error::Runtime(text) => PyRuntimeError::new_err(text),
             Error::Memory(text) => PyMemoryError::new_err(text),
             Error::At(blame) => Python::attach(|py| super::site::teach::explained(py, *blame)),
+            Error::Raised(Raised(inner)) => match inner.downcast_ref::<PyErr>() {
+                Some(raised) => Python::attach(|py| raised.clone_ref(py)),
+                None => InternalError::new_err("a bug in rgrad: an exception lost its kind"),
+            },
             Error::ZeroDivision(text) => Python::attach(|py| match ZERO_DIVISION.get() {
                 Some(class) => match class.bind(py).cast::<PyType>() {
                     Ok(class) => PyErr::from_type(class.clone(), text),
@@ -38,6 +42,11 @@ impl From<Error> for PyErr {
             }),
         }
     }
+}
+
+/// A Python exception on its way through the core: it comes out as the same object.
+pub fn raised(error: PyErr) -> Error {
+    Error::Raised(Raised(Arc::new(error)))
 }
 
 /// Adds the exception classes to the module.

@@ -3,12 +3,15 @@
 pub mod autograd;
 pub mod call;
 pub mod classes;
+pub mod collect;
 pub mod construct;
 pub mod creation;
 pub mod dlpack;
 pub mod errors;
 pub mod explain;
+pub mod function;
 pub mod functional;
+pub mod hooks;
 pub mod indexing;
 pub mod interop;
 pub mod names;
@@ -33,6 +36,8 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     classes::register(m)?;
     m.add_class::<variable::PyVariable>()?;
     m.add_class::<node::PyNode>()?;
+    m.add_class::<function::PyFunction>()?;
+    m.add_function(wrap_pyfunction!(function::_delayed_error, m)?)?;
     table::install(m)?;
     autograd::register(m)?;
     creation::register(m)?;

@@ -3,15 +3,30 @@
 `backward` adds gradients into the leaves' `.grad`, `grad` returns them.
 """
 
-from .._C import backward, grad, live_nodes, saved_bytes, source_of
+import gc
+import os
+
+from .._C import (
+    _after_fork,
+    _before_fork,
+    _collecting,
+    backward,
+    grad,
+    live_nodes,
+    saved_bytes,
+    source_of,
+)
 from ..grad_mode import enable_grad, no_grad, set_grad_enabled
 from . import profiler
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
+from .function import Function, NestedIOFunction
 from .gradcheck import gradcheck, gradgradcheck
 from .source_lines import set_source_lines
 from .variable import Variable
 
 __all__ = [
+    "Function",
+    "NestedIOFunction",
     "Variable",
     "backward",
     "detect_anomaly",
@@ -28,3 +43,10 @@ __all__ = [
     "set_source_lines",
     "source_of",
 ]
+
+# The collector sees rings through the graph only while it looks for them.
+gc.callbacks.append(_collecting)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )
