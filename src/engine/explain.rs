@@ -1,8 +1,8 @@
 //! A way back that is only looked at: nothing is added into `.grad`, nothing freed or recorded, no
 //! hook runs.
 
+use super::Root;
 use super::accumulate::sum;
-use super::{Pulse, Root};
 use crate::error::Result;
 use crate::fail;
 use crate::graph::arena::{Handle, Visit};
@@ -34,11 +34,15 @@ pub struct Turn {
 /// Gradients that arrived at a node's outputs, and how many each is the sum of.
 type Arrived = Vec<Option<(Var, u32)>>;
 
-/// Walks back from `root` and shows each node to `each`, newest first.
+/// Walks back from `root` and shows each node to `each`, newest first; `pulse` can stop it.
 ///
 /// # Errors
 /// What a rule or `each` reports.
-pub fn explain(root: Root, pulse: Pulse, each: &mut dyn FnMut(Turn) -> Result<()>) -> Result<()> {
+pub fn explain(
+    root: Root,
+    pulse: &dyn Fn() -> Result<()>,
+    each: &mut dyn FnMut(Turn) -> Result<()>,
+) -> Result<()> {
     let mut waiting: BTreeMap<u64, (Handle, Arrived)> = BTreeMap::new();
     let mut first = vec![None; root.nr as usize];
     first.push(Some((root.gradient, 1)));
