@@ -58,7 +58,7 @@ impl Names {
         let found = py
             .import("rgrad._names")
             .and_then(|m| m.call_method0("calling"))
-            .and_then(|pairs| Ok(pairs.extract::<Known>()?));
+            .and_then(|pairs| pairs.extract::<Known>());
         let names = found.and_then(Names::new);
         names.unwrap_or_else(|_| Names {
             known: Vec::new(),

@@ -447,18 +447,8 @@ impl Tensor {
         self.counter().fetch_add(1, Relaxed);
     }
 
-    /// Names the memory: views of one root share it.
-    pub fn memory_id(&self) -> usize {
-        std::ptr::from_ref(self.memory_root().header()).addr()
-    }
-
-    /// Names the family: where its in-place changes are counted.
-    pub fn family(&self) -> usize {
-        std::ptr::from_ref(self.counter()).addr()
-    }
-
     #[inline(always)]
-    fn counter(&self) -> &AtomicU32 {
+    pub(super) fn counter(&self) -> &AtomicU32 {
         let header = self.header();
         let counts = match &header.place {
             Place::View(root) if !self.has(OWN_VERSION) => root,
