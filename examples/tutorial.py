@@ -55,6 +55,7 @@ def scalar_graph(out):
     L = 10 - d
     for inner in (b, c, d):
         inner.retain_grad()  # only leaves keep their gradient unless asked
+    explanation = torch.explain(L)  # before backward(), which frees what the graph keeps
     L.backward()
 
     print("  value        rgrad   by hand")
@@ -77,6 +78,12 @@ def scalar_graph(out):
     print("\n2. The same graph, explained by itself\n")
     names = {w1: "w1", w2: "w2", w3: "w3", w4: "w4"}
     walk(L.grad_fn, names)
+
+    print("\n  The chain rule of this backward, in numbers:\n")
+    print(explanation)
+    for end in explanation.leaves:
+        if end.gradient.numbers != [one(end.variable.grad)]:
+            failures.append(f"explain: {end.name}")
 
     # The names in the pictures are the ones these Variables have right here.
     picture = torch.draw(L)

@@ -1,7 +1,7 @@
 # Written by `python tests/tools/check_stubs.py --update`; change the writer instead.
 
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
 from types import EllipsisType
 from typing import (
@@ -46,11 +46,13 @@ __all__ = [
     "Variable",
     "_Node",
     "_StorageBase",
+    "_Range",
     "_TensorBase",
     "__version__",
     "_backcompat_warning",
     "_cpu_features",
     "_from_dlpack",
+    "_explain",
     "_gpu_adapters",
     "_gpu_device_count",
     "_gpu_device_name",
@@ -62,12 +64,19 @@ __all__ = [
     "_mse_loss",
     "_nll_loss",
     "_pictures",
+    "_profile_start",
+    "_profile_stop",
+    "_rebuild",
+    "_set_anomaly",
     "_set_default_tensor_type",
     "_set_grad_enabled",
     "_set_size_class",
+    "_set_source_lines",
     "_softmax",
     "_storage_class",
     "_tensor_class",
+    "_source_lines_are_quick",
+    "_start_source_lines",
     "_threshold",
     "_to_dlpack",
     "abs",
@@ -179,6 +188,7 @@ __all__ = [
     "reciprocal",
     "remainder",
     "renorm",
+    "saved_bytes",
     "set_num_threads",
     "set_printoptions",
     "set_rng_state",
@@ -186,6 +196,7 @@ __all__ = [
     "sign",
     "sin",
     "sort",
+    "source_of",
     "sqrt",
     "squeeze",
     "stack",
@@ -2022,6 +2033,11 @@ class Picture:
     def save(self, path: str | PathLike[str]) -> None: ...
 
 def is_storage(obj: object) -> bool: ...
+@final
+class _Range:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_error: object) -> None: ...
+
 @overload
 def add(input: _T, value: _Number, *, out: _T | None = None) -> _T: ...
 @overload
@@ -3118,3 +3134,17 @@ def normal(
     generator: Generator | None = None,
 ) -> Variable: ...
 def _pictures(root: Variable, names: Sequence[tuple[str, Variable]]) -> tuple[Picture, Picture]: ...
+def _start_source_lines(folder: str, on: bool) -> bool: ...
+def _set_source_lines(on: bool) -> bool: ...
+def _source_lines_are_quick() -> bool: ...
+def source_of(of: object) -> tuple[str, _int, str, str | None] | None: ...
+def _explain(
+    root: Variable,
+    gradient: Variable | _TensorBase | None,
+    names: Sequence[tuple[str, Variable]],
+    each: Callable[[dict[str, Any]], object],
+) -> None: ...
+def _set_anomaly(on: bool) -> bool: ...
+def _profile_start() -> bool: ...
+def _profile_stop() -> list[tuple[str, _int, _int, _int]]: ...
+def saved_bytes() -> int: ...

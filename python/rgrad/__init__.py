@@ -19,6 +19,7 @@ _C._set_size_class(Size)
 
 from . import _absent, autograd, cuda, functional, grad_mode, nn, random, utils  # noqa: E402
 from ._draw import draw  # noqa: E402
+from ._explain import explain  # noqa: E402
 from .functional import btriunpack, chunk, split, unbind  # noqa: E402
 from .grad_mode import enable_grad, no_grad, set_grad_enabled  # noqa: E402
 from .random import fork_rng  # noqa: E402
@@ -75,6 +76,7 @@ __all__ = [
     "cuda",
     "draw",
     "enable_grad",
+    "explain",
     "fork_rng",
     "functional",
     "grad_mode",

@@ -2,9 +2,8 @@
 
 import sys
 from os import PathLike
-from types import FrameType
 
-from . import _C
+from . import _C, _names
 
 
 class Drawing:
@@ -55,16 +54,6 @@ def _beside(first: str, second: str) -> str:
     )
 
 
-def _names(frame: FrameType) -> list[tuple[str, _C.Variable]]:
-    """(name, Variable) pairs that the caller can see, locals before globals."""
-    seen: dict[int, tuple[str, _C.Variable]] = {}
-    for space in (frame.f_locals, frame.f_globals):
-        for name, value in space.items():
-            if isinstance(value, _C.Variable) and not name.startswith("_"):
-                seen.setdefault(id(value), (name, value))
-    return list(seen.values())
-
-
 def draw(variable: _C.Variable) -> Drawing:
     """Draws the graph that made `variable`.
 
@@ -81,10 +70,6 @@ def draw(variable: _C.Variable) -> Drawing:
         raise TypeError(
             f"draw: needs a Variable, whose graph it draws; got {type(variable).__name__}"
         )
-    names: list[tuple[str, _C.Variable]] = []
-    frame: FrameType | None = sys._getframe(1)
-    # The caller's caller may know names too: results are often drawn in a helper.
-    while frame is not None and len(names) < 1000:
-        names.extend(_names(frame))
-        frame = frame.f_back
+    # The caller's callers may know names too: results are often drawn in a helper.
+    names = _names.visible(sys._getframe(1))
     return Drawing(*_C._pictures(variable, names))

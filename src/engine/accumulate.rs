@@ -1,9 +1,10 @@
 //! Adding gradients up: on the way, and into `.grad`.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fail;
+use crate::graph::site;
 use crate::graph::variable::GradSlot;
-use crate::graph::{Input, Var, Variable, with_recording};
+use crate::graph::{Incoming, Input, Var, Variable, with_recording};
 use crate::ops::apply::run_into;
 use crate::ops::{arith, copy};
 use crate::tensor::{Tensor, class_name, sizes_text};
@@ -26,24 +27,32 @@ pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
 ///
 /// # Errors
 /// `RuntimeError` when the leaf was changed in place or is no leaf any more.
-pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<()> {
+pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Result<()> {
     let sink = leaf.sink();
     if !sink.is_leaf {
-        fail!(
-            Runtime,
-            "AccumulateGrad: a leaf Variable has been moved into the graph interior by an in-place operation; change its .data instead"
-        );
+        return Err(blame(
+            "AccumulateGrad: a leaf Variable has been moved into the graph interior by an in-place operation; change its .data instead".into(),
+            &sink.tensor,
+        ));
     }
     let tensor = sink.tensor;
     if sink.is_unsettled {
-        fail!(
-            Runtime,
+        let text = format!(
             "AccumulateGrad: a leaf variable was used in an inplace operation ({} of them); change its .data instead",
             tensor.version()
         );
+        return Err(blame(text, &tensor));
     }
     if !sink.requires_grad {
         return Ok(());
+    }
+    if let Some(hooks) = sink.hooks {
+        let mut incoming = Incoming::from_iter([Some(gradient)]);
+        hooks.before(&mut incoming, create_graph)?;
+        match incoming.drain(..).next().flatten() {
+            Some(total) => gradient = total,
+            None => return Ok(()),
+        }
     }
     if tensor.sizes() != gradient.sizes() || tensor.kind() != gradient.tensor.kind() {
         fail!(
@@ -55,10 +64,7 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
             sizes_text(tensor.sizes())
         );
     }
-    // Nobody holds the place of `.grad`: the leaf's name is gone, and with it every way to look.
-    let Some(slot) = leaf.live_grad_slot() else {
-        return Ok(());
-    };
+    let slot = leaf.grad_slot();
     // Held over the addition, so that several threads' gradients all count.
     let mut place = slot.lock();
     let old = place.clone();
@@ -77,10 +83,18 @@ pub fn into_leaf(leaf: &Variable, gradient: Var, create_graph: bool) -> Result<(
             Variable::new(with_recording(true, || arith::add(&old.var()?, &fresh))?)
         }
     };
+    if !total.is_leaf() {
+        crate::graph::cycles::suspect();
+    }
     let before = place.replace(total);
     drop(place);
     drop(before);
     Ok(())
+}
+
+/// An error about a leaf that was changed in place.
+fn blame(text: String, leaf: &Tensor) -> Error {
+    Error::Runtime(text).about("leaf", leaf.family(), site::last_change(leaf))
 }
 
 /// into += gradient.
@@ -105,31 +119,25 @@ fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
     Ok(Variable::leaf(tensor, false, true))
 }
 
-/// Stores the gradients of outputs whose Variables asked for them.
-pub fn into_retained(
-    retained: &[(u32, std::sync::Weak<GradSlot>)],
-    incoming: &[Option<Var>],
-    create_graph: bool,
-) -> Result<()> {
-    for (nr, slot) in retained {
-        let (Some(slot), Some(Some(gradient))) = (slot.upgrade(), incoming.get(*nr as usize))
-        else {
-            continue;
-        };
-        let mut place = slot.lock();
-        let old = place.clone();
-        let total = match old {
-            None if create_graph => Variable::new(with_recording(true, || copy::clone(gradient))?),
-            None => Variable::leaf(copy::contiguous_copy(&gradient.tensor)?, false, true),
-            Some(old) => {
-                let mut sum = with_recording(create_graph, || arith::add(&old.var()?, gradient))?;
-                sum.volatile = !create_graph;
-                Variable::new(sum)
-            }
-        };
-        let before = place.replace(total);
-        drop(place);
-        drop(before);
-    }
+/// Keeps the gradient of a Variable that is no leaf in its `.grad`: first a copy, then sums out of
+/// place.
+///
+/// # Errors
+/// What copying or adding reports; `.grad` is as it was then.
+pub fn retain(slot: &GradSlot, gradient: &Var, create_graph: bool) -> Result<()> {
+    let mut place = slot.lock();
+    let old = place.clone();
+    let total = match old {
+        None if create_graph => Variable::new(with_recording(true, || copy::clone(gradient))?),
+        None => Variable::leaf(copy::contiguous_copy(&gradient.tensor)?, false, true),
+        Some(old) => {
+            let mut sum = with_recording(create_graph, || arith::add(&old.var()?, gradient))?;
+            sum.volatile = !create_graph;
+            Variable::new(sum)
+        }
+    };
+    let before = place.replace(total);
+    drop(place);
+    drop(before);
     Ok(())
 }

@@ -5,20 +5,24 @@
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
+pub mod anomaly;
+pub mod explain;
+mod nested;
 mod waiting;
 
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::graph::arena::{Handle, Taken, Visit};
+use crate::graph::arena::{self, Handle, Taken, Visit, site_of};
+use crate::graph::profile;
 use crate::graph::rule::ACCUMULATE;
-use crate::graph::{Edge, Edges, NodeId, Payload, Step, Var, Variable, with_recording};
+use crate::graph::{
+    Edge, Edges, Incoming, NodeId, Outgoing, Payload, Rule, Step, Var, Variable, with_recording,
+};
 use crate::tensor::{Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
-use waiting::{Incoming, Waiting};
-
-/// Gradients of a node's inputs.
-type Outgoing = SmallVec<[Option<Var>; 2]>;
+use std::time::{Duration, Instant};
+use waiting::Waiting;
 
 /// How to run back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,10 +34,13 @@ pub struct Options {
 }
 
 /// Called between nodes now and then; an error stops the run (Ctrl-C).
-pub type Pulse<'a> = &'a dyn Fn() -> Result<()>;
+pub type Pulse<'a> = &'a (dyn Fn() -> Result<()> + Sync);
 
-/// Nodes between two pulses.
-const PULSE: u32 = 1024;
+/// Work between two looks at the clock: one for a node, and one for each 64 elements of its
+/// gradient.
+const WORK: usize = 1024;
+/// Time between two pulses.
+const PULSE: Duration = Duration::from_millis(20);
 
 /// What to compute gradients of, and with what they start.
 pub struct Root {
@@ -47,32 +54,71 @@ pub struct Root {
 /// # Errors
 /// The first that a rule or hook reports; leaves reached before keep what they got.
 pub fn backward(roots: Vec<Root>, options: Options, pulse: Pulse) -> Result<()> {
-    Run::new(options, None).walk(roots, pulse).map(|_| ())
+    nested::deeper(pulse, |pulse| {
+        Run::new(options, None).walk(roots, pulse).map(|_| ())
+    })
 }
 
-/// The gradients of `roots` with respect to `inputs` (node and output each); nothing is added into
-/// leaves.
+/// What became of an input that [`gradients`] was asked for.
+pub struct Found {
+    pub gradient: Option<Var>,
+    /// Whether a way leads from an output back to it.
+    pub reached: bool,
+}
+
+/// The gradients of `roots` with respect to `inputs` (node and output each). Nodes that lead to no
+/// input do not run; unless `only_inputs`, they do, and other leaves accumulate.
+///
+/// # Errors
+/// As [`backward`].
 pub fn gradients(
     roots: Vec<Root>,
     inputs: &[(Handle, u32)],
     options: Options,
+    only_inputs: bool,
     pulse: Pulse,
-) -> Result<Vec<Option<Var>>> {
-    let needed = ancestors_between(&roots, inputs);
-    let mut captured = HashMap::new();
-    for (node, nr) in inputs {
-        captured.insert((node.id(), *nr), None);
-    }
-    let mut found = Run::new(options, Some(Wanted { needed, captured })).walk(roots, pulse)?;
-    Ok(inputs
-        .iter()
-        .map(|(node, nr)| found.get_mut(&(node.id(), *nr)).and_then(|g| g.clone()))
-        .collect())
+) -> Result<Vec<Found>> {
+    nested::deeper(pulse, |pulse| {
+        let paths = Paths::between(&roots, inputs);
+        let mut captured = HashMap::new();
+        for (node, nr) in inputs {
+            captured.insert((node.id(), *nr), None);
+        }
+        let wanted = Wanted {
+            needed: only_inputs.then_some(paths.needed),
+            captured,
+        };
+        let mut found = Run::new(options, Some(wanted)).walk(roots, pulse)?;
+        let of = |(node, nr): &(Handle, u32)| Found {
+            gradient: found.get_mut(&(node.id(), *nr)).and_then(|g| g.clone()),
+            reached: paths.reached.contains(&node.id()),
+        };
+        Ok(inputs.iter().map(of).collect())
+    })
 }
 
 struct Wanted {
-    needed: HashSet<NodeId>,
+    /// The nodes that run; all of them when there is no list.
+    needed: Option<HashSet<NodeId>>,
     captured: HashMap<(NodeId, u32), Option<Var>>,
+}
+
+impl Wanted {
+    /// Keeps the gradients that were asked for.
+    fn capture(&mut self, node: NodeId, incoming: &Incoming) -> bool {
+        let mut any = false;
+        for (nr, gradient) in incoming.iter().enumerate() {
+            if let Some(place) = self.captured.get_mut(&(node, nr as u32)) {
+                place.clone_from(gradient);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn runs(&self, node: NodeId) -> bool {
+        self.needed.as_ref().is_none_or(|all| all.contains(&node))
+    }
 }
 
 struct Run {
@@ -108,14 +154,30 @@ impl Run {
             visit.end();
             held.push(node);
         }
-        let mut turns = 0u32;
+        let mut work = 0;
+        let mut last = None;
         while let Some((node, incoming)) = self.waiting.pop() {
-            turns = turns.wrapping_add(1);
-            if turns.is_multiple_of(PULSE) {
+            work += 1 + incoming.first().map_or(0, size) / 64;
+            if work >= WORK {
                 visit.end();
-                pulse()?;
+                work = 0;
+                look(&mut last, pulse)?;
             }
-            let (edges, mut outgoing) = self.turn(&mut visit, node, incoming)?;
+            let span = profile::is_on().then(|| {
+                visit.end();
+                profile::node(arena::rule_of(node))
+            });
+            let turn = self.turn(&mut visit, node, incoming);
+            drop(span);
+            let (edges, mut outgoing) = turn.map_err(|error| {
+                visit.end();
+                error.from_node(node.pack(), site_of(node))
+            })?;
+            if anomaly::is_on() {
+                visit.end();
+                let checked = anomaly::check(arena::rule_of(node), &outgoing);
+                checked.map_err(|error| error.from_node(node.pack(), site_of(node)))?;
+            }
             // The arena may stay locked from here into the next turn: nothing is dropped between.
             for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
                 if let Some(gradient) = gradient.take() {
@@ -135,16 +197,19 @@ impl Run {
         &mut self,
         visit: &mut Visit,
         node: NodeId,
-        incoming: Incoming,
+        mut incoming: Incoming,
     ) -> Result<(Edges, Outgoing)> {
+        let create_graph = self.options.create_graph;
+        let foreign = visit.foreign(node);
+        if let Some(foreign) = &foreign {
+            visit.end();
+            foreign.before(&mut incoming, create_graph)?;
+        }
+        let mut captured = false;
         if let Some(wanted) = &mut self.wanted {
             visit.end();
-            for (nr, gradient) in incoming.iter().enumerate() {
-                if let Some(place) = wanted.captured.get_mut(&(node, nr as u32)) {
-                    place.clone_from(gradient);
-                }
-            }
-            if !wanted.needed.contains(&node) {
+            captured = wanted.capture(node, &incoming);
+            if !wanted.runs(node) {
                 return Ok((Edges::new(), Outgoing::new()));
             }
         }
@@ -165,42 +230,40 @@ impl Run {
         visit.end();
         step.rule = rule;
         if rule.is_accumulator() {
-            if self.wanted.is_none()
-                && let Some(leaf) = leaf
-                && let Some(gradient) = incoming.into_iter().next().flatten()
-            {
-                accumulate::into_leaf(&leaf, gradient, self.options.create_graph)?;
+            drop(step);
+            if let Some(leaf) = leaf.filter(|_| !captured) {
+                let seen = foreign.as_ref().map(|_| incoming.clone());
+                if let Some(gradient) = incoming.into_iter().next().flatten() {
+                    accumulate::into_leaf(&leaf, gradient, create_graph)?;
+                }
+                if let Some((foreign, seen)) = foreign.zip(seen) {
+                    foreign.after(&seen, &mut Outgoing::new(), 0, create_graph)?;
+                }
             }
             return Ok((Edges::new(), Outgoing::new()));
         }
         if freed {
-            fail!(
-                Runtime,
-                "{}: Trying to backward through the graph a second time, but the buffers have already been freed; specify retain_graph=True when calling backward the first time",
-                rule.node
-            );
-        }
-        if let Some(retained) = step
-            .payload
-            .extra
-            .as_ref()
-            .and_then(|e| e.retained.as_ref())
-        {
-            accumulate::into_retained(retained, &incoming, self.options.create_graph)?;
+            return Err(freed_error(rule));
         }
         let Some(back) = rule.back else {
             fail!(Runtime, "{}: the derivative is not implemented", rule.node);
         };
-        let held = match self.options.create_graph {
+        let held = match create_graph {
             true => Handle::to(node),
             false => None,
         };
         step.history = held.as_ref().map(|node| (node, &edges));
         if step.has_gradient() {
-            with_recording(self.options.create_graph, || back(&mut step))?;
+            with_recording(create_graph, || back(&mut step))?;
         }
         let mut outgoing = std::mem::take(&mut step.outgoing);
         drop(step);
+        if let Some(foreign) = &foreign {
+            if !self.options.retain_graph {
+                foreign.free();
+            }
+            foreign.after(&incoming, &mut outgoing, edges.len(), create_graph)?;
+        }
         for (i, gradient) in outgoing.iter_mut().enumerate() {
             if gradient.is_some() && edges.get(i).is_none_or(|edge| edge.is_none()) {
                 *gradient = None;
@@ -210,39 +273,112 @@ impl Run {
     }
 }
 
-/// The nodes on a path from a root to one of `inputs`, the inputs' own nodes left out unless
-/// another input lies beyond them.
-fn ancestors_between(roots: &[Root], inputs: &[(Handle, u32)]) -> HashSet<NodeId> {
-    let targets: HashSet<NodeId> = inputs.iter().map(|(node, _)| node.id()).collect();
-    // Everything reachable, newest first; then a sweep from the oldest marks what leads to a target.
-    let mut seen: HashMap<NodeId, (u64, Vec<NodeId>)> = HashMap::new();
-    let mut queue: Vec<Handle> = roots.iter().map(|r| r.node.clone()).collect();
-    while let Some(node) = queue.pop() {
-        if seen.contains_key(&node.id()) {
-            continue;
+fn size(gradient: &Option<Var>) -> usize {
+    gradient.as_ref().map_or(0, |g| g.tensor.numel())
+}
+
+/// Lets a signal in, if the last look was long ago.
+#[cold]
+fn look(last: &mut Option<Instant>, pulse: Pulse) -> Result<()> {
+    let now = Instant::now();
+    if last.is_none_or(|last| now - last >= PULSE) {
+        *last = Some(now);
+        pulse()?;
+    }
+    Ok(())
+}
+
+/// What a node says that runs again without what it saved.
+pub fn freed_error(rule: &Rule) -> Error {
+    Error::Runtime(format!(
+        "{}: Trying to backward through the graph a second time, but the buffers have already been freed; specify retain_graph=True when calling backward the first time",
+        rule.node
+    ))
+}
+
+/// The gradients that one node gives its inputs for `incoming`, recorded where that is switched on.
+/// Nothing that it keeps is freed; an accumulator adds into its leaf.
+///
+/// # Errors
+/// What the node's rule reports.
+pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> Result<Outgoing> {
+    let mut visit = Visit::default();
+    let mut payload = Payload::default();
+    let taken = visit.take(handle.id(), true, &mut payload);
+    visit.end();
+    if let Some(leaf) = taken.leaf {
+        if let Some(gradient) = incoming.drain(..).next().flatten() {
+            accumulate::into_leaf(&leaf, gradient, create_graph)?;
         }
-        let mut next = Vec::new();
-        for edge in node.edges() {
-            if let Some(handle) = Handle::of_edge(edge) {
-                next.push(handle.id());
-                queue.push(handle);
+        return Ok(Outgoing::new());
+    }
+    if taken.freed {
+        return Err(freed_error(taken.rule));
+    }
+    let Some(back) = taken.rule.back else {
+        fail!(
+            Runtime,
+            "{}: the derivative is not implemented",
+            taken.rule.node
+        );
+    };
+    let mut step = Step {
+        rule: taken.rule,
+        payload,
+        incoming: &incoming,
+        outgoing: SmallVec::new(),
+        history: create_graph.then_some((handle, &taken.edges)),
+        given: None,
+    };
+    if step.has_gradient() {
+        with_recording(create_graph, || back(&mut step))?;
+    }
+    let mut outgoing = std::mem::take(&mut step.outgoing);
+    outgoing.resize(taken.edges.len(), None);
+    Ok(outgoing)
+}
+
+/// Which nodes a run for some inputs has to visit.
+struct Paths {
+    /// Those on a path from a root to an input, the inputs' own nodes left out unless another input
+    /// lies beyond them.
+    needed: HashSet<NodeId>,
+    /// Those to which an edge leads.
+    reached: HashSet<NodeId>,
+}
+
+impl Paths {
+    fn between(roots: &[Root], inputs: &[(Handle, u32)]) -> Paths {
+        let targets: HashSet<NodeId> = inputs.iter().map(|(node, _)| node.id()).collect();
+        // Everything reachable; then a sweep from the oldest marks what leads to a target.
+        let mut seen: HashMap<NodeId, (u64, Vec<NodeId>)> = HashMap::new();
+        let mut reached = HashSet::new();
+        let mut queue: Vec<Handle> = roots.iter().map(|r| r.node.clone()).collect();
+        while let Some(node) = queue.pop() {
+            if seen.contains_key(&node.id()) {
+                continue;
+            }
+            let mut next = Vec::new();
+            for edge in node.edges() {
+                if let Some(handle) = Handle::of_edge(edge) {
+                    next.push(handle.id());
+                    reached.insert(handle.id());
+                    queue.push(handle);
+                }
+            }
+            seen.insert(node.id(), (node.key(), next));
+        }
+        let mut order: Vec<(u64, NodeId)> = seen.iter().map(|(id, (key, _))| (*key, *id)).collect();
+        order.sort_unstable_by_key(|(key, _)| *key);
+        let mut needed = HashSet::new();
+        for (_, id) in order {
+            let leads = |next: &NodeId| targets.contains(next) || needed.contains(next);
+            if seen[&id].1.iter().any(leads) {
+                needed.insert(id);
             }
         }
-        seen.insert(node.id(), (node.key(), next));
+        Paths { needed, reached }
     }
-    let mut order: Vec<(u64, NodeId)> = seen.iter().map(|(id, (key, _))| (*key, *id)).collect();
-    order.sort_unstable_by_key(|(key, _)| *key);
-    let mut leads = HashSet::new();
-    for (_, id) in order {
-        if seen[&id]
-            .1
-            .iter()
-            .any(|next| targets.contains(next) || leads.contains(next))
-        {
-            leads.insert(id);
-        }
-    }
-    leads
 }
 
 /// The gradient a root of one element starts with when none is given.

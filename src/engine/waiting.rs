@@ -2,14 +2,10 @@
 
 use super::accumulate::sum;
 use crate::error::Result;
-use crate::graph::Var;
 use crate::graph::arena::{Edge, NodeId, Visit};
-use smallvec::SmallVec;
+use crate::graph::{Incoming, Var};
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Gradients of a node's outputs.
-pub type Incoming = SmallVec<[Option<Var>; 1]>;
 
 struct Entry {
     node: NodeId,

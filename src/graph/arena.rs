@@ -5,13 +5,17 @@
 
 use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
+use super::foreign::Foreign;
 use super::rule::Rule;
+use super::site::{self, Site};
 use super::var::Origin;
-use super::variable::{GradSlot, Variable};
+use super::variable::Variable;
 use crate::error::{Error, Result};
 use crate::lock::{Mutex, MutexGuard};
 use crate::tensor::Tensor;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 const CHUNK: usize = 1024;
 /// Nodes released under one lock; what they held is dropped between locks.
@@ -28,12 +32,12 @@ pub struct NodeId {
 
 impl NodeId {
     /// Both numbers in one word.
-    pub(super) fn pack(self) -> u64 {
+    pub fn pack(self) -> u64 {
         u64::from(self.slot) << 32 | u64::from(self.generation)
     }
 
     /// Back from [`NodeId::pack`]; none for the word that no node has.
-    pub(super) fn unpack(word: u64) -> Option<NodeId> {
+    pub fn unpack(word: u64) -> Option<NodeId> {
         (word != u64::MAX).then_some(NodeId {
             slot: (word >> 32) as u32,
             generation: word as u32,
@@ -54,8 +58,14 @@ struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 88);
 
+/// Slots, and where in the program each was filled: apart, since a slot has no four bytes left.
+struct Chunk {
+    slots: Box<[Slot; CHUNK]>,
+    sites: Box<[Site; CHUNK]>,
+}
+
 pub(crate) struct Arena {
-    chunks: Vec<Box<[Slot; CHUNK]>>,
+    chunks: Vec<Chunk>,
     /// The first free slot; each knows the next.
     free: u32,
     free_count: usize,
@@ -69,6 +79,11 @@ static ARENA: Mutex<Arena> = Mutex::new(Arena {
     clock: 0,
 });
 
+fn boxed<T>(chunk: Vec<T>) -> Box<[T; CHUNK]> {
+    let chunk = chunk.into_boxed_slice().try_into();
+    chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots"))
+}
+
 /// How many nodes are alive.
 pub fn live_nodes() -> usize {
     let arena = ARENA.lock();
@@ -78,12 +93,17 @@ pub fn live_nodes() -> usize {
 impl Arena {
     #[inline(always)]
     fn slot(&self, at: u32) -> &Slot {
-        &self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+        &self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
     }
 
     #[inline(always)]
     fn slot_mut(&mut self, at: u32) -> &mut Slot {
-        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
+        &mut self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
+    }
+
+    #[inline(always)]
+    fn site_mut(&mut self, at: u32) -> &mut Site {
+        &mut self.chunks[at as usize / CHUNK].sites[at as usize % CHUNK]
     }
 
     fn get(&self, id: NodeId) -> Option<&Slot> {
@@ -102,6 +122,9 @@ impl Arena {
             }
             let mut chunk = Vec::new();
             chunk.try_reserve_exact(CHUNK).map_err(|_| room())?;
+            let mut sites = Vec::new();
+            sites.try_reserve_exact(CHUNK).map_err(|_| room())?;
+            sites.resize(CHUNK, 0);
             self.chunks.try_reserve(1).map_err(|_| room())?;
             for at in first + 1..=first + CHUNK {
                 let last = at == first + CHUNK;
@@ -114,9 +137,8 @@ impl Arena {
                     body: Body::default(),
                 });
             }
-            let chunk = chunk.into_boxed_slice().try_into();
-            self.chunks
-                .push(chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots")));
+            let (slots, sites) = (boxed(chunk), boxed(sites));
+            self.chunks.push(Chunk { slots, sites });
             self.free = first as u32;
             self.free_count += CHUNK;
         }
@@ -124,7 +146,7 @@ impl Arena {
     }
 
     #[inline(always)]
-    fn fill(&mut self, rule: &'static Rule, body: Body) -> NodeId {
+    fn fill(&mut self, rule: &'static Rule, body: Body, site: Site) -> NodeId {
         let at = self.free;
         self.clock += 1;
         let key = self.clock;
@@ -137,6 +159,7 @@ impl Arena {
         // A free slot's body is empty: nothing to drop.
         std::mem::forget(std::mem::replace(&mut slot.body, body));
         let generation = slot.generation;
+        *self.site_mut(at) = site;
         self.free = next;
         self.free_count -= 1;
         NodeId {
@@ -179,7 +202,7 @@ impl Arena {
             extra: Some(Box::new(extra)),
             ..Payload::default()
         };
-        let id = self.fill(&super::rule::ACCUMULATE, Body::pack(payload, 0));
+        let id = self.fill(&super::rule::ACCUMULATE, Body::pack(payload, 0), 0);
         leaf.set_accumulator(id);
         id.edge(0)
     }
@@ -196,6 +219,7 @@ pub fn record<'a>(
     payload: Payload,
 ) -> Result<Handle> {
     let wanted = 1 + origins.len();
+    let site = site::current();
     let mut body = Body::pack(payload, origins.len());
     let mut arena = ARENA.lock();
     if arena.free_count < wanted
@@ -208,7 +232,7 @@ pub fn record<'a>(
         let edge = arena.edge(&origin);
         body.push_edge(edge);
     }
-    Ok(Handle(arena.fill(rule, body)))
+    Ok(Handle(arena.fill(rule, body, site)))
 }
 
 /// The accumulator of `leaf` as a counted handle, made when there is none.
@@ -270,6 +294,11 @@ impl Handle {
         ARENA.lock().slot(self.0.slot).key
     }
 
+    /// Where in the program the node was recorded.
+    pub fn site(&self) -> Site {
+        *ARENA.lock().site_mut(self.0.slot)
+    }
+
     /// Where the node's inputs came from.
     pub fn edges(&self) -> Edges {
         ARENA.lock().slot(self.0.slot).body.edges()
@@ -300,17 +329,73 @@ impl Handle {
         slot.body.saved(place).cloned()
     }
 
-    /// Keeps the gradient of output `nr` in `place` when the node runs, if anybody still has that.
-    pub fn retain(&self, nr: u32, place: std::sync::Weak<GradSlot>) {
+    /// Hooks or a function of somebody else's, which the node keeps from here on.
+    pub fn attach(&self, foreign: Arc<dyn Foreign>) {
         let mut arena = ARENA.lock();
         let large = arena.slot_mut(self.0.slot).body.enlarge();
         let extra = large.payload.extra.get_or_insert_default();
-        extra.retained.get_or_insert_default().push((nr, place));
+        let old = extra.foreign.replace(foreign);
+        drop(arena);
+        drop(old);
+        super::cycles::suspect();
+    }
+
+    /// Takes everything out of a node that only a ring keeps, which opens the ring.
+    pub fn strip(&self) {
+        let mut arena = ARENA.lock();
+        let body = std::mem::take(&mut arena.slot_mut(self.0.slot).body);
+        let mut held = Vec::new();
+        body.each_edge(|slot| {
+            let generation = arena.slot(slot).generation;
+            held.push(Handle(NodeId { slot, generation }));
+        });
+        drop(arena);
+        drop(body);
+        drop(held);
+    }
+
+    /// What [`Handle::attach`] or the recording gave it.
+    pub fn foreign(&self) -> Option<Arc<dyn Foreign>> {
+        let arena = ARENA.lock();
+        let extra = arena.slot(self.0.slot).body.extra()?;
+        extra.foreign.clone()
     }
 
     /// The edge that leads to output `nr` of this node, uncounted.
     pub(crate) fn edge(&self, nr: u32) -> Edge {
         self.0.edge(nr)
+    }
+}
+
+/// The class of `node`, as a user sees it; nothing when it is gone.
+pub fn rule_of(node: NodeId) -> &'static str {
+    let arena = ARENA.lock();
+    let rule = arena.get(node).and_then(|slot| slot.rule);
+    rule.map_or("", |rule| rule.node)
+}
+
+/// Bytes of tensors that nodes keep for their way back, each memory once.
+pub fn saved_bytes() -> usize {
+    let arena = ARENA.lock();
+    let mut seen = std::collections::HashSet::new();
+    let mut bytes = 0;
+    let slots = arena.chunks.iter().flat_map(|chunk| chunk.slots.iter());
+    for slot in slots.filter(|slot| slot.rule.is_some()) {
+        slot.body.each_saved(|tensor| {
+            if seen.insert(tensor.memory_id()) {
+                bytes += tensor.storage_len() * tensor.dtype().bytes();
+            }
+        });
+    }
+    bytes
+}
+
+/// Where in the program `node` was recorded; unknown when it is gone.
+pub fn site_of(node: NodeId) -> Site {
+    let mut arena = ARENA.lock();
+    match arena.get(node) {
+        Some(_) => *arena.site_mut(node.slot),
+        None => 0,
     }
 }
 
@@ -338,6 +423,12 @@ impl Visit {
     #[inline(always)]
     pub(crate) fn end(&mut self) {
         self.0 = None;
+    }
+
+    /// The node's hooks and function, if it has any.
+    #[inline(always)]
+    pub(crate) fn foreign(&mut self, node: NodeId) -> Option<Arc<dyn Foreign>> {
+        self.arena().slot(node.slot).body.extra()?.foreign.clone()
     }
 
     /// Everything that running the node backward needs; what it kept goes to `payload`. Unless
@@ -425,6 +516,41 @@ impl Drop for Handle {
     }
 }
 
+/// Every live node, for the search for rings.
+pub(super) fn survey() -> Vec<super::cycles::Seen> {
+    let arena = ARENA.lock();
+    let id = |slot: u32| NodeId {
+        slot,
+        generation: arena.slot(slot).generation,
+    };
+    let mut seen = Vec::new();
+    for at in 0..(arena.chunks.len() * CHUNK) as u32 {
+        let slot = arena.slot(at);
+        if slot.rule.is_none() {
+            continue;
+        }
+        let mut edges = Vec::new();
+        slot.body.each_edge(|to| edges.push(id(to)));
+        let extra = slot.body.extra();
+        seen.push(super::cycles::Seen {
+            id: id(at),
+            count: slot.count,
+            edges,
+            leaf: extra.and_then(|e| e.leaf.clone()),
+            is_foreign: extra.is_some_and(|e| e.foreign.is_some()),
+        });
+    }
+    seen
+}
+
+/// Keeps the arena still, so that a process can fork; to be held across the fork on both sides.
+pub struct Hold(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'static, Arena>);
+
+/// Waits until no thread is inside the arena. The holder must not record or drop anything.
+pub fn hold() -> Hold {
+    Hold(ARENA.lock())
+}
+
 /// Slots whose last count is gone. A chain needs no memory for it.
 #[derive(Default)]
 struct Queue {
@@ -451,24 +577,48 @@ impl Queue {
     }
 }
 
+thread_local! {
+    /// Whether this thread is giving nodes back: what dies of what is dropped then waits its turn,
+    /// so that a chain through somebody else's objects needs no stack either.
+    static RELEASING: Cell<bool> = const { Cell::new(false) };
+    static LATER: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Gives back a node whose last count is gone and every node that dies of it, oldest edge first.
 #[inline(never)]
 fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
+    if RELEASING.get()
+        && let Ok(()) = LATER.try_with(|later| later.borrow_mut().push(first))
+    {
+        return;
+    }
+    RELEASING.set(true);
     let mut queue = Queue::default();
     let mut dead: Vec<Body> = Vec::new();
     let mut left = BATCH;
     queue.push(first);
-    while let Some(at) = queue.pop() {
-        dead.extend(arena.clear(at, &mut queue));
-        left -= 1;
-        if left == 0 {
-            drop(arena);
-            dead.clear();
-            left = BATCH;
-            arena = ARENA.lock();
+    loop {
+        while let Some(at) = queue.pop() {
+            dead.extend(arena.clear(at, &mut queue));
+            left -= 1;
+            if left == 0 {
+                drop(arena);
+                dead.clear();
+                left = BATCH;
+                arena = ARENA.lock();
+            }
         }
+        drop(arena);
+        dead.clear();
+        let later = LATER.try_with(|later| std::mem::take(&mut *later.borrow_mut()));
+        let later = later.unwrap_or_default();
+        if later.is_empty() {
+            break;
+        }
+        later.into_iter().for_each(|at| queue.push(at));
+        arena = ARENA.lock();
     }
-    drop(arena);
+    RELEASING.set(false);
 }
 
 impl Arena {
@@ -481,11 +631,14 @@ impl Arena {
     }
 
     /// Empties a slot whose count is zero and puts it on the free list; nodes that die of it queue.
-    /// Gives what there is to drop.
+    /// Gives what there is to drop. A slot that was counted again while it queued stays.
     #[inline(always)]
     fn clear(&mut self, at: u32, queue: &mut Queue) -> Option<Body> {
         let free = self.free;
         let slot = self.slot_mut(at);
+        if slot.count != 0 || slot.rule.is_none() {
+            return None;
+        }
         slot.rule = None;
         slot.generation = slot.generation.wrapping_add(1);
         slot.mark = (0, free);

@@ -1,9 +1,11 @@
 //! What a node holds: edges, saved tensors, values. Packed, so that most nodes are their slot only.
 
+use super::foreign::Foreign;
 use super::rule::Rule;
-use super::variable::{GradSlot, Variable};
+use super::variable::Variable;
 use crate::tensor::{Dims, Tensor, Value};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// Which output of which node made an input; `slot` is `NONE` for inputs that need no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +65,8 @@ pub struct Extra {
     pub inner: Option<(&'static Rule, Payload)>,
     /// How many outputs the node has; 0 stands for 1.
     pub outputs: u32,
-    /// Outputs whose Variables want their `.grad` kept, and where.
-    pub retained: Option<Vec<(u32, std::sync::Weak<GradSlot>)>>,
+    /// Hooks, and the function of a node that no row of the table made.
+    pub foreign: Option<Arc<dyn Foreign>>,
 }
 
 /// What a slot keeps in place: a saved tensor, or a value. Flat, and so sixteen bytes and not more.
@@ -300,6 +302,25 @@ impl Body {
                     }
                 }
                 value => payload.values.extend(value.value()),
+            }
+        }
+    }
+
+    /// Calls `each` for every tensor kept for the way back.
+    pub(super) fn each_saved(&self, mut each: impl FnMut(&Tensor)) {
+        for place in &self.kept {
+            if let Kept::Saved { tensor, .. } | Kept::Tensor(tensor) = place {
+                each(tensor);
+            }
+        }
+        let outer = self.large.as_ref().map(|large| &large.payload);
+        let inner = outer.and_then(|p| Some(&p.extra.as_ref()?.inner.as_ref()?.1));
+        for payload in outer.into_iter().chain(inner) {
+            payload.saved.iter().for_each(|s| each(&s.tensor));
+            for value in &payload.values {
+                if let Value::Tensor(tensor) = value {
+                    each(tensor);
+                }
             }
         }
     }

@@ -6,12 +6,17 @@
 
 pub mod arena;
 mod body;
+pub mod cycles;
+pub mod foreign;
+pub mod profile;
 pub mod rule;
+pub mod site;
 pub mod switch;
 pub mod var;
 pub mod variable;
 
 pub use arena::{Edge, Edges, Handle, NodeId, Payload, Saved, live_nodes};
+pub use foreign::{Foreign, Incoming, Outgoing};
 pub use rule::{Rule, Step};
 pub use switch::{is_recording, with_recording};
 pub use var::{Input, Origin, Var};

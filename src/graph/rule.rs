@@ -1,6 +1,7 @@
 //! The graph's part of an op: its name there and how gradients flow back through it.
 
-use super::arena::{Edges, Handle, Payload};
+use super::arena::{Edges, Handle, Payload, Saved};
+use super::site;
 use super::var::Var;
 use crate::error::{Error, Result};
 use crate::fail;
@@ -40,6 +41,18 @@ pub static ACCUMULATE: Rule = Rule {
     back: None,
 };
 
+/// The way back of nodes that no row of the table made.
+///
+/// # Errors
+/// What their function reports.
+pub fn by_foreign(step: &mut Step) -> Result<()> {
+    let foreign = step.payload.extra.as_ref().and_then(|e| e.foreign.clone());
+    match foreign {
+        Some(foreign) => foreign.back(step),
+        None => fail!(Runtime, "{}: its function is gone", step.rule.node),
+    }
+}
+
 /// One node on its way back: what came in, what it kept, and what goes to its inputs.
 pub struct Step<'a> {
     pub rule: &'static Rule,
@@ -61,9 +74,16 @@ impl<'a> Step<'a> {
         self.payload.needs >> i.min(63) & 1 == 1
     }
 
-    /// Whether the first output got a gradient.
+    /// Whether there is a gradient to run with: that of the first output, for rows of the table.
+    #[inline(always)]
     pub fn has_gradient(&self) -> bool {
         self.incoming.first().is_some_and(Option::is_some)
+            || (self.incoming.len() > 1
+                && self
+                    .payload
+                    .extra
+                    .as_ref()
+                    .is_some_and(|e| e.foreign.is_some()))
     }
 
     /// The gradient of the first output.
@@ -92,13 +112,7 @@ impl<'a> Step<'a> {
             );
         };
         if saved.tensor.version() != saved.version {
-            return Err(changed(
-                self.rule.node,
-                index,
-                self.rule.inputs,
-                saved.version,
-                saved.tensor.version(),
-            ));
+            return Err(changed(self.rule, index, saved));
         }
         let tensor = saved.tensor.clone();
         if let Some(given) = self.given {
@@ -171,13 +185,19 @@ impl<'a> Step<'a> {
     }
 }
 
-fn changed(node: &str, index: u32, inputs: u32, then: u32, now: u32) -> Error {
-    let what = if index < inputs {
-        format!("operand {}", index + 1)
+fn changed(rule: &Rule, index: u32, saved: &Saved) -> Error {
+    let (what, role) = if index < rule.inputs {
+        (format!("operand {}", index + 1), "operand")
     } else {
-        "result".into()
+        ("result".into(), "result")
     };
-    Error::Runtime(format!(
+    let (node, then, now) = (rule.node, saved.version, saved.tensor.version());
+    let error = Error::Runtime(format!(
         "{node}: one of the variables needed for gradient computation has been modified by an inplace operation: its {what} had version {then} when it was saved and has {now} now; clone() it before changing it"
-    ))
+    ));
+    error.about(
+        role,
+        saved.tensor.family(),
+        site::last_change(&saved.tensor),
+    )
 }

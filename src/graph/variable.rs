@@ -1,13 +1,15 @@
 //! A Variable: a tensor with identity, flags, history and `.grad`.
 
 use super::arena::{self, Handle, NodeId};
+use super::foreign::Foreign;
+use super::site::{self, Site};
 use super::var::{Input, Origin, Var};
 use crate::error::Result;
 use crate::fail;
 use crate::lock::Mutex;
 use crate::tensor::{Held, Tensor};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
 
 /// A shared handle to a Variable. Clones are the same Variable.
 #[derive(Clone)]
@@ -18,8 +20,9 @@ struct Record {
     state: Mutex<State>,
     /// The accumulator's name, which does not keep it alive.
     accumulator: AtomicU64,
-    /// `.grad`, owned by the user's handle so that a gradient with history is no cycle.
-    grad: Mutex<Weak<GradSlot>>,
+    /// `.grad`, made when first wanted. One with history leads back here: such a ring is found by
+    /// [`super::cycles`] when nothing else holds it.
+    grad: Mutex<Option<Arc<GradSlot>>>,
     /// For the Python edge: the one object that wraps this.
     wrapper: AtomicUsize,
 }
@@ -34,9 +37,25 @@ struct State {
     requires_grad: bool,
     volatile: bool,
     retains_grad: bool,
-    view: Option<Box<View>>,
+    rare: Option<Box<Rare>>,
     /// The version up to which in-place changes of a leaf were meant (`no_grad`).
     settled: u32,
+    /// Where in the program the volatility entered.
+    entered: Site,
+}
+
+/// What few Variables have.
+#[derive(Debug, Default)]
+struct Rare {
+    view: Option<View>,
+    /// The user's hooks; the engine runs those of a leaf itself.
+    hooks: Option<Arc<dyn Foreign>>,
+}
+
+impl State {
+    fn view(&self) -> Option<&View> {
+        self.rare.as_ref()?.view.as_ref()
+    }
 }
 
 /// What a view knows of the Variable it shows a part of.
@@ -72,13 +91,14 @@ impl Variable {
             requires_grad,
             volatile,
             retains_grad: false,
-            view: None,
+            rare: None,
             settled: 0,
+            entered: 0,
         };
         Variable(triomphe::Arc::new(Record {
             state: Mutex::new(state),
             accumulator: AtomicU64::new(NO_NODE),
-            grad: Mutex::new(Weak::new()),
+            grad: Mutex::new(None),
             wrapper: AtomicUsize::new(0),
         }))
     }
@@ -98,12 +118,29 @@ impl Variable {
     pub fn new(var: Var) -> Variable {
         let requires_grad = var.history.is_some();
         var.tensor.claim();
-        Self::build(
+        let made = Self::build(
             Held::from(var.tensor),
             var.history,
             requires_grad,
             var.volatile,
-        )
+        );
+        if var.volatile {
+            let entered = site::entered();
+            made.0.state.lock().entered = entered;
+        }
+        made
+    }
+
+    /// Notes that the user makes it volatile here.
+    pub fn note_volatile(&self) {
+        let here = site::current();
+        self.0.state.lock().entered = here;
+    }
+
+    /// Where in the program the volatility entered: in the operation that first met a volatile
+    /// gradient, or where the user made it volatile.
+    pub fn entered(&self) -> Site {
+        self.0.state.lock().entered
     }
 
     /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
@@ -112,11 +149,11 @@ impl Variable {
         let view = Variable::new(var);
         let root = base.base().unwrap_or_else(|| base.clone());
         let seen = view.tensor().version();
-        view.0.state.lock().view = Some(Box::new(View {
+        view.0.state.lock().rare.get_or_insert_default().view = Some(View {
             base: root,
             seen,
             remake,
-        }));
+        });
         view
     }
 
@@ -186,6 +223,8 @@ impl Variable {
             );
         }
         state.volatile = on;
+        drop(state);
+        self.note_volatile();
         Ok(())
     }
 
@@ -193,14 +232,18 @@ impl Variable {
     #[inline]
     pub fn input(&self) -> Result<Input<'_>> {
         let mut state = self.0.state.lock();
-        if state.view.is_some() {
+        if state.rare.is_some() {
             drop(state);
             self.refresh()?;
             state = self.0.state.lock();
         }
+        if state.volatile {
+            site::saw_volatile(state.entered);
+        }
         let tensor = state.held.get();
         let origin = match &state.history {
-            Some((node, nr)) => Origin::Node(node.id(), *nr),
+            Some((node, nr)) if state.requires_grad => Origin::Node(node.id(), *nr),
+            Some(_) => Origin::None,
             None if state.requires_grad && !state.volatile => Origin::Leaf(self),
             None => Origin::None,
         };
@@ -214,8 +257,11 @@ impl Variable {
     /// The value with its history, counted.
     pub fn var(&self) -> Result<Var> {
         let history = self.grad_fn()?;
-        let (tensor, volatile, leaf) = {
+        let (tensor, volatile, wants) = {
             let mut state = self.0.state.lock();
+            if state.volatile {
+                site::saw_volatile(state.entered);
+            }
             (
                 state.held.get(),
                 state.volatile,
@@ -223,7 +269,8 @@ impl Variable {
             )
         };
         let history = match history {
-            None if leaf => Some((arena::accumulator(self)?, 0)),
+            None if wants => Some((arena::accumulator(self)?, 0)),
+            Some(_) if !wants => None,
             other => other,
         };
         Ok(Var {
@@ -256,16 +303,65 @@ impl Variable {
 
     /// Replaces history and flags after an in-place op.
     pub fn rebase(&self, history: Option<(Handle, u32)>, volatile: bool) {
+        let entered = if volatile { site::entered() } else { 0 };
         let mut state = self.0.state.lock();
         state.requires_grad = history.is_some();
+        if volatile && !state.volatile {
+            state.entered = entered;
+        }
         state.volatile |= volatile;
         let seen = state.held.get().version();
-        if let Some(view) = &mut state.view {
+        if let Some(rare) = &mut state.rare
+            && let Some(view) = &mut rare.view
+        {
             view.seen = seen;
         }
         let old = std::mem::replace(&mut state.history, history);
         drop(state);
         drop(old);
+    }
+
+    /// Keeps the node that made it but wants no gradient.
+    pub fn want_no_gradient(&self) {
+        self.0.state.lock().requires_grad = false;
+    }
+
+    /// The user's hooks.
+    pub fn hooks(&self) -> Option<Arc<dyn Foreign>> {
+        self.0.state.lock().rare.as_ref()?.hooks.clone()
+    }
+
+    /// Sets the user's hooks.
+    pub fn set_hooks(&self, hooks: Option<Arc<dyn Foreign>>) {
+        let mut state = self.0.state.lock();
+        if hooks.is_none() && state.rare.is_none() {
+            return;
+        }
+        let old = std::mem::replace(&mut state.rare.get_or_insert_default().hooks, hooks);
+        drop(state);
+        drop(old);
+        super::cycles::suspect();
+    }
+
+    /// A number that no other live Variable has.
+    pub fn address(&self) -> usize {
+        triomphe::Arc::as_ptr(&self.0) as usize
+    }
+
+    /// How many references there are to it.
+    pub fn owners(&self) -> usize {
+        triomphe::Arc::strong_count(&self.0)
+    }
+
+    /// The node that made it as it is noted, without making a view's history anew.
+    pub fn noted_node(&self) -> Option<NodeId> {
+        self.0.state.lock().history.as_ref().map(|h| h.0.id())
+    }
+
+    /// Takes `.grad` away, which opens the rings through it.
+    pub fn take_grad(&self) -> Option<Variable> {
+        let slot = self.0.grad.lock().clone();
+        slot?.lock().take()
     }
 
     /// What a gradient on its way to this leaf has to know, seen at one moment.
@@ -277,6 +373,7 @@ impl Variable {
             is_unsettled: tensor.version() != state.settled,
             requires_grad: state.requires_grad,
             volatile: state.volatile,
+            hooks: state.rare.as_ref().and_then(|rare| rare.hooks.clone()),
             tensor,
         }
     }
@@ -294,7 +391,7 @@ impl Variable {
 
     /// The Variable this is a view of.
     pub fn base(&self) -> Option<Variable> {
-        self.0.state.lock().view.as_ref().map(|v| v.base.clone())
+        self.0.state.lock().view().map(|v| v.base.clone())
     }
 
     /// Makes a view's history right again after an in-place op in its family.
@@ -302,11 +399,11 @@ impl Variable {
     fn refresh(&self) -> Result<()> {
         let (base, tensor, remake) = {
             let mut state = self.0.state.lock();
-            if state.view.is_none() {
+            if state.view().is_none() {
                 return Ok(());
             }
             let tensor = state.held.get();
-            let Some(view) = &state.view else {
+            let Some(view) = state.view() else {
                 return Ok(());
             };
             if tensor.version() == view.seen {
@@ -331,23 +428,16 @@ impl Variable {
 
     /// `.grad`.
     pub fn grad(&self) -> Option<Variable> {
-        self.0.grad.lock().upgrade()?.lock().clone()
+        let slot = self.0.grad.lock().clone();
+        slot?.lock().clone()
     }
 
-    /// The place of `.grad`, made when there is none; whoever keeps it keeps the gradient.
+    /// The place of `.grad`, made when there is none.
     pub fn grad_slot(&self) -> Arc<GradSlot> {
-        let mut weak = self.0.grad.lock();
-        if let Some(slot) = weak.upgrade() {
-            return slot;
-        }
-        let slot = Arc::new(GradSlot::new(None));
-        *weak = Arc::downgrade(&slot);
-        slot
-    }
-
-    /// The place of `.grad` if anybody keeps it.
-    pub fn live_grad_slot(&self) -> Option<Arc<GradSlot>> {
-        self.0.grad.lock().upgrade()
+        let mut place = self.0.grad.lock();
+        place
+            .get_or_insert_with(|| Arc::new(GradSlot::new(None)))
+            .clone()
     }
 
     /// Whether `.grad` of a non-leaf is to be kept.
@@ -385,6 +475,8 @@ pub struct Sink {
     pub is_leaf: bool,
     pub requires_grad: bool,
     pub volatile: bool,
+    /// The user's hooks.
+    pub hooks: Option<Arc<dyn Foreign>>,
     /// Changed in place while operations were recorded.
     pub is_unsettled: bool,
 }

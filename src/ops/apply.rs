@@ -1,9 +1,10 @@
 //! Running an op: forward, then a node when somebody wants a gradient.
 
 use super::{Made, Op, Out, copy, shape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::arena::{self, Extra, Handle, Payload, Saved};
+use crate::graph::site;
 use crate::graph::{Input, Origin, Var, Variable, is_recording};
 use crate::tensor::{Dims, FromValue, Tensor, Value, dims, sizes_text};
 use smallvec::SmallVec;
@@ -358,11 +359,7 @@ pub fn apply_in_place(
     let me = target.input()?;
     let recording = is_recording();
     if recording && matches!(me.origin, Origin::Leaf(_)) {
-        fail!(
-            Runtime,
-            "{}_: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
-            op.name
-        );
+        return Err(leaf_in_place(op.name, "a leaf", &me.tensor));
     }
     let tensor = me.tensor.clone();
     refuse_repeats(op.name, &tensor)?;
@@ -396,11 +393,7 @@ pub fn apply_in_place(
             .as_ref()
             .is_some_and(|b| b.is_leaf() && b.requires_grad())
     {
-        fail!(
-            Runtime,
-            "{}_: a view of a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
-            op.name
-        );
+        return Err(leaf_in_place(op.name, "a view of a leaf", &me.tensor));
     }
     let base_var = match &base {
         Some(base) => Some(base.input()?),
@@ -430,6 +423,7 @@ pub fn apply_in_place(
     }
     let lets = run_into(op, &inputs, &values, &tensor)?;
     tensor.bump();
+    site::note_change(&tensor);
     for (input, before) in inputs.iter_mut().zip(before) {
         input.tensor = before;
     }
@@ -463,6 +457,14 @@ pub fn apply_in_place(
     base.rebase(Some((handle, 0)), false);
     target.outdate();
     Ok(())
+}
+
+/// The error of an in-place op on `what`, a leaf or its view.
+pub fn leaf_in_place(op: &str, what: &str, leaf: &Tensor) -> Error {
+    Error::Runtime(format!(
+        "{op}_: {what} Variable that requires grad has been used in an in-place operation; change its .data instead"
+    ))
+    .about("leaf", leaf.family(), 0)
 }
 
 /// The node of a write through a view: it leads to what the base was and to the other operands.

@@ -42,6 +42,7 @@ pub mod variance;
 pub mod window;
 
 use crate::error::Result;
+use crate::graph::profile;
 use crate::graph::{Input, Rule};
 use crate::tensor::{DType, Device, Tensor, Value};
 use smallvec::SmallVec;
@@ -164,6 +165,7 @@ impl Op {
         {
             return Err(crate::tensor::dtype::no_half(self.name));
         }
+        let _span = profile::op(self.name);
         if self.on_host(inputs) {
             return device::through_host(self, inputs, values);
         }

@@ -1,16 +1,19 @@
 //! `backward`, `grad` and the recording switch.
 
 use super::errors::guard;
+use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
+use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
-use crate::graph::{Var, Variable, switch};
-use crate::tensor::sizes_text;
+use crate::graph::{Var, Variable, arena, switch};
+use crate::tensor::{alloc, sizes_text};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::cell::RefCell;
 
 /// A gradient as it was given.
 enum Given {
@@ -80,31 +83,36 @@ fn roots_of(
     variables: &[Bound<'_, PyVariable>],
     gradients: Vec<Given>,
     create_graph: bool,
-) -> Result<Vec<Root>> {
+) -> PyResult<Vec<Root>> {
     let mut roots = Vec::new();
     for (i, (variable, gradient)) in variables.iter().zip(gradients).enumerate() {
         let root = &variable.get().var;
-        if root.volatile() {
-            return Err(Error::Runtime(format!(
-                "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
-            )));
-        }
-        let var = root.var()?;
-        let Some((node, nr)) = var.history else {
-            return Err(Error::Runtime(format!(
-                "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
-            )));
-        };
-        let gradient = match gradient {
-            Given::Missing => Var::from(engine::ones_for(root)?),
-            Given::Tensor(tensor) => Var::from(tensor),
-            Given::Var(v) if create_graph => v.var()?,
-            Given::Var(v) => Var::from(v.tensor()),
-        };
-        engine::check_gradient(&root.tensor(), &gradient.tensor)?;
-        roots.push(Root { node, nr, gradient });
+        let made = root_of(i, root, gradient, create_graph);
+        roots.push(made.map_err(|error| teach::of_root(variable.py(), error, root))?);
     }
     Ok(roots)
+}
+
+fn root_of(i: usize, root: &Variable, gradient: Given, create_graph: bool) -> Result<Root> {
+    if root.volatile() {
+        return Err(Error::Runtime(format!(
+            "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
+        )));
+    }
+    let var = root.var()?;
+    let Some((node, nr)) = var.history else {
+        return Err(Error::Runtime(format!(
+            "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
+        )));
+    };
+    let gradient = match gradient {
+        Given::Missing => Var::from(engine::ones_for(root)?),
+        Given::Tensor(tensor) => Var::from(tensor),
+        Given::Var(v) if create_graph => v.var()?,
+        Given::Var(v) => Var::from(v.tensor()),
+    };
+    engine::check_gradient(&root.tensor(), &gradient.tensor)?;
+    Ok(Root { node, nr, gradient })
 }
 
 /// Runs `body` with the interpreter released; signals are looked at now and then.
@@ -119,11 +127,68 @@ fn released<R: Send>(
             Error::Runtime("interrupted".into())
         })
     };
-    let result = py.detach(|| guard(|| body(&pulse).map_err(PyErr::from)));
+    let result = detached(py, || guard(|| body(&pulse).map_err(PyErr::from)));
     match interrupted.into_inner() {
         Some(error) => Err(error),
         None => result,
     }
+}
+
+thread_local! {
+    /// What to call at the end of each pass that is under way on this thread.
+    static QUEUED: RefCell<Vec<Vec<Py<PyAny>>>> = const { RefCell::new(Vec::new()) };
+}
+/// What to call at the end of a pass, queued from a thread that began none.
+static QUEUED_ELSEWHERE: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+
+/// Runs a pass, and then what was queued meanwhile, in order.
+fn pass<R: Send>(
+    py: Python<'_>,
+    body: impl FnOnce(engine::Pulse) -> Result<R> + Send,
+) -> PyResult<R> {
+    QUEUED.with_borrow_mut(|queued| queued.push(Vec::new()));
+    let result = released(py, body);
+    let mut queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
+    queued.append(&mut QUEUED_ELSEWHERE.lock());
+    if result.is_ok() {
+        for callback in queued {
+            callback.call0(py)?;
+        }
+    }
+    result
+}
+
+/// Calls `callback` at the end of the pass that is under way, or of the next.
+#[pyfunction]
+fn _queue_callback(callback: Py<PyAny>) {
+    let outside = QUEUED.with_borrow_mut(|queued| match queued.last_mut() {
+        Some(pass) => {
+            pass.push(callback);
+            None
+        }
+        None => Some(callback),
+    });
+    QUEUED_ELSEWHERE.lock().extend(outside);
+}
+
+thread_local! {
+    /// The locks held while this thread forks.
+    static STILL: RefCell<Vec<(pool::Hold, arena::Hold, alloc::Hold)>> =
+        const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps everything still, so that a child finds nothing half done.
+#[pyfunction]
+fn _before_fork() {
+    let held = (pool::hold(), arena::hold(), alloc::hold());
+    STILL.with_borrow_mut(|still| still.push(held));
+}
+
+/// Lets go of what `_before_fork` holds, in the parent and in the child.
+#[pyfunction]
+fn _after_fork() {
+    let held = STILL.with_borrow_mut(Vec::pop);
+    drop(held);
 }
 
 /// `backward` from several roots.
@@ -148,7 +213,7 @@ pub fn backward_of(
     }
     let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
     let roots = roots_of(variables, gradients, options.create_graph)?;
-    released(py, |pulse| engine::backward(roots, options, pulse))
+    pass(py, |pulse| engine::backward(roots, options, pulse))
 }
 
 fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -234,7 +299,7 @@ fn grad(
             given.len()
         )));
     }
-    let mut options = options(py, &given, retain_graph, create_graph, None)?;
+    let options = options(py, &given, retain_graph, create_graph, None)?;
     let mut wanted = Vec::new();
     for (i, input) in inputs.iter().enumerate() {
         match input.get().var.var()?.history {
@@ -248,14 +313,13 @@ fn grad(
         }
     }
     let roots = roots_of(&outputs, given, options.create_graph)?;
-    let _ = only_inputs;
-    options.retain_graph |= options.create_graph;
-    let found = released(py, |pulse| {
-        engine::gradients(roots, &wanted, options, pulse)
+    let found = pass(py, |pulse| {
+        engine::gradients(roots, &wanted, options, only_inputs, pulse)
     })?;
     let mut items = Vec::new();
-    for (i, gradient) in found.into_iter().enumerate() {
-        items.push(match gradient {
+    for (i, found) in found.into_iter().enumerate() {
+        let usable = found.reached || allow_unused || !only_inputs;
+        items.push(match found.gradient.filter(|_| usable) {
             Some(mut g) => {
                 g.volatile = !options.create_graph;
                 if g.volatile {
@@ -263,7 +327,7 @@ fn grad(
                 }
                 PyVariable::fresh(py, g)?
             }
-            None if allow_unused => py.None(),
+            None if usable => py.None(),
             None => {
                 return Err(PyRuntimeError::new_err(format!(
                     "grad: input {i} is unreachable: it has not been used in the graph of the outputs; pass allow_unused=True to get None for it"
@@ -299,5 +363,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(is_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
+    m.add_function(wrap_pyfunction!(_queue_callback, m)?)?;
+    m.add_function(wrap_pyfunction!(_before_fork, m)?)?;
+    m.add_function(wrap_pyfunction!(_after_fork, m)?)?;
+    m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
     Ok(())
 }

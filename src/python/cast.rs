@@ -107,7 +107,7 @@ impl PyVariable {
             return Ok(slf.clone().into_any().unbind());
         }
         check_gpu("cuda", device)?;
-        let made = slf.py().detach(|| {
+        let made = crate::python::site::detached(slf.py(), || {
             run(|| {
                 let mut v = me.var.var()?;
                 if kind.0 != dtype {

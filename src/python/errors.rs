@@ -1,6 +1,6 @@
 //! Errors and panics of the core as Python exceptions.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Raised, Result};
 use pyo3::exceptions::{
     PyAssertionError, PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
     PyZeroDivisionError,
@@ -8,7 +8,7 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 pyo3::create_exception!(
     torch,
@@ -24,6 +24,7 @@ static ASSERTION: OnceLock<Py<PyAny>> = OnceLock::new();
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
+        crate::graph::site::forget_volatile();
         match error {
             Error::Type(text) => PyTypeError::new_err(text),
             Error::Value(text) => PyValueError::new_err(text),
@@ -32,6 +33,11 @@ impl From<Error> for PyErr {
             Error::Memory(text) => PyMemoryError::new_err(text),
             Error::ZeroDivision(text) => of_two(&ZERO_DIVISION, text),
             Error::Assertion(text) => of_two(&ASSERTION, text),
+            Error::At(blame) => Python::attach(|py| super::site::teach::explained(py, *blame)),
+            Error::Raised(Raised(inner)) => match inner.downcast_ref::<PyErr>() {
+                Some(raised) => Python::attach(|py| raised.clone_ref(py)),
+                None => InternalError::new_err("a bug in rgrad: an exception lost its kind"),
+            },
         }
     }
 }
@@ -44,6 +50,11 @@ fn of_two(class: &OnceLock<Py<PyAny>>, text: String) -> PyErr {
             _ => PyRuntimeError::new_err(text),
         },
     )
+}
+
+/// A Python exception on its way through the core: it comes out as the same object.
+pub fn raised(error: PyErr) -> Error {
+    Error::Raised(Raised(Arc::new(error)))
 }
 
 /// Adds the exception classes to the module.

@@ -4,6 +4,7 @@ use super::call::{self, Operand};
 use super::classes;
 use super::errors::run;
 use super::number::{number, number_object, scalar_at};
+use super::site::detached;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::dispatch;
@@ -63,7 +64,7 @@ pub fn matmul(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>>
             "matmul: a Variable and a tensor do not mix: wrap the tensor in Variable(...) or take .data",
         ));
     }
-    let out = py.detach(|| run(|| products::matmul(&x, &y)))?;
+    let out = detached(py, || run(|| products::matmul(&x, &y)))?;
     if !variable && x.sizes().len() == 1 && y.sizes().len() == 1 {
         return number_object(py, scalar_at(&out.tensor, 0)?);
     }
@@ -142,7 +143,7 @@ fn cat(
     out: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("cat", seq)?;
-    let made = py.detach(|| run(|| shape::cat(&parts, dim)))?;
+    let made = detached(py, || run(|| shape::cat(&parts, dim)))?;
     let made = wrap(py, made, variable)?;
     into_given(py, "cat", made, out)
 }

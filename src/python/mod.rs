@@ -4,15 +4,20 @@ pub mod autograd;
 pub mod call;
 pub mod cast;
 pub mod classes;
+pub mod collect;
 pub mod construct;
 pub mod creation;
 pub mod dlpack;
 pub mod elements;
 pub mod errors;
+pub mod explain;
+pub mod function;
 pub mod functional;
+pub mod hooks;
 pub mod indexing;
 pub mod interop;
 pub mod memory;
+pub mod names;
 pub mod node;
 pub mod number;
 pub mod numpy;
@@ -22,6 +27,7 @@ pub mod query;
 pub mod random;
 pub mod ranges;
 pub mod shapes;
+pub mod site;
 pub mod storage;
 pub mod storages;
 pub mod table;
@@ -39,6 +45,8 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     storages::register(m)?;
     m.add_class::<variable::PyVariable>()?;
     m.add_class::<node::PyNode>()?;
+    m.add_class::<function::PyFunction>()?;
+    m.add_function(wrap_pyfunction!(function::_delayed_error, m)?)?;
     table::install(m)?;
     autograd::register(m)?;
     call::register(m)?;
@@ -47,5 +55,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     random::register(m)?;
     ranges::register(m)?;
     picture::register(m)?;
+    site::register(m)?;
+    explain::register(m)?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -1,5 +1,6 @@
 //! From a graph to its two pictures: that of Variables and that of Functions.
 
+use super::names::{Known, Names};
 use super::variable::PyVariable;
 use crate::draw::{self, Direction, Kind, Picture};
 use crate::engine;
@@ -39,42 +40,6 @@ impl PyPicture {
             self.0.nodes.len(),
             self.0.title
         )
-    }
-}
-
-/// Names that the caller has for Variables.
-struct Names {
-    known: Vec<(String, Variable)>,
-    made: HashMap<(NodeId, u32), usize>,
-}
-
-impl Names {
-    fn new(known: Vec<(String, Variable)>) -> PyResult<Names> {
-        let mut made = HashMap::new();
-        for (i, (_, v)) in known.iter().enumerate() {
-            if let Some((handle, nr)) = v.grad_fn()? {
-                made.entry((handle.id(), nr)).or_insert(i);
-            }
-        }
-        Ok(Names { known, made })
-    }
-
-    fn of_leaf(&self, leaf: &Variable) -> Option<&str> {
-        self.known
-            .iter()
-            .find(|(_, v)| v.is(leaf))
-            .map(|(name, _)| name.as_str())
-    }
-
-    fn of_output(&self, id: NodeId, nr: u32) -> Option<&(String, Variable)> {
-        self.made.get(&(id, nr)).map(|&i| &self.known[i])
-    }
-
-    fn of_tensor(&self, t: &Tensor) -> Option<&str> {
-        self.known
-            .iter()
-            .find(|(_, v)| v.is_leaf() && v.tensor().is(t))
-            .map(|(name, _)| name.as_str())
     }
 }
 
@@ -256,18 +221,9 @@ fn alone(root: &Variable, names: &Names) -> Picture {
 
 /// Both pictures of what made `root`: (Variables, Functions). `names` are (name, Variable) pairs.
 #[pyfunction]
-fn _pictures(
-    root: &Bound<'_, PyVariable>,
-    names: Vec<(String, Bound<'_, PyVariable>)>,
-) -> PyResult<(PyPicture, PyPicture)> {
+fn _pictures(root: &Bound<'_, PyVariable>, names: Known<'_>) -> PyResult<(PyPicture, PyPicture)> {
     let root = &root.get().var;
-    let mut known = Vec::new();
-    // A name that the user gave goes before what a variable happens to be called.
-    for (name, v) in names {
-        let own = v.get().name().unwrap_or(name);
-        known.push((own, v.get().var.clone()));
-    }
-    let names = Names::new(known)?;
+    let names = Names::new(names)?;
     match root.grad_fn()? {
         Some((node, _)) => Ok((
             PyPicture(variables(root, &node, &names)),

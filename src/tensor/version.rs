@@ -28,7 +28,7 @@ impl Tensor {
     }
 
     #[inline(always)]
-    fn counter(&self) -> &AtomicU32 {
+    pub(super) fn counter(&self) -> &AtomicU32 {
         let header = self.header();
         let counts = match &header.place {
             Place::View(root) if !self.has(OWN_VERSION) => root,

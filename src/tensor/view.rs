@@ -6,6 +6,16 @@ use crate::error::Result;
 use crate::fail;
 
 impl Tensor {
+    /// Names the memory: views of one root share it.
+    pub fn memory_id(&self) -> usize {
+        self.memory_root().family()
+    }
+
+    /// Names the family: where its in-place changes are counted.
+    pub fn family(&self) -> usize {
+        std::ptr::from_ref(self.counter()).addr()
+    }
+
     fn layout(&self) -> Layout {
         Layout {
             sizes: Dims::from_slice(self.sizes()),

@@ -26,7 +26,7 @@ _T = TypeVar("_T", bound=_TensorBase)
 
 # Module and the names that a stub may need of it.
 IMPORTS = [
-    ("collections.abc", ["Iterable", "Iterator", "Sequence"]),
+    ("collections.abc", ["Callable", "Iterable", "Iterator", "Sequence"]),
     ("os", ["PathLike"]),
     ("types", ["EllipsisType"]),
     ("typing", ["Any", "Literal", "Never", "NoReturn", "Self", "SupportsIndex", "TypeAlias"]),
@@ -102,6 +102,10 @@ PARAMETERS = {
     "on": "bool",
     "root": "Variable",
     "names": "Sequence[tuple[str, Variable]]",
+    "folder": "str",
+    "_error": "object",
+    "of": "object",
+    "each": "Callable[[dict[str, Any]], object]",
     # Functions.
     "means": "{R} | _Number | None",
     "normal.mean": "_Number | None",
@@ -304,6 +308,17 @@ RETURNS = {
     "_gpu_device_name": "str",
     "_gpu_synchronize": "None",
     "_pictures": "tuple[Picture, Picture]",
+    "_start_source_lines": "bool",
+    "_set_source_lines": "bool",
+    "_source_lines_are_quick": "bool",
+    "source_of": "tuple[str, _int, str, str | None] | None",
+    "saved_bytes": "int",
+    "_explain": "None",
+    "_set_anomaly": "bool",
+    "_profile_start": "bool",
+    "_profile_stop": "list[tuple[str, _int, _int, _int]]",
+    "_Range.__enter__": "None",
+    "_Range.__exit__": "None",
 }
 
 # Where the result depends on the arguments: all the forms, each as parameters and result.

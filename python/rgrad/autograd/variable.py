@@ -2,7 +2,7 @@
 
 import importlib
 
-from .._C import Variable, _TensorBase
+from .._C import Variable, _queue_callback, _TensorBase
 
 __all__ = ["Variable"]
 
@@ -18,3 +18,12 @@ def _rebuild(name: tuple[str, str], data: _TensorBase) -> Variable:
     if not (isinstance(found, type) and issubclass(found, Variable)):
         raise TypeError(f"{module}.{qualname} is no class of Variables")
     return found(data)
+
+
+class _Engine:
+    """What programs of the time call the engine for."""
+
+    queue_callback = staticmethod(_queue_callback)
+
+
+Variable._execution_engine = _Engine()

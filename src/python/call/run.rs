@@ -5,11 +5,14 @@ use super::{Form, Matched, Operand};
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording};
-use crate::ops::apply::{Values, apply, apply_in_place, refuse_repeats, run_into, single};
+use crate::ops::apply::{
+    Values, apply, apply_in_place, leaf_in_place, refuse_repeats, run_into, single,
+};
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;
 use crate::python::number::{number_object, scalar_at};
+use crate::python::site::detached;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
 use crate::tensor::{Tensor, Value, class_name, sizes_text};
@@ -52,7 +55,7 @@ pub fn single_op<const N: usize>(
     values: Values,
 ) -> PyResult<Var> {
     if is_long(op, &inputs) {
-        return py.detach(|| run(|| single(op, inputs, values)));
+        return detached(py, || run(|| single(op, inputs, values)));
     }
     single(op, inputs, values).map_err(PyErr::from)
 }
@@ -65,7 +68,7 @@ pub fn apply_op(
     values: Values,
 ) -> PyResult<ops::apply::Results> {
     if is_long(op, inputs) {
-        return py.detach(|| run(|| apply(op, inputs, values)));
+        return detached(py, || run(|| apply(op, inputs, values)));
     }
     apply(op, inputs, values).map_err(PyErr::from)
 }
@@ -206,11 +209,7 @@ fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> P
     };
     run(|| {
         if matches!(inputs[0].origin, Origin::Leaf(_)) && is_recording() {
-            fail!(
-                Runtime,
-                "{}_: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead",
-                m.op.name
-            );
+            return Err(leaf_in_place(m.op.name, "a leaf", &inputs[0].tensor));
         }
         if me.var.base().is_some() {
             fail!(
@@ -222,6 +221,7 @@ fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> P
         }
         let result = apply(m.op, inputs, m.values.clone())?.swap_remove(0);
         result.tensor.bump();
+        crate::graph::site::note_change(&result.tensor);
         me.var.turn(result);
         Ok(())
     })

@@ -34,7 +34,11 @@ impl PyVariable {
     fn __reduce_ex__(slf: &Bound<'_, Self>, _protocol: i32) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let me = slf.get();
-        let state = (me.var.requires_grad(), me.var.volatile(), py.None());
+        let hooks = match me.var.is_leaf() {
+            true => crate::python::hooks::table_of(py, &me.var),
+            false => None,
+        };
+        let state = (me.var.requires_grad(), me.var.volatile(), hooks);
         let rebuild = py.import("rgrad.autograd.variable")?.getattr("_rebuild")?;
         let class = slf.get_type();
         let name = (class.module()?, class.qualname()?);
@@ -45,12 +49,16 @@ impl PyVariable {
     }
 
     fn __setstate__(&self, state: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let (grad, volatile) = if state.len() == 5 {
-            (state.get_item(3)?, state.get_item(4)?)
+        let (grad, volatile, hooks) = if state.len() == 5 {
+            (state.get_item(3)?, state.get_item(4)?, state.get_item(2)?)
         } else {
-            (state.get_item(0)?, state.get_item(1)?)
+            (state.get_item(0)?, state.get_item(1)?, state.get_item(2)?)
         };
         self.set_requires_grad(&grad)?;
-        self.set_volatile(&volatile)
+        self.set_volatile(&volatile)?;
+        if !hooks.is_none() {
+            crate::python::hooks::set_table(state.py(), &self.var, hooks.unbind())?;
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! Variables: a tensor with flags, history and `.grad`. Methods of ops come from the table.
 
 use crate::python::classes::{self};
+use crate::python::collect::{self, Links};
 use crate::python::errors::run;
+use crate::python::hooks;
 use crate::python::indexing;
 use crate::python::node::PyNode;
 use crate::python::table;
@@ -10,15 +12,14 @@ mod convert;
 mod query;
 
 use crate::graph::arena::{self, Handle};
-use crate::graph::variable::GradSlot;
 use crate::graph::{Var, Variable};
 use crate::ops::{self, copy, shape};
 use crate::tensor::{DType, Dims, Held, class_name, sizes_text};
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A tensor that remembers how it was computed.
@@ -32,8 +33,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 )]
 pub struct PyVariable {
     pub var: Variable,
-    /// Keeps `.grad`.
-    grad: Mutex<Option<Arc<GradSlot>>>,
     /// Keeps a leaf's accumulator, so that not every small graph makes and drops one.
     accumulator: Mutex<Option<Handle>>,
     /// The object that `.data` is.
@@ -41,6 +40,7 @@ pub struct PyVariable {
     name: Mutex<Option<String>>,
     /// This object's own note, as the Variable has it.
     note: AtomicUsize,
+    pub links: Links,
 }
 
 impl Drop for PyVariable {
@@ -57,11 +57,11 @@ impl PyVariable {
     fn from(var: Variable) -> PyVariable {
         PyVariable {
             var,
-            grad: Mutex::new(None),
             accumulator: Mutex::new(None),
             data: Mutex::new(None),
             name: Mutex::new(None),
             note: AtomicUsize::new(0),
+            links: Links::default(),
         }
     }
 
@@ -71,11 +71,9 @@ impl PyVariable {
         if let Some(object) = table::noted(py, var.wrapper().load(Relaxed)) {
             return Ok(object.cast_into::<PyVariable>()?.unbind());
         }
+        collect::something_new();
         let object = Py::new(py, PyVariable::from(var))?;
         object.get().note_down(object.as_ptr() as usize);
-        if let Some(slot) = object.get().var.live_grad_slot() {
-            *object.get().grad.lock() = Some(slot);
-        }
         Ok(object)
     }
 
@@ -92,14 +90,23 @@ impl PyVariable {
         self.var.wrapper().store(address, Relaxed);
     }
 
-    /// Makes sure that `.grad` has a place.
-    pub fn hold_grad(&self) {
-        let slot = self.var.grad_slot();
-        *self.grad.lock() = Some(slot);
+    /// Makes a leaf's accumulator last as long as this object.
+    pub fn hold_accumulator(&self) {
         if self.var.is_leaf() && self.var.requires_grad() {
             // Without room for a node the first recorded op will say so.
             *self.accumulator.lock() = arena::accumulator(&self.var).ok();
         }
+    }
+
+    /// For the search for rings: the accumulator that this object holds.
+    pub fn held_accumulator(&self) -> Option<Handle> {
+        self.accumulator.lock().clone()
+    }
+
+    /// Makes `object` what `.data` is.
+    pub fn set_data_object(&self, object: Py<PyAny>) {
+        let old = self.data.lock().replace(object);
+        drop(old);
     }
 
     /// The user's name for it, if it was given one.
@@ -138,14 +145,18 @@ impl PyVariable {
                 "Variable can't be volatile and require_grad at the same time; drop either volatile=True or requires_grad=True",
             ));
         }
-        if let Some(f) = _grad_fn
-            && !f.is_none()
-        {
-            return Err(PyRuntimeError::new_err(format!(
-                "Variable: _grad_fn must be a Function or None; got {}",
-                f.get_type().name()?
-            )));
-        }
+        let history = match _grad_fn.filter(|f| !f.is_none()) {
+            None => None,
+            Some(f) => match f.cast::<PyNode>() {
+                Ok(node) => node.get().handle().map(|handle| (handle, 0)),
+                Err(_) => {
+                    return Err(PyRuntimeError::new_err(format!(
+                        "Variable: _grad_fn has to be a Function object or None; got {}",
+                        f.get_type().name()?
+                    )));
+                }
+            },
+        };
         let object = match data {
             Some(object) if !object.is_none() => object.clone().unbind(),
             _ => classes::wrap(
@@ -169,9 +180,15 @@ impl PyVariable {
         let made = PyVariable::from(Variable::around(held, requires_grad, volatile));
         *made.data.lock() = Some(object);
         *made.name.lock() = name;
-        if requires_grad {
-            made.hold_grad();
+        if history.is_some() {
+            made.var.rebase(history, volatile);
+        } else if requires_grad {
+            made.hold_accumulator();
         }
+        if volatile {
+            made.var.note_volatile();
+        }
+        collect::something_new();
         Ok(made)
     }
 
@@ -186,7 +203,7 @@ impl PyVariable {
     }
 
     #[getter]
-    fn data(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    pub fn data(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let me = slf.get();
         if let Some(object) = me.data.lock().as_ref() {
             return Ok(object.clone_ref(slf.py()));
@@ -213,13 +230,7 @@ impl PyVariable {
 
     #[getter]
     fn grad(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
-        let slot = self
-            .grad
-            .lock()
-            .clone()
-            .or_else(|| self.var.live_grad_slot());
-        let grad = slot.and_then(|slot| slot.lock().clone());
-        grad.map(|g| PyVariable::wrap(py, g)).transpose()
+        self.var.grad().map(|g| PyVariable::wrap(py, g)).transpose()
     }
 
     #[setter]
@@ -252,12 +263,9 @@ impl PyVariable {
                 Some(grad.get().var.clone())
             }
         };
-        me.hold_grad();
-        let slot = me.grad.lock().clone();
-        if let Some(slot) = slot {
-            let old = std::mem::replace(&mut *slot.lock(), new);
-            drop(old);
-        }
+        let slot = me.var.grad_slot();
+        let old = std::mem::replace(&mut *slot.lock(), new);
+        drop(old);
         Ok(())
     }
 
@@ -281,7 +289,7 @@ impl PyVariable {
         let on = flag("requires_grad", value)?;
         self.var.set_requires_grad(on)?;
         if on {
-            self.hold_grad();
+            self.hold_accumulator();
         }
         Ok(())
     }
@@ -431,7 +439,55 @@ impl PyVariable {
         Ok(slf.clone().into_any().unbind())
     }
 
-    fn retain_grad(&self) -> PyResult<()> {
+    /// Calls `hook(gradient)` each time the total gradient of this Variable is known; a Variable that
+    /// it returns replaces the gradient. Gives a handle with `remove()`.
+    fn register_hook<'py>(&self, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        hooks::register(&self.var, hook)
+    }
+
+    #[getter]
+    fn _backward_hooks(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        hooks::table_of(py, &self.var)
+    }
+
+    #[setter]
+    #[pyo3(name = "_backward_hooks")]
+    fn set_backward_hooks(&self, py: Python<'_>, table: Option<Py<PyAny>>) -> PyResult<()> {
+        match table {
+            Some(table) => hooks::set_table(py, &self.var, table),
+            None => {
+                self.var.set_hooks(None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removed in 0.3; says so.
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn reinforce(
+        &self,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        Err(PyRuntimeError::new_err(
+            "reinforce() was removed; use torch.distributions: loss = -distribution.log_prob(action) * reward, then loss.backward()",
+        ))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(data) = self.data.try_lock() {
+            visit.call(&*data)?;
+        }
+        self.links.visit(&visit)
+    }
+
+    fn __clear__(&self) {
+        let data = self.data.lock().take();
+        drop(data);
+        self.links.clear();
+    }
+
+    fn retain_grad(&self, py: Python<'_>) -> PyResult<()> {
         if !self.var.requires_grad() {
             return Err(PyRuntimeError::new_err(
                 "retain_grad: can't retain_grad on Variable that has requires_grad=False",
@@ -440,9 +496,8 @@ impl PyVariable {
         if self.var.retains_grad() {
             return Ok(());
         }
-        if let Some((handle, nr)) = self.var.grad_fn()? {
-            self.hold_grad();
-            handle.retain(nr, std::sync::Arc::downgrade(&self.var.grad_slot()));
+        if !self.var.is_leaf() {
+            hooks::retain(py, &self.var)?;
             self.var.set_retains_grad();
         }
         Ok(())

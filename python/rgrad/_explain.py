@@ -1,0 +1,318 @@
+"""The chain rule of one backward, step by step in numbers."""
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from . import _C, _names
+from ._formulas import GRADIENTS, LOCAL
+
+#: Elements that are written out; of more there is a summary.
+_WRITTEN = 8
+#: Steps that are printed; `steps` has all.
+_PRINTED = 200
+
+
+class Value(NamedTuple):
+    """What a tensor holds: all `numbers` of a small one, else the first of them and a summary."""
+
+    size: tuple[int, ...]
+    numbers: list[float]
+    smallest: float | None = None
+    largest: float | None = None
+    mean: float | None = None
+
+    def __str__(self) -> str:
+        shown = " ".join(f"{n:.5g}" for n in self.numbers)
+        if self.smallest is None:
+            return shown if self.size == (1,) else f"[{shown}]"
+        size = " x ".join(map(str, self.size))
+        return (
+            f"{size}: from {self.smallest:.5g} to {self.largest:.5g}, "
+            f"mean {self.mean:.5g}, [{shown} …]"
+        )
+
+
+def _value(tensor: Any) -> Value:
+    size = tuple(tensor.size())
+    count = tensor.numel()
+    if count == 0:
+        return Value(size, [])
+    flat = tensor.cpu().contiguous().view(-1)
+    numbers = [float(flat[i]) for i in range(min(count, _WRITTEN))]
+    if count <= _WRITTEN:
+        return Value(size, numbers)
+    wide = flat.double()
+    return Value(size, numbers[:4], wide.min(), wide.max(), wide.mean())
+
+
+class Contribution(NamedTuple):
+    """What one step gives one of its operands."""
+
+    operand: str
+    #: What the gradient is of: a name, or the expression that computed it.
+    of: str
+    #: The local derivative as a formula, where there is one, and as numbers, where it works
+    #: element by element.
+    formula: str | None
+    local: Value | None
+    gradient: Value
+    #: For operations that are no product with a local derivative: how the gradient is computed.
+    rule: str | None = None
+
+
+class Step(NamedTuple):
+    """One node of the graph on the way back."""
+
+    number: int
+    node: str
+    operation: str
+    of: str
+    source: tuple[str, int, str, str | None] | None
+    #: The gradient that came in, and the steps it came from.
+    gradient: Value
+    paths: list[tuple[int, Value]]
+    #: (operand, name, value) of what was kept for this.
+    saved: list[tuple[str, str, Value]]
+    contributions: list[Contribution]
+
+
+class Leaf(NamedTuple):
+    """A gradient at its end: what backward adds into `variable.grad`."""
+
+    name: str
+    variable: _C.Variable
+    gradient: Value
+    paths: list[tuple[int, Value]]
+
+
+class Explanation:
+    """What backward from one Variable computes: `steps` and `leaves`; prints as text, and as a
+    table in notebooks."""
+
+    def __init__(self, root: str, steps: list[Step], leaves: list[Leaf]) -> None:
+        self.root = root
+        self.steps = steps
+        self.leaves = leaves
+
+    def __str__(self) -> str:
+        lines = [f"The chain rule of {self.root}.backward(), from the result to the leaves"]
+        for step in self.steps[:_PRINTED]:
+            lines += ["", *self._step(step)]
+        if (more := len(self.steps) - _PRINTED) > 0:
+            lines += ["", f"… and {more} further steps: see .steps"]
+        lines += ["", "Gradients of the leaves"]
+        for leaf in self.leaves:
+            lines.append(f"    {self._d(leaf.name)} = {self._sum(leaf.gradient, leaf.paths)}")
+        return "\n".join(lines) + "\n"
+
+    def __repr__(self) -> str:
+        return f"<explanation of {self.root}: {len(self.steps)} steps, {len(self.leaves)} leaves>"
+
+    def _d(self, of: str) -> str:
+        return f"d{_bracketed(self.root)}/d{_bracketed(of)}"
+
+    @staticmethod
+    def _sum(total: Value, paths: list[tuple[int, Value]]) -> str:
+        if len(paths) < 2:
+            return str(total)
+        parts = " + ".join(f"{_signed(value)} (step {number})" for number, value in paths)
+        return f"{parts} = {total}"
+
+    def _step(self, step: Step) -> Iterator[str]:
+        place = f"   {_place(step.source)}" if step.source else ""
+        yield f"{step.number}. {step.of}   {step.node}{place}"
+        yield f"    {self._d(step.of)} = {self._sum(step.gradient, step.paths)}"
+        kept = [f"{name} = {value}" for _, name, value in step.saved]
+        if kept:
+            yield f"    kept: {', '.join(kept)}"
+        for part in step.contributions:
+            yield f"    {self._line(step, part)}"
+
+    def _line(self, step: Step, part: Contribution) -> str:
+        target, incoming = self._d(part.of), self._d(step.of)
+        if part.local is not None and part.local.size == step.gradient.size:
+            local = f"d{_bracketed(step.of)}/d{_bracketed(part.of)}"
+            known = part.formula and part.formula != str(part.local)
+            formula = f" = {part.formula}" if known else ""
+            if len(part.local.numbers) == 1 and part.local.smallest is None:
+                numbers = f" = {_signed(step.gradient)} * {_signed(part.local)}"
+            else:
+                numbers = ""
+            at = f"{local}{formula} = {part.local}"
+            return f"{at};  {target} = {incoming} * {local}{numbers} = {part.gradient}"
+        rule = part.rule.replace("g", incoming, 1) if part.rule else f"from {incoming}"
+        return f"{target} = {rule} = {part.gradient}"
+
+    def _repr_html_(self) -> str:
+        import html  # not needed before a notebook shows one
+
+        def cells(tag: str, texts: list[str]) -> str:
+            inside = "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in texts)
+            return f"<tr>{inside}</tr>"
+
+        rows = [cells("th", ["", "step", "node", "line", "gradient in", "gradients out"])]
+        for step in self.steps[:_PRINTED]:
+            out = [self._line(step, part) for part in step.contributions]
+            place = _place(step.source) if step.source else ""
+            incoming = f"{self._d(step.of)} = {self._sum(step.gradient, step.paths)}"
+            texts = [str(step.number), step.of, step.node, place, incoming, "\n".join(out)]
+            rows.append(cells("td", texts))
+        for leaf in self.leaves:
+            total = f"{self._d(leaf.name)} = {self._sum(leaf.gradient, leaf.paths)}"
+            rows.append(cells("td", ["", leaf.name, "leaf", "", total, ""]))
+        body = "\n".join(rows)
+        return f'<table style="white-space: pre-line; text-align: left">\n{body}\n</table>'
+
+
+def _place(source: tuple[str, int, str, str | None]) -> str:
+    return f"{os.path.basename(source[0])}:{source[1]}"
+
+
+def _bracketed(text: str) -> str:
+    plain = text.replace("_", "").replace(".", "").replace("[", "").replace("]", "")
+    return text if plain.isalnum() else f"({text})"
+
+
+def _signed(value: Value) -> str:
+    text = str(value)
+    return f"({text})" if text.startswith("-") else text
+
+
+class _Labels:
+    """Short texts for values of the graph: names, else the expression that computed them."""
+
+    def __init__(self, steps: list[dict[str, Any]]) -> None:
+        self.known: dict[tuple[int, int], str] = {}
+        shared: dict[int, int] = {}
+        for step in steps:
+            shared[step["site"]] = shared.get(step["site"], 0) + 1
+        for number, step in enumerate(steps, 1):
+            text = step["source"][3] if step["source"] else None
+            operation = step["operation"] or step["node"]
+            if not text:
+                text = f"{operation} #{number}"
+            elif shared[step["site"]] > 1:
+                text = f"{operation} #{number} of {text}"
+            if step["leaf"] is not None:
+                text = step["leaf_name"] or f"leaf #{number}"
+            for nr, name in enumerate(step["makes"] or [None]):
+                self.known[step["key"], nr] = name or (text if nr == 0 else f"{text}[{nr}]")
+
+        # `10 - d` is a sum with -d, which no text of the program says.
+        for step in reversed(steps):
+            plain = step["node"] == "NegBackward" and step["edges"][0] and not step["makes"][0]
+            if plain and shared[step["site"]] > 1:
+                self.known[step["key"], 0] = f"-{_bracketed(self.of(step['edges'][0]))}"
+
+    def of(self, edge: tuple[int, int]) -> str:
+        return self.known.get(edge, "?")
+
+
+def explain(variable: _C.Variable, gradient: object = None) -> Explanation:
+    """The chain rule of `variable.backward(gradient)`, step by step in numbers.
+
+    Nothing changes: no `.grad`, and the graph can still be walked back over. Hooks are not called.
+    Variables are named as the caller names them. Returns an `Explanation` to print, or to read:
+    `steps` and `leaves` are plain objects. Raises TypeError for anything but a Variable, and what
+    `backward` would raise.
+
+    >>> import rgrad as torch
+    >>> from rgrad.autograd import Variable
+    >>> w = Variable(torch.FloatTensor([3]), requires_grad=True)
+    >>> y = w * w
+    >>> torch.explain(y).leaves[0].gradient.numbers
+    [6.0]
+    """
+    if not isinstance(variable, _C.Variable):
+        raise TypeError(
+            f"explain: needs a Variable, whose backward it explains; got {type(variable).__name__}"
+        )
+    raw: list[dict[str, Any]] = []
+    names = _names.visible(sys._getframe(1))
+    _C._explain(variable, gradient, names, lambda step: raw.append(_small(step)))
+    labels = _Labels(raw)
+    return _told(raw, labels)
+
+
+def _small(step: dict[str, Any]) -> dict[str, Any]:
+    """The step with summaries instead of tensors."""
+
+    def each(tensors: list[Any]) -> list[Value | None]:
+        return [None if t is None else _value(t) for t in tensors]
+
+    step["saved"] = [(op, name, i, _value(t)) for op, name, i, t in step["saved"]]
+    step["incoming"] = [g and (_value(g[0]), g[1]) for g in step["incoming"]]
+    step["outgoing"] = each(step["outgoing"])
+    step["local"] = each(step["local"])
+    return step
+
+
+def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
+    steps: list[Step] = []
+    leaves: list[Leaf] = []
+    paths: dict[tuple[int, int], list[tuple[int, Value]]] = {}
+    for told in raw:
+        nr = next(i for i, gradient in enumerate(told["incoming"]) if gradient is not None)
+        total, _ = told["incoming"][nr]
+        here = (told["key"], nr)
+        if told["leaf"] is not None:
+            leaves.append(Leaf(labels.of(here), told["leaf"], total, paths.get(here, [])))
+            continue
+        words = _words(told, labels)
+        step = Step(
+            number=len(steps) + 1,
+            node=told["node"],
+            operation=told["operation"] or told["node"],
+            of=labels.of(here),
+            source=told["source"],
+            gradient=total,
+            paths=paths.get(here, []),
+            saved=[(op, words[i], value) for op, _, i, value in told["saved"]],
+            contributions=[],
+        )
+        steps.append(step)
+        for i, out in enumerate(told["outgoing"]):
+            edge = told["edges"][i] if i < len(told["edges"]) else None
+            if out is None or edge is None:
+                continue
+            paths.setdefault(edge, []).append((step.number, out))
+            local = told["local"][i] if i < len(told["local"]) else None
+            formula = _filled(LOCAL, told["node"], i, words)
+            rule = _filled(GRADIENTS, told["node"], i, words)
+            part = Contribution(words[i], labels.of(edge), formula, local, out, rule)
+            step.contributions.append(part)
+    root = labels.of((raw[0]["key"], len(raw[0]["incoming"]) - 1))
+    return Explanation(root, steps, leaves[::-1])
+
+
+def _words(told: dict[str, Any], labels: _Labels) -> dict[int, str]:
+    """What each operand is called, by index, and the result as -1 and behind the last."""
+    words = dict(enumerate(told["operands"]))
+    for i, edge in enumerate(told["edges"]):
+        if edge is not None:
+            words[i] = labels.of(edge)
+    for _, name, i, _ in told["saved"]:
+        if name:
+            words.setdefault(i, name)
+            if i >= len(told["edges"]) or told["edges"][i] is None:
+                words[i] = name
+    result = labels.of((told["key"], 0))
+    words[-1] = result
+    for _, _, i, _ in told["saved"]:
+        if i >= len(told["operands"]):
+            words[i] = result
+    return words
+
+
+def _filled(
+    table: dict[str, tuple[str, ...]], node: str, i: int, words: dict[int, str]
+) -> str | None:
+    """The text for operand `i` of `node`, with what its operands are called."""
+    texts = table.get(node, ())
+    if i >= len(texts):
+        return None
+    names = {"a": 0, "b": 1, "c": 2, "y": -1}
+    known = {letter: _bracketed(words.get(at, letter)) for letter, at in names.items()}
+    return texts[i].format(**known)

@@ -1,0 +1,148 @@
+//! A way back that is only looked at: nothing is added into `.grad`, nothing freed or recorded, no
+//! hook runs.
+
+use super::Root;
+use super::accumulate::sum;
+use crate::error::Result;
+use crate::fail;
+use crate::graph::arena::{Handle, Visit};
+use crate::graph::{Edges, Payload, Rule, Step, Var, Variable, with_recording};
+use crate::ops::{self, Op};
+use crate::tensor::{Scalar, Tensor};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+
+/// One node on the way back.
+pub struct Turn {
+    pub node: Handle,
+    pub rule: &'static Rule,
+    /// The row of the table, where there is one.
+    pub op: Option<&'static Op>,
+    pub edges: Edges,
+    /// For an accumulator: its leaf.
+    pub leaf: Option<Variable>,
+    /// By index of input, then of result.
+    pub saved: Vec<(u32, Tensor)>,
+    /// Gradients of the outputs, each with how many came together in it.
+    pub incoming: Vec<Option<(Var, u32)>>,
+    /// Gradients that go to the inputs.
+    pub outgoing: Vec<Option<Var>>,
+    /// d output / d input element by element, where the operation works so.
+    pub local: Vec<Option<Var>>,
+}
+
+/// Gradients that arrived at a node's outputs, and how many each is the sum of.
+type Arrived = Vec<Option<(Var, u32)>>;
+
+/// Walks back from `root` and shows each node to `each`, newest first; `pulse` can stop it.
+///
+/// # Errors
+/// What a rule or `each` reports.
+pub fn explain(
+    root: Root,
+    pulse: &dyn Fn() -> Result<()>,
+    each: &mut dyn FnMut(Turn) -> Result<()>,
+) -> Result<()> {
+    let mut waiting: BTreeMap<u64, (Handle, Arrived)> = BTreeMap::new();
+    let mut first = vec![None; root.nr as usize];
+    first.push(Some((root.gradient, 1)));
+    waiting.insert(root.node.key(), (root.node, first));
+    while let Some((_, (node, incoming))) = waiting.pop_last() {
+        pulse()?;
+        let turn = turn(node, incoming)?;
+        for (&edge, gradient) in turn.edges.iter().zip(&turn.outgoing) {
+            let (Some(next), Some(gradient)) = (Handle::of_edge(edge), gradient) else {
+                continue;
+            };
+            let (_, places) = waiting
+                .entry(next.key())
+                .or_insert_with(|| (next, Arrived::new()));
+            let nr = edge.nr as usize;
+            if places.len() <= nr {
+                places.resize(nr + 1, None);
+            }
+            places[nr] = Some(match places[nr].take() {
+                None => (gradient.clone(), 1),
+                Some((old, ways)) => (sum(old, gradient.clone(), false)?, ways + 1),
+            });
+        }
+        each(turn)?;
+    }
+    Ok(())
+}
+
+fn turn(node: Handle, incoming: Arrived) -> Result<Turn> {
+    let mut payload = Payload::default();
+    let mut visit = Visit::default();
+    let taken = visit.take(node.id(), true, &mut payload);
+    visit.end();
+    let rule = taken.rule;
+    if taken.freed {
+        fail!(
+            Runtime,
+            "explain: {}: Trying to backward through the graph a second time, but the buffers have already been freed; explain before backward(), or specify retain_graph=True there",
+            rule.node
+        );
+    }
+    let op = ops::all().find(|op| std::ptr::eq(&op.rule, rule));
+    let mut seen = Turn {
+        node,
+        rule,
+        op,
+        edges: taken.edges,
+        leaf: taken.leaf,
+        saved: saved(rule, &payload),
+        incoming,
+        outgoing: Vec::new(),
+        local: Vec::new(),
+    };
+    if rule.is_accumulator() {
+        return Ok(seen);
+    }
+    let gradients: Vec<Option<Var>> = seen
+        .incoming
+        .iter()
+        .map(|g| g.as_ref().map(|(g, _)| g.clone()))
+        .collect();
+    seen.outgoing = run(rule, payload.clone(), &gradients)?;
+    let single = |g: &Option<Var>| g.as_ref().is_none_or(|g| g.tensor.numel() == 1);
+    let one_by_one =
+        op.is_some_and(|op| op.forms.direct) || gradients.iter().chain(&seen.outgoing).all(single);
+    if one_by_one && let [Some(incoming)] = gradients.as_slice() {
+        let like = &incoming.tensor;
+        let ones = ops::device::empty("explain", like.dtype(), like.device(), like.sizes())?;
+        ops::copy::fill_with(&ones, Scalar::Int(1))?;
+        seen.local = run(rule, payload, &[Some(Var::from(ones))])?;
+    }
+    Ok(seen)
+}
+
+/// What a node kept, by index of input, then of result.
+fn saved(rule: &Rule, payload: &Payload) -> Vec<(u32, Tensor)> {
+    let kept = (rule.saves)(payload.needs);
+    let indices = (0..64).filter(|i| kept >> i & 1 == 1);
+    let tensors = payload.saved.iter().map(|s| s.tensor.clone());
+    indices.zip(tensors).collect()
+}
+
+fn run(
+    rule: &'static Rule,
+    payload: Payload,
+    incoming: &[Option<Var>],
+) -> Result<Vec<Option<Var>>> {
+    let Some(back) = rule.back else {
+        fail!(Runtime, "{}: the derivative is not implemented", rule.node);
+    };
+    let mut step = Step {
+        rule,
+        payload,
+        incoming,
+        outgoing: SmallVec::new(),
+        history: None,
+        given: None,
+    };
+    if step.has_gradient() {
+        with_recording(false, || back(&mut step))?;
+    }
+    Ok(step.outgoing.into_iter().collect())
+}

@@ -1,0 +1,343 @@
+//! Tables of hooks: what a user registered on a Variable or a node, and calling it.
+
+use super::collect::Links;
+use super::errors::raised;
+use super::node::PyNode;
+use super::variable::PyVariable;
+use crate::engine::accumulate;
+use crate::error::Result;
+use crate::graph::variable::GradSlot;
+use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
+use crate::tensor::{class_name, sizes_text};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+use std::any::Any;
+use std::sync::{Arc, Weak};
+
+/// A Variable's table of hooks, as the graph keeps it.
+#[pyclass(name = "_HookTable", module = "torch", frozen)]
+pub struct PyTable {
+    table: Mutex<Option<Py<PyAny>>>,
+    /// The node that runs it; none for a leaf's.
+    node: Option<NodeId>,
+    pub links: Links,
+}
+
+#[pymethods]
+impl PyTable {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        if let Some(table) = self.table.try_lock() {
+            visit.call(&*table)?;
+        }
+        self.links.visit(&visit)
+    }
+
+    fn __clear__(&self) {
+        let table = self.table.lock().take();
+        drop(table);
+        self.links.clear();
+    }
+}
+
+/// A leaf's reference to its table.
+pub struct TableOwner(pub Py<PyTable>);
+
+impl Foreign for TableOwner {
+    fn before(&self, incoming: &mut Incoming, create_graph: bool) -> Result<()> {
+        Python::attach(|py| {
+            let Some(table) = self.0.get().table.lock().as_ref().map(|t| t.clone_ref(py)) else {
+                return Ok(());
+            };
+            let total = incoming.first().cloned().flatten();
+            let hooked = on_gradient(table.bind(py), total, create_graph)?;
+            incoming.clear();
+            incoming.push(hooked);
+            Ok(())
+        })
+        .map_err(raised)
+    }
+}
+
+/// The owner of a Variable's table, if it has one.
+pub fn owner_of<R>(variable: &Variable, read: impl FnOnce(&TableOwner) -> R) -> Option<R> {
+    let hooks = variable.hooks()?;
+    let any: &dyn Any = &*hooks;
+    any.downcast_ref::<TableOwner>().map(read)
+}
+
+/// A Variable's table, as `_backward_hooks` shows it.
+pub fn table_of(py: Python<'_>, variable: &Variable) -> Option<Py<PyAny>> {
+    owner_of(variable, |owner| {
+        owner.0.get().table.lock().as_ref().map(|t| t.clone_ref(py))
+    })?
+}
+
+/// An empty `OrderedDict`.
+pub fn new_table(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "collections", "OrderedDict")?.call0()
+}
+
+/// Puts `hook` into a table; gives the handle that takes it out again.
+pub fn add<'py>(
+    table: &Bound<'py, PyAny>,
+    hook: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let handle = CLASS
+        .import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?
+        .call1((table,))?;
+    table.set_item(handle.getattr("id")?, hook)?;
+    Ok(handle)
+}
+
+/// Fails for what nobody could call.
+pub fn check_callable(hook: &Bound<'_, PyAny>) -> PyResult<()> {
+    if hook.is_callable() {
+        return Ok(());
+    }
+    Err(PyTypeError::new_err(format!(
+        "register_hook: a hook must be callable; got {}",
+        hook.get_type().name()?
+    )))
+}
+
+/// Makes `table` the Variable's; its node runs it from here on.
+pub fn set_table(py: Python<'_>, variable: &Variable, table: Py<PyAny>) -> PyResult<()> {
+    let history = variable.grad_fn()?;
+    let mine = PyTable {
+        table: Mutex::new(Some(table.clone_ref(py))),
+        node: history.as_ref().map(|(handle, _)| handle.id()),
+        links: Links::default(),
+    };
+    let mine = Py::new(py, mine)?;
+    variable.set_hooks(Some(Arc::new(TableOwner(mine))));
+    if let Some((handle, nr)) = history {
+        let node = PyNode::wrap(py, handle)?;
+        PyNode::hook_output(node.bind(py).cast::<PyNode>()?, nr, table);
+    }
+    Ok(())
+}
+
+/// The table to which a hook of the Variable goes: the one it has, unless another node made the
+/// Variable since.
+fn current_table<'py>(py: Python<'py>, variable: &Variable) -> PyResult<Bound<'py, PyAny>> {
+    let node = variable.grad_fn()?.map(|(handle, _)| handle.id());
+    let same = owner_of(variable, |owner| owner.0.get().node == node) == Some(true);
+    if same && let Some(table) = table_of(py, variable) {
+        return Ok(table.into_bound(py));
+    }
+    let table = new_table(py)?;
+    set_table(py, variable, table.clone().unbind())?;
+    Ok(table)
+}
+
+/// `v.register_hook(f)`.
+pub fn register<'py>(variable: &Variable, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if variable.volatile() {
+        return Err(PyRuntimeError::new_err(
+            "register_hook: cannot register a hook on a volatile Variable, which never gets a gradient; compute it from Variables that are not volatile",
+        ));
+    }
+    if !variable.requires_grad() {
+        return Err(PyRuntimeError::new_err(
+            "register_hook: cannot register a hook on a Variable that doesn't require gradient; set requires_grad=True on it or on an input",
+        ));
+    }
+    check_callable(hook)?;
+    add(&current_table(hook.py(), variable)?, hook)
+}
+
+/// `retain_grad`: a hook among the others, which does not keep the Variable.
+pub fn retain(py: Python<'_>, variable: &Variable) -> PyResult<()> {
+    let hook = Retain {
+        slot: Arc::downgrade(&variable.grad_slot()),
+    };
+    current_table(py, variable)?.set_item("retain_grad", Py::new(py, hook)?)
+}
+
+/// Keeps the gradient it is called with in a Variable's `.grad`.
+#[pyclass(name = "_RetainGrad", module = "torch", frozen)]
+struct Retain {
+    slot: Weak<GradSlot>,
+}
+
+#[pymethods]
+impl Retain {
+    fn __call__(&self, gradient: Option<&Bound<'_, PyVariable>>) -> PyResult<()> {
+        let Some((slot, gradient)) = self.slot.upgrade().zip(gradient) else {
+            return Ok(());
+        };
+        let var = gradient.get().var.var()?;
+        accumulate::retain(&slot, &var, !var.volatile)?;
+        Ok(())
+    }
+}
+
+/// The hook's name as the user knows it.
+fn name_of(hook: &Bound<'_, PyAny>) -> String {
+    let name = hook
+        .getattr("__name__")
+        .or_else(|_| hook.get_type().getattr("__name__"));
+    name.map_or_else(|_| "a hook".into(), |name| name.to_string())
+}
+
+/// The hooks in `table` as they are now, so that they may be removed meanwhile.
+fn hooks_in<'py>(table: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    match table.cast::<PyDict>() {
+        Ok(table) => Ok(table.values().iter().collect()),
+        Err(_) => table.call_method0("values")?.try_iter()?.collect(),
+    }
+}
+
+/// A gradient as hooks and functions see it: volatile unless it is recorded.
+pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<Py<PyAny>> {
+    var.volatile = !create_graph;
+    if var.volatile {
+        var.history = None;
+    }
+    PyVariable::fresh(py, var)
+}
+
+/// A gradient that came back from a hook or function.
+pub fn var_of(variable: &PyVariable, create_graph: bool) -> Result<Var> {
+    if create_graph {
+        return Ok(Var {
+            volatile: false,
+            ..variable.var.var()?
+        });
+    }
+    Ok(Var::from(variable.var.tensor()))
+}
+
+/// Calls the hooks of one Variable, each with what the one before made of the gradient.
+pub fn on_gradient(
+    table: &Bound<'_, PyAny>,
+    total: Option<Var>,
+    create_graph: bool,
+) -> PyResult<Option<Var>> {
+    let py = table.py();
+    let hooks = hooks_in(table)?;
+    if hooks.is_empty() {
+        return Ok(total);
+    }
+    let mut replaced = false;
+    let mut current = match &total {
+        Some(var) => Some(object_of(py, var.clone(), create_graph)?),
+        None => None,
+    };
+    let original = total.as_ref().map(|var| var.tensor.clone());
+    for hook in hooks {
+        let result = hook.call1((current.as_ref().map(|c| c.clone_ref(py)),))?;
+        if result.is_none() {
+            continue;
+        }
+        let Ok(variable) = result.cast::<PyVariable>() else {
+            return Err(PyTypeError::new_err(format!(
+                "hook '{}' must return None or a Variable; it returned {}",
+                name_of(&hook),
+                result.get_type().name()?
+            )));
+        };
+        let Some(original) = &original else {
+            return Err(PyRuntimeError::new_err(format!(
+                "hook '{}' can't replace a gradient that does not exist with a Variable; return None when the gradient is None",
+                name_of(&hook)
+            )));
+        };
+        let given = variable.get().var.tensor();
+        if given.kind() != original.kind() || given.sizes() != original.sizes() {
+            return Err(PyRuntimeError::new_err(format!(
+                "hook '{}' has changed the type or size of the gradient: it was a {} of size {} and is a {} of size {}; return one like the gradient that came in",
+                name_of(&hook),
+                class_name(original.dtype(), original.device()),
+                sizes_text(original.sizes()),
+                class_name(given.dtype(), given.device()),
+                sizes_text(given.sizes())
+            )));
+        }
+        current = Some(result.unbind());
+        replaced = true;
+    }
+    match current {
+        Some(object) if replaced => {
+            let variable = object.bind(py).cast::<PyVariable>()?.clone();
+            drop(object);
+            Ok(Some(var_of(variable.get(), create_graph)?))
+        }
+        _ => Ok(total),
+    }
+}
+
+/// Calls the hooks of a node with the gradients of its inputs and outputs. `seen` is what
+/// came in and how many inputs the node has.
+pub fn on_node(
+    table: &Bound<'_, PyAny>,
+    seen: (&[Option<Var>], usize),
+    outgoing: &mut Outgoing,
+    create_graph: bool,
+) -> PyResult<()> {
+    let py = table.py();
+    let hooks = hooks_in(table)?;
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let (incoming, edges) = seen;
+    let objects = |vars: &[Option<Var>]| -> PyResult<Py<PyTuple>> {
+        let wrap = |var: &Option<Var>| match var {
+            Some(var) => object_of(py, var.clone(), create_graph),
+            None => Ok(py.None()),
+        };
+        let items = vars.iter().map(wrap).collect::<PyResult<Vec<_>>>()?;
+        Ok(PyTuple::new(py, items)?.unbind())
+    };
+    outgoing.resize(edges, None);
+    let outputs = objects(incoming)?;
+    let mut inputs = objects(outgoing)?;
+    let mut replaced = false;
+    for hook in hooks {
+        let result = hook.call1((inputs.bind(py), outputs.bind(py)))?;
+        if result.is_none() {
+            continue;
+        }
+        let Ok(tuple) = result.cast::<PyTuple>() else {
+            return Err(PyTypeError::new_err(format!(
+                "hook '{}' must return None or a tuple of Variables; it returned {}",
+                name_of(&hook),
+                result.get_type().name()?
+            )));
+        };
+        if tuple.len() != edges {
+            return Err(PyRuntimeError::new_err(format!(
+                "hook '{}' returned an incorrect number of values: {} for {edges} inputs; return one for each",
+                name_of(&hook),
+                tuple.len()
+            )));
+        }
+        if let Some(wrong) = tuple
+            .iter()
+            .find(|v| !v.is_none() && !v.is_instance_of::<PyVariable>())
+        {
+            return Err(PyTypeError::new_err(format!(
+                "hook '{}' must return Variables or None in its tuple; it returned {}",
+                name_of(&hook),
+                wrong.get_type().name()?
+            )));
+        }
+        inputs = tuple.clone().unbind();
+        replaced = true;
+    }
+    if replaced {
+        for (place, object) in outgoing.iter_mut().zip(inputs.bind(py).iter()) {
+            *place = match object.cast::<PyVariable>() {
+                Ok(variable) => Some(var_of(variable.get(), create_graph)?),
+                Err(_) => None,
+            };
+        }
+    }
+    Ok(())
+}
