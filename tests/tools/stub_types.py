@@ -26,7 +26,7 @@ _T = TypeVar("_T", bound=_TensorBase)
 
 # Module and the names that a stub may need of it.
 IMPORTS = [
-    ("collections.abc", ["Iterable", "Iterator", "Sequence"]),
+    ("collections.abc", ["Callable", "Iterable", "Iterator", "Sequence"]),
     ("os", ["PathLike"]),
     ("types", ["EllipsisType"]),
     ("typing", ["Any", "Literal", "Never", "NoReturn", "Self", "SupportsIndex", "TypeAlias"]),
@@ -81,6 +81,20 @@ PARAMETERS = {
     "retain_graph": "bool | None",
     "create_graph": "bool | None",
     "retain_variables": "bool | None",
+    "hook": "Callable[..., Any]",
+    "tensors": "_TensorBase | None",
+    "mark_dirty.args": "_TensorBase",
+    "mark_non_differentiable.args": "_TensorBase",
+    "pairs": "tuple[_TensorBase, _TensorBase]",
+    "apply.args": "Any",
+    "_do_forward.args": "Any",
+    "_args": "object",
+    "_register_hook_dict.variable": "Variable",
+    "_delayed_error.variables": "Any",
+    "message": "str",
+    "callback": "Callable[[], object]",
+    "phase": "str",
+    "info": "dict[str, int]",
     "on": "bool",
     "root": "Variable",
     "names": "Sequence[tuple[str, Variable]]",
@@ -203,6 +217,26 @@ RETURNS = {
     "next_functions": "tuple[tuple[_Node | None, int], ...]",
     "variable": "Variable",
     "_Node.name": "str",
+    "register_hook": "Any",
+    "_register_hook_dict": "None",
+    "_Node.__call__": "Any",
+    "_FunctionBase.__call__": "Any",
+    "apply": "Any",
+    "_do_forward": "Any",
+    **dict.fromkeys(("save_for_backward", "mark_dirty", "mark_shared_storage"), "None"),
+    "mark_non_differentiable": "None",
+    **dict.fromkeys(("to_save", "dirty_tensors", "shared_pairs"), "tuple[Any, ...] | None"),
+    "non_differentiable": "tuple[Any, ...] | None",
+    "needs_input_grad": "tuple[bool, ...]",
+    "saved_tensors": "tuple[Any, ...]",
+    "saved_variables": "tuple[Any, ...]",
+    "_backward_hooks": "dict[Any, Any] | None",
+    "reinforce": "NoReturn",
+    "_delayed_error": "tuple[Any, ...]",
+    "_queue_callback": "None",
+    "_before_fork": "None",
+    "_after_fork": "None",
+    "_collecting": "None",
     "Generator.manual_seed": "Self",
     "seed": "int",
     "initial_seed": "int",
@@ -288,7 +322,11 @@ NEW = {
         )
     ],
     "Generator": [("", "Self")],
+    "_FunctionBase": [("*args: Any, **kwargs: Any", "Self")],
 }
+
+# What Python code of ours puts on classes.
+ATTRIBUTES = {"_execution_engine": "Any"}
 
 # Where a checker must look away: comparisons give tensors, and `**=` always fails.
 IGNORED = {"__eq__": "override", "__ne__": "override", "__ipow__": "misc"}

@@ -319,6 +319,8 @@ def members(cls, owner):
             yield name, getter(owner, name, made)
         elif getattr(made, "__text_signature__", None) is not None:
             yield name, forms_of_made(owner, name, made)
+        elif name in types.ATTRIBUTES:
+            yield name, f"    {name}: {types.ATTRIBUTES[name]}"
         elif isinstance(made, int | float | str):
             yield name, f"    {name}: {KINDS.get(kind, kind)}"
         else:
@@ -327,7 +329,8 @@ def members(cls, owner):
 
 def instance(owner):
     x = _C.Variable(_C.ones(1), requires_grad=True)
-    return {"_TensorBase": x.data, "Variable": x, "_Node": (x * 1).grad_fn}[owner]
+    nodes = {"_Node": (x * 1).grad_fn, "_FunctionBase": _C._FunctionBase()}
+    return {"_TensorBase": x.data, "Variable": x, **nodes}[owner]
 
 
 def getter(owner, name, descriptor):
