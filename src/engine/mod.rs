@@ -311,7 +311,11 @@ pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> 
         return Err(freed_error(taken.rule));
     }
     let Some(back) = taken.rule.back else {
-        fail!(Runtime, "{}: the derivative is not implemented", taken.rule.node);
+        fail!(
+            Runtime,
+            "{}: the derivative is not implemented",
+            taken.rule.node
+        );
     };
     let mut step = Step {
         rule: taken.rule,

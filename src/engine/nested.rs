@@ -36,10 +36,7 @@ impl Drop for Level {
 ///
 /// # Errors
 /// `RuntimeError` below the last level, and what `body` reports.
-pub fn deeper<R: Send>(
-    pulse: Pulse,
-    body: impl FnOnce(Pulse) -> Result<R> + Send,
-) -> Result<R> {
+pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Send) -> Result<R> {
     let depth = DEPTH.get();
     if depth >= MOST {
         fail!(

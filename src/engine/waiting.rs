@@ -2,8 +2,8 @@
 
 use super::accumulate::sum;
 use crate::error::Result;
-use crate::graph::{Incoming, Var};
 use crate::graph::arena::{Edge, NodeId, Visit};
+use crate::graph::{Incoming, Var};
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -23,7 +23,11 @@ pub trait Foreign: Any + Send + Sync {
 
     /// The gradients of the inputs, for a node whose rule is [`super::rule::by_foreign`].
     fn back(&self, step: &mut Step) -> Result<()> {
-        fail!(Runtime, "{}: the derivative is not implemented", step.rule.node)
+        fail!(
+            Runtime,
+            "{}: the derivative is not implemented",
+            step.rule.node
+        )
     }
 
     /// Runs after the node; may replace the gradients of its inputs. `edges` is how many it has.

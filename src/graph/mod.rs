@@ -8,6 +8,7 @@ pub mod arena;
 mod body;
 pub mod cycles;
 pub mod foreign;
+mod queue;
 pub mod rule;
 pub mod switch;
 pub mod var;

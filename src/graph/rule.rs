@@ -48,11 +48,7 @@ pub fn by_foreign(step: &mut Step) -> Result<()> {
     let foreign = step.payload.extra.as_ref().and_then(|e| e.foreign.clone());
     match foreign {
         Some(foreign) => foreign.back(step),
-        None => fail!(
-            Runtime,
-            "{}: its function is gone",
-            step.rule.node
-        ),
+        None => fail!(Runtime, "{}: its function is gone", step.rule.node),
     }
 }
 
@@ -81,7 +77,12 @@ impl<'a> Step<'a> {
     #[inline(always)]
     pub fn has_gradient(&self) -> bool {
         self.incoming.first().is_some_and(Option::is_some)
-            || (self.incoming.len() > 1 && self.payload.extra.as_ref().is_some_and(|e| e.foreign.is_some()))
+            || (self.incoming.len() > 1
+                && self
+                    .payload
+                    .extra
+                    .as_ref()
+                    .is_some_and(|e| e.foreign.is_some()))
     }
 
     /// The gradient of the first output.

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::fail;
 use crate::tensor::{Held, Tensor};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// A shared handle to a Variable. Clones are the same Variable.
 #[derive(Clone)]

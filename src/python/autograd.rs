@@ -3,9 +3,9 @@
 use super::errors::guard;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
+use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
-use crate::cpu::pool;
 use crate::graph::{Var, Variable, arena, switch};
 use crate::tensor::{alloc, sizes_text};
 use parking_lot::Mutex;

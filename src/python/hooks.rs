@@ -137,10 +137,7 @@ fn current_table<'py>(py: Python<'py>, variable: &Variable) -> PyResult<Bound<'p
 }
 
 /// `v.register_hook(f)`.
-pub fn register<'py>(
-    variable: &Variable,
-    hook: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
+pub fn register<'py>(variable: &Variable, hook: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     if variable.volatile() {
         return Err(PyRuntimeError::new_err(
             "register_hook: cannot register a hook on a volatile Variable, which never gets a gradient; compute it from Variables that are not volatile",
@@ -183,7 +180,9 @@ impl Retain {
 
 /// The hook's name as the user knows it.
 fn name_of(hook: &Bound<'_, PyAny>) -> String {
-    let name = hook.getattr("__name__").or_else(|_| hook.get_type().getattr("__name__"));
+    let name = hook
+        .getattr("__name__")
+        .or_else(|_| hook.get_type().getattr("__name__"));
     name.map_or_else(|_| "a hook".into(), |name| name.to_string())
 }
 
@@ -319,7 +318,9 @@ pub fn on_node(
                 tuple.len()
             )));
         }
-        if let Some(wrong) = tuple.iter().find(|v| !v.is_none() && !v.is_instance_of::<PyVariable>())
+        if let Some(wrong) = tuple
+            .iter()
+            .find(|v| !v.is_none() && !v.is_instance_of::<PyVariable>())
         {
             return Err(PyTypeError::new_err(format!(
                 "hook '{}' must return Variables or None in its tuple; it returned {}",

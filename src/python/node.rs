@@ -127,10 +127,7 @@ impl PyNode {
             next: engine::next_functions(handle),
             leaf: handle.leaf(),
         };
-        let old = std::mem::replace(
-            &mut slf.get().state.lock().hold,
-            Hold::By(Box::new(keeper)),
-        );
+        let old = std::mem::replace(&mut slf.get().state.lock().hold, Hold::By(Box::new(keeper)));
         handle.attach(Arc::new(Owner(slf.clone().unbind())));
         drop(old);
     }
@@ -248,7 +245,14 @@ impl Foreign for Owner {
         create_graph: bool,
     ) -> Result<()> {
         Python::attach(|py| {
-            let table = self.0.get().state.lock().after.as_ref().map(|t| t.clone_ref(py));
+            let table = self
+                .0
+                .get()
+                .state
+                .lock()
+                .after
+                .as_ref()
+                .map(|t| t.clone_ref(py));
             match table {
                 Some(table) => {
                     let seen = (&incoming[..], edges);
@@ -338,7 +342,13 @@ impl PyNode {
         let py = slf.py();
         hooks::check_callable(hook)?;
         PyNode::settle(slf);
-        let known = slf.get().state.lock().after.as_ref().map(|t| t.clone_ref(py));
+        let known = slf
+            .get()
+            .state
+            .lock()
+            .after
+            .as_ref()
+            .map(|t| t.clone_ref(py));
         let table = match known {
             Some(table) => table.into_bound(py),
             None => {
@@ -351,7 +361,10 @@ impl PyNode {
     }
 
     /// Runs the hooks of `variable` on its gradient when this node runs.
-    fn _register_hook_dict(slf: &Bound<'_, Self>, variable: &Bound<'_, PyVariable>) -> PyResult<()> {
+    fn _register_hook_dict(
+        slf: &Bound<'_, Self>,
+        variable: &Bound<'_, PyVariable>,
+    ) -> PyResult<()> {
         let table = hooks::table_of(slf.py(), &variable.get().var);
         if let Some(table) = table {
             PyNode::hook_output(slf, variable.get().var.output_nr(), table);
@@ -388,7 +401,8 @@ impl PyNode {
             });
         }
         let recorded = !volatile && is_recording();
-        let found = py.detach(|| super::errors::run(|| engine::run_node(&handle, incoming, recorded)))?;
+        let found =
+            py.detach(|| super::errors::run(|| engine::run_node(&handle, incoming, recorded)))?;
         let wrap = |found: Option<Var>| match found {
             Some(mut var) => {
                 var.volatile = volatile;
@@ -450,6 +464,7 @@ impl PyNode {
         self.links.clear();
         if let Some(node) = node {
             node.strip();
+            collect::something_stripped();
         }
     }
 }

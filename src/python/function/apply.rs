@@ -33,7 +33,8 @@ impl<'py> Call<'py> {
         for (i, arg) in args.iter().enumerate() {
             match arg.cast::<PyVariable>() {
                 Ok(variable) => {
-                    call.given.push(PyVariable::data(variable)?.into_bound(args.py()));
+                    call.given
+                        .push(PyVariable::data(variable)?.into_bound(args.py()));
                     call.variables.push((i, variable.clone()));
                 }
                 Err(_) => call.given.push(arg),
@@ -44,7 +45,9 @@ impl<'py> Call<'py> {
 
     /// Which Variable's data `object` is, counting Variables only.
     fn input(&self, object: &Bound<'_, PyAny>) -> Option<usize> {
-        self.variables.iter().position(|(i, _)| self.given[*i].is(object))
+        self.variables
+            .iter()
+            .position(|(i, _)| self.given[*i].is(object))
     }
 
     fn variable(&self, i: usize) -> &Variable {
@@ -53,7 +56,9 @@ impl<'py> Call<'py> {
 
     /// Whether some Variable requires grad.
     fn wants_history(&self) -> bool {
-        self.variables.iter().any(|(_, v)| v.get().var.requires_grad())
+        self.variables
+            .iter()
+            .any(|(_, v)| v.get().var.requires_grad())
     }
 }
 
@@ -62,7 +67,10 @@ fn refused(name: &str, text: String) -> PyErr {
 }
 
 fn kind_name(object: &Bound<'_, PyAny>) -> String {
-    object.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string())
+    object
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".into(), |n| n.to_string())
 }
 
 /// `Cls.apply(*args)`.
@@ -107,7 +115,9 @@ pub fn old_style(slf: &Bound<'_, PyFunction>, args: &Bound<'_, PyTuple>) -> PyRe
     }
     let forward = forward_of(slf.as_any(), &class)?;
     let name = format!("{class}LegacyBackward");
-    run(slf, args, &name, |given| forward.call1(PyTuple::new(slf.py(), given)?))
+    run(slf, args, &name, |given| {
+        forward.call1(PyTuple::new(slf.py(), given)?)
+    })
 }
 
 fn forward_of<'py>(of: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -174,7 +184,9 @@ fn run<'py>(
                 requires_grad: variable.get().var.requires_grad(),
             });
         }
-        let needs = arguments.iter().map(|a| a.as_ref().is_some_and(|a| a.requires_grad));
+        let needs = arguments
+            .iter()
+            .map(|a| a.as_ref().is_some_and(|a| a.requires_grad));
         let needs = PyTuple::new(py, needs.collect::<Vec<_>>())?;
         let mut state = context.get().state.lock();
         state.needs_input_grad = Some(needs.unbind());
@@ -204,7 +216,14 @@ fn run<'py>(
     }
     let mut made = Vec::with_capacity(outputs.len());
     for (nr, output) in outputs.into_iter().enumerate() {
-        made.push(wrap_output(py, &call, output, handle.as_ref(), nr as u32, volatile)?);
+        made.push(wrap_output(
+            py,
+            &call,
+            output,
+            handle.as_ref(),
+            nr as u32,
+            volatile,
+        )?);
     }
     if several {
         return Ok(PyTuple::new(py, made)?.into_any().unbind());
@@ -226,23 +245,32 @@ fn outputs_of<'py>(
         if !object.is_instance_of::<PyTensor>() {
             return Err(refused(
                 name,
-                format!("mark_dirty takes tensors, but element {i} is a {}", kind_name(object)),
+                format!(
+                    "mark_dirty takes tensors, but element {i} is a {}",
+                    kind_name(object)
+                ),
             ));
         }
         let Some(input) = call.input(object) else {
             return Err(refused(
                 name,
-                format!("mark_dirty takes arguments of forward only, and element {i} is none; a result needs no mark"),
+                format!(
+                    "mark_dirty takes arguments of forward only, and element {i} is none; a result needs no mark"
+                ),
             ));
         };
         let variable = call.variable(input);
         if is_recording() && variable.base().is_some() && call.wants_history() {
             return Err(refused(
                 name,
-                format!("mark_dirty: element {i} is a view of another Variable, whose history would be lost; give the function a clone() of it"),
+                format!(
+                    "mark_dirty: element {i} is a view of another Variable, whose history would be lost; give the function a clone() of it"
+                ),
             ));
         }
-        let of_leaf = variable.base().is_some_and(|b| b.is_leaf() && b.requires_grad());
+        let of_leaf = variable
+            .base()
+            .is_some_and(|b| b.is_leaf() && b.requires_grad());
         if is_recording()
             && ((variable.is_leaf() && variable.requires_grad() && !variable.volatile()) || of_leaf)
         {
@@ -278,7 +306,10 @@ fn outputs_of<'py>(
         let Some(output) = outputs.iter_mut().find(|o| o.object.is(object)) else {
             return Err(refused(
                 name,
-                format!("mark_non_differentiable takes results of forward only, and element {i}, a {}, is none", kind_name(object)),
+                format!(
+                    "mark_non_differentiable takes results of forward only, and element {i}, a {}, is none",
+                    kind_name(object)
+                ),
             ));
         };
         output.is_differentiable = false;
@@ -287,13 +318,22 @@ fn outputs_of<'py>(
         let Some((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>().ok() else {
             return Err(refused(
                 name,
-                format!("mark_shared_storage takes pairs (argument, result), but element {i} is a {}", kind_name(pair)),
+                format!(
+                    "mark_shared_storage takes pairs (argument, result), but element {i} is a {}",
+                    kind_name(pair)
+                ),
             ));
         };
-        if let Some(wrong) = [&from, &to].into_iter().find(|t| !t.is_instance_of::<PyTensor>()) {
+        if let Some(wrong) = [&from, &to]
+            .into_iter()
+            .find(|t| !t.is_instance_of::<PyTensor>())
+        {
             return Err(refused(
                 name,
-                format!("mark_shared_storage takes pairs of tensors, but pair {i} holds a {}", kind_name(wrong)),
+                format!(
+                    "mark_shared_storage takes pairs of tensors, but pair {i} holds a {}",
+                    kind_name(wrong)
+                ),
             ));
         }
         let Some(input) = call.input(&from) else {
@@ -311,7 +351,9 @@ fn outputs_of<'py>(
         if output.shares.replace(input).is_some() {
             return Err(refused(
                 name,
-                format!("mark_shared_storage: the result in pair {i} is in another pair too; a result shares memory with one argument"),
+                format!(
+                    "mark_shared_storage: the result in pair {i} is in another pair too; a result shares memory with one argument"
+                ),
             ));
         }
     }
@@ -342,7 +384,10 @@ fn saves_of<'py>(
         let Ok(tensor) = object.cast::<PyTensor>() else {
             return Err(refused(
                 name,
-                format!("save_for_backward can only save tensors, but argument {i} is a {}; keep other things as attributes of ctx", kind_name(object)),
+                format!(
+                    "save_for_backward can only save tensors, but argument {i} is a {}; keep other things as attributes of ctx",
+                    kind_name(object)
+                ),
             ));
         };
         let output = outputs.iter().position(|o| o.object.is(object));
@@ -355,7 +400,9 @@ fn saves_of<'py>(
             (None, None) => {
                 return Err(refused(
                     name,
-                    format!("save_for_backward can only save arguments and results of forward, but argument {i} is neither; keep others as attributes of ctx"),
+                    format!(
+                        "save_for_backward can only save arguments and results of forward, but argument {i} is neither; keep others as attributes of ctx"
+                    ),
                 ));
             }
         };
@@ -506,4 +553,3 @@ pub fn failing(tensor: Tensor, message: String) -> crate::error::Result<Var> {
     let handle = arena::record(&ERROR, std::iter::empty(), payload)?;
     Ok(Var::made_by(tensor, handle, 0))
 }
-

@@ -164,7 +164,10 @@ fn old_style(name: &str, tensor: Tensor, create_graph: bool) -> Result<Var> {
 }
 
 fn wrong_kind(name: &str, wanted: &str, i: usize, object: &Bound<'_, PyAny>) -> PyErr {
-    let got = object.get_type().name().map_or_else(|_| "?".into(), |n| n.to_string());
+    let got = object
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".into(), |n| n.to_string());
     PyErr::from(Error::Runtime(format!(
         "{name}: backward must return {wanted} or None for each argument, but at position {} there is a {got}",
         i + 1

@@ -165,29 +165,52 @@ impl PyFunction {
 
     #[getter]
     fn to_save(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.state.lock().marks.save.as_ref().map(|t| t.clone_ref(py))
+        self.state
+            .lock()
+            .marks
+            .save
+            .as_ref()
+            .map(|t| t.clone_ref(py))
     }
 
     #[getter]
     fn dirty_tensors(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.state.lock().marks.dirty.as_ref().map(|t| t.clone_ref(py))
+        self.state
+            .lock()
+            .marks
+            .dirty
+            .as_ref()
+            .map(|t| t.clone_ref(py))
     }
 
     #[getter]
     fn shared_pairs(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.state.lock().marks.shared.as_ref().map(|t| t.clone_ref(py))
+        self.state
+            .lock()
+            .marks
+            .shared
+            .as_ref()
+            .map(|t| t.clone_ref(py))
     }
 
     #[getter]
     fn non_differentiable(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
         let state = self.state.lock();
-        state.marks.non_differentiable.as_ref().map(|t| t.clone_ref(py))
+        state
+            .marks
+            .non_differentiable
+            .as_ref()
+            .map(|t| t.clone_ref(py))
     }
 
     /// Which arguments want a gradient; False for those that are no Variables.
     #[getter]
     fn needs_input_grad(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.state.lock().needs_input_grad.as_ref().map(|t| t.clone_ref(py))
+        self.state
+            .lock()
+            .needs_input_grad
+            .as_ref()
+            .map(|t| t.clone_ref(py))
     }
 
     /// What was saved, as raw tensors.
@@ -198,7 +221,10 @@ impl PyFunction {
             Some((tensor, _)) => classes::wrap(py, tensor),
             None => Ok(py.None()),
         };
-        let items = saved(slf)?.into_iter().map(wrap).collect::<PyResult<Vec<_>>>()?;
+        let items = saved(slf)?
+            .into_iter()
+            .map(wrap)
+            .collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(py, items)?.into_any().unbind())
     }
 

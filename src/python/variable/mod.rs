@@ -227,10 +227,7 @@ impl PyVariable {
 
     #[getter]
     fn grad(&self, py: Python<'_>) -> PyResult<Option<Py<PyVariable>>> {
-        self.var
-            .grad()
-            .map(|g| PyVariable::wrap(py, g))
-            .transpose()
+        self.var.grad().map(|g| PyVariable::wrap(py, g)).transpose()
     }
 
     #[setter]
