@@ -62,6 +62,8 @@ test: test-rust test-python stubs test-examples
 test-rust: $(VENV)/driver.env
 	@echo "== Rust tests without the GPU and without Python"
 	@$(CARGO_TEST) --no-default-features
+	@echo "== schedules of threads on one graph"
+	@$(CARGO_TEST) --no-default-features --features model --test model
 	@echo "== Rust tests"
 	@$(WITH_GPU) $(CARGO_TEST)
 
@@ -92,6 +94,7 @@ lint: $(VENV)/packages
 	@echo "== rustfmt and clippy"
 	@cargo fmt --check
 	@$(CLIPPY) --no-default-features -- -D warnings
+	@CARGO_TARGET_DIR=target/lint cargo clippy --locked --profile $(PROFILE) --no-default-features --features model --lib --test model -- -D warnings
 	@$(CLIPPY) -- -D warnings
 	@PYO3_PYTHON=$(abspath $(PY)) $(CLIPPY) --features python -- -D warnings
 	@echo "== ruff"

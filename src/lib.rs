@@ -5,6 +5,7 @@
 pub mod draw;
 pub mod error;
 pub mod gpu;
+pub mod lock;
 pub mod tensor;
 
 pub mod cpu;

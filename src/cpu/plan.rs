@@ -65,6 +65,11 @@ impl<const N: usize> Plan<N> {
         plan
     }
 
+    /// Sizes and strides of the merged dimensions, outermost first.
+    pub fn parts(&self) -> (&[usize], &[[isize; N]]) {
+        (&self.sizes, &self.strides)
+    }
+
     /// The number of elements.
     pub fn count(&self) -> usize {
         self.sizes.iter().product()
@@ -73,6 +78,12 @@ impl<const N: usize> Plan<N> {
     /// Calls `each` once for every row, spread over threads when there is enough work. Rows may
     /// arrive in any order and the innermost dimension may come in pieces.
     pub fn for_rows(&self, each: &(dyn Fn(Row<N>) + Sync)) {
+        self.for_rows_of(1, each);
+    }
+
+    /// As [`Plan::for_rows`], where each element stands for `work` of them.
+    pub fn for_rows_of(&self, work: usize, each: &(dyn Fn(Row<N>) + Sync)) {
+        let grain = (GRAIN / work.max(1)).max(1);
         let last = self.sizes.len() - 1;
         let (inner, steps) = (self.sizes[last], self.strides[last]);
         let outer: usize = self.sizes[..last].iter().product();
@@ -87,10 +98,10 @@ impl<const N: usize> Plan<N> {
                     len,
                 })
             };
-            if inner < 2 * GRAIN {
+            if inner < 2 * grain {
                 return run(0, inner);
             }
-            return spread(inner, GRAIN, &|range| run(range.start, range.len()));
+            return spread(inner, grain, &|range| run(range.start, range.len()));
         }
         let rows = |range: std::ops::Range<usize>| {
             let mut at: SmallVec<[usize; 4]> = SmallVec::from_elem(0, last);
@@ -123,9 +134,9 @@ impl<const N: usize> Plan<N> {
                 }
             }
         };
-        if inner * outer < 2 * GRAIN {
+        if inner * outer < 2 * grain {
             return rows(0..outer);
         }
-        spread(outer, (GRAIN / inner).max(1), &rows);
+        spread(outer, (grain / inner).max(1), &rows);
     }
 }

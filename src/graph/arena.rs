@@ -11,8 +11,8 @@ use super::rule::Rule;
 use super::var::Origin;
 use super::variable::Variable;
 use crate::error::{Error, Result};
+use crate::lock::{Mutex, MutexGuard};
 use crate::tensor::Tensor;
-use parking_lot::{Mutex, MutexGuard};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 

@@ -148,6 +148,33 @@ impl<'a> Step<'a> {
         T::from_value(self.payload.values.get(i).unwrap_or(&Value::None))
     }
 
+    /// Fails when an index or mask among the first `count` values was changed since: their versions
+    /// are the values that follow.
+    ///
+    /// # Errors
+    /// `RuntimeError`.
+    pub fn unchanged(&self, count: usize) -> Result<()> {
+        let (values, versions) = self
+            .payload
+            .values
+            .split_at(count.min(self.payload.values.len()));
+        let tensors = values.iter().filter_map(|v| match v {
+            Value::Tensor(t) => Some(t),
+            _ => None,
+        });
+        for (tensor, version) in tensors.zip(versions) {
+            let (now, then) = (tensor.version(), i64::from_value(version) as u32);
+            if now != then {
+                fail!(
+                    Runtime,
+                    "{}: one of the variables needed for gradient computation has been modified by an inplace operation: its index or mask had version {then} when it was saved and has {now} now; clone() it before changing it",
+                    self.rule.node
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Gives input `i` its gradient.
     #[inline(always)]
     pub fn give(&mut self, i: u32, gradient: Var) {

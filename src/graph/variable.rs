@@ -5,8 +5,8 @@ use super::foreign::Foreign;
 use super::var::{Input, Origin, Var};
 use crate::error::Result;
 use crate::fail;
+use crate::lock::Mutex;
 use crate::tensor::{Held, Tensor};
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 

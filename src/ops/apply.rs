@@ -93,6 +93,7 @@ pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Value
     }
     payload.values = values;
     payload.values.extend(made.lets);
+    note_versions(&mut payload.values);
     let handle = arena::record(&op.rule, origins.into_iter(), payload)?;
     Ok(Var::made_by(tensor, handle, 0))
 }
@@ -158,7 +159,7 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         let wrap = |(nr, tensor)| Var {
             tensor,
             history: None,
-            volatile: volatile && nr == 0,
+            volatile: volatile && (nr == 0 || op.forms.view),
         };
         return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }
@@ -228,8 +229,20 @@ fn payload(
     if !lets.is_empty() {
         values.extend(lets);
     }
+    note_versions(&mut values);
     payload.values = values;
     payload
+}
+
+/// Adds the versions of index tensors and masks, which must not change before the way back.
+#[inline(always)]
+fn note_versions(values: &mut Values) {
+    for i in 0..values.len() {
+        if let Value::Tensor(t) = &values[i] {
+            let version = i64::from(t.version());
+            values.push(Value::Int(version));
+        }
+    }
 }
 
 /// Runs `op` without recording and writes its first result into `out`; gives what the formula reads.
@@ -249,6 +262,9 @@ pub fn run_into(
     {
         return Ok(op.call(inputs, values, &Out::Into(out))?.lets);
     }
+    if op.forms.updates && updates_directly(inputs, values, out) {
+        return Ok(op.call(inputs, values, &Out::Into(out))?.lets);
+    }
     let made = op.call(inputs, values, &Out::Fresh)?;
     let result = &made.outputs[0];
     if result.sizes() != out.sizes() {
@@ -264,18 +280,38 @@ pub fn run_into(
     Ok(made.lets)
 }
 
+fn repeats(out: &Tensor) -> bool {
+    let mut dims = out.sizes().iter().zip(out.strides());
+    dims.any(|(&size, &stride)| stride == 0 && size > 1)
+}
+
+/// Whether `out` is the first operand itself, without an element twice, and apart from all else that
+/// is read.
+fn updates_directly(inputs: &[Input], values: &[Value], out: &Tensor) -> bool {
+    let mut others = inputs[1..].iter().map(|i| &i.tensor);
+    let mut arguments = values.iter().filter_map(|v| match v {
+        Value::Tensor(t) => Some(t),
+        _ => None,
+    });
+    let me = &inputs[0].tensor;
+    me.device() == crate::tensor::Device::Cpu
+        && me.kind() == out.kind()
+        && me.shares_memory(out)
+        && me.offset() == out.offset()
+        && me.strides() == out.strides()
+        && me.sizes() == out.sizes()
+        && !repeats(out)
+        && !others.any(|t| t.shares_memory(out))
+        && !arguments.any(|t| t.shares_memory(out))
+}
+
 /// Whether writing into `out` while reading the operands is safe: `out` has no element twice and
 /// each operand is the very same place or another memory.
 fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
-    let repeats = out
-        .sizes()
-        .iter()
-        .zip(out.strides())
-        .any(|(&size, &stride)| stride == 0 && size > 1);
     let same = |t: &Tensor| {
         t.offset() == out.offset() && t.strides() == out.strides() && t.sizes() == out.sizes()
     };
-    !repeats
+    !repeats(out)
         && inputs.iter().all(|i| {
             i.tensor.sizes() == out.sizes() && (!i.tensor.shares_memory(out) || same(&i.tensor))
         })

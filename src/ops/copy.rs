@@ -41,7 +41,7 @@ ops! {
         try [(sample(&[2, 3]), sample(&[2, 3]))];
     }
     /// Sets every element to `value`.
-    in_place: fn fill(x; value: Scalar) -> (y): Number named "fill" as "FillBackward" {
+    in_place direct: fn fill(x; value: Scalar) -> (y): Number named "fill" as "FillBackward" {
         forward(out) = {
             value.check("fill", x.dtype())?;
             let y = out.make("fill", x.kind(), x.sizes())?;
@@ -52,7 +52,7 @@ ops! {
         try [(sample(&[2, 3]); 0.5)];
     }
     /// Sets every element to zero.
-    in_place: fn zero(x) -> (y): Number named "zero" as "ZeroBackward" {
+    in_place direct: fn zero(x) -> (y): Number named "zero" as "ZeroBackward" {
         forward(out) = {
             let y = out.make("zero", x.kind(), x.sizes())?;
             fill_with(&y, Scalar::Int(0))?;
@@ -134,6 +134,16 @@ pub fn contiguous_copy(x: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
+/// Where an op that changes its first operand `x` writes: a copy, or `x` itself in place.
+pub fn started(x: &Tensor, out: &super::Out) -> Result<Tensor> {
+    match out {
+        super::Out::Into(y) if y.is(x) || (y.shares_memory(x) && !overlaps(y, x)) => {
+            Ok((*y).clone())
+        }
+        _ => contiguous_copy(x),
+    }
+}
+
 /// `x` itself when it is row-major, else a copy.
 pub fn as_contiguous(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() {
@@ -177,6 +187,13 @@ fn overlaps(a: &Tensor, b: &Tensor) -> bool {
 
 fn copy_same_size(to: &Tensor, src: &Tensor) -> Result<()> {
     if to.device() == Device::Cpu && src.device() == Device::Cpu {
+        if src.dtype() == to.dtype() {
+            if !src.shares_memory(to) {
+                crate::cpu::copy::copy(src, to);
+            }
+            // What shares memory here is the very same place.
+            return Ok(());
+        }
         dispatch!(src.dtype(), T => dispatch!(to.dtype(), U => crate::cpu::map::convert::<T, U>(src, to)));
         return Ok(());
     }

@@ -1,13 +1,15 @@
-//! Moving elements by index or mask.
+//! Moving slices and elements by index. Every index is checked before anything is written.
 
 use super::Op;
-use super::copy::{as_contiguous, contiguous_copy, copy_into};
-use super::device::{self, Row};
-use crate::cpu::index as kernel;
+use super::copy::{as_contiguous, started};
+use super::device;
+use crate::cpu::{index as kernel, slices};
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
-use crate::tensor::{DType, Device, Dims, Element, Scalar, Tensor, class_name, dims, sizes_text};
+use crate::tensor::{DType, Device, Dims, Element, Scalar, Tensor, class_name, sizes_text};
+
+pub use super::mask::{FORMULAS, keep, masked_fill, masked_scatter, masked_select};
 
 ops! {
     /// Slices of dimension `dim` in the order of the LongTensor vector `index`.
@@ -18,7 +20,7 @@ ops! {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = select_rows(x, d as usize, &index)?;
         grad x = |g| unselect(g, d, index.clone(), sizes.clone())?;
-        try [(sample(&[4, 3]); 0i64, longs(&[2, 0, 2], &[3])), (sample(&[2, 3]); -1i64, longs(&[1], &[1]))];
+        try [(sample(&[4, 3]); 0i64, longs(&[2, 0, 2], &[3])), (sample(&[2, 3]); -1i64, longs(&[1], &[1])), (sample(&[2, 3, 2]); 1i64, longs(&[2, 2], &[2]))];
     }
     /// Zeros of `sizes` with the slices of g added where `index` says.
     : fn unselect(g; dim: i64, index: Tensor, sizes: Dims) -> (x): Number named "index_add" as "IndexAddBackward" {
@@ -30,6 +32,51 @@ ops! {
         grad g = |h| index_select(h, dim, index.clone())?;
         try [(sample(&[3, 3]); 0i64, longs(&[2, 0, 2], &[3]), [4, 3])];
     }
+    /// `x` with the slices of `source` added to those along `dim` that the LongTensor vector `index` names.
+    ///
+    /// Raises RuntimeError for an index out of range; nothing is added then.
+    method in_place updates: fn index_add(x, source; dim: i64, index: Tensor) -> (y): Number named "index_add" as "IndexAddBackward" {
+        let d: i64 = wrap_dim("index_add", dim, x.ndim())? as i64;
+        forward(out) = {
+            let y = started(x, out)?;
+            add_rows(&y, d as usize, &index, source)?;
+            y
+        };
+        grad x = |g| g.clone();
+        grad source = |g| index_select(g, d, index.clone())?;
+        try [(sample(&[4, 3]), sample(&[3, 3]); 0i64, longs(&[2, 0, 2], &[3])), (sample(&[2, 3]), sample(&[2, 2]); -1i64, longs(&[1, 1], &[2])), (sample(&[3]), sample(&[2]); 0i64, longs(&[1, 1], &[2]))];
+    }
+    /// `x` with the slices of `source` in place of those along `dim` that the LongTensor vector `index` names.
+    ///
+    /// Of equal indices the last one counts. Raises RuntimeError for an index out of range; nothing is written then.
+    method in_place updates host: fn index_copy(x, source; dim: i64, index: Tensor) -> (y): Any named "index_copy" as "IndexCopyBackward" {
+        let d: i64 = wrap_dim("index_copy", dim, x.ndim())? as i64;
+        forward(out) = {
+            let y = started(x, out)?;
+            write_rows("index_copy", &y, d as usize, &index, source)?;
+            y
+        };
+        grad x = |g| index_fill(g, d, index.clone(), Scalar::Int(0))?;
+        grad source = |g| index_select(g, d, index.clone())?;
+        try [(sample(&[4, 3]), sample(&[2, 3]); 0i64, longs(&[2, 0], &[2])), (sample(&[2, 3]), sample(&[2, 2]); 1i64, longs(&[1, 2], &[2]))];
+    }
+    /// `x` with `value` in the slices along `dim` that the LongTensor vector `index` names.
+    method in_place updates host: fn index_fill(x; dim: i64, index: Tensor, value: Scalar) -> (y): Any named "index_fill" as "IndexFillBackward" {
+        let d: i64 = wrap_dim("index_fill", dim, x.ndim())? as i64;
+        forward(out) = {
+            value.check("index_fill", x.dtype())?;
+            let one = device::empty("index_fill", x.dtype(), x.device(), &[1])?;
+            crate::ops::copy::fill_with(&one, value)?;
+            let y = started(x, out)?;
+            vector("index_fill", &index, x)?;
+            let mut sizes = Dims::from_slice(x.sizes());
+            sizes[d as usize] = index.numel() as i64;
+            write_rows("index_fill", &y, d as usize, &index, &one.expand(&sizes)?)?;
+            y
+        };
+        grad x = |g| index_fill(g, d, index.clone(), Scalar::Int(0))?;
+        try [(sample(&[4, 3]); 0i64, longs(&[2, 0, 2], &[3]), 0.5), (sample(&[3]); 0i64, longs(&[1], &[1]), 2.0)];
+    }
     /// Along `dim`, the element that `index` names: y[i][j] = x[index[i][j]][j] for dim 0.
     ///
     /// Raises RuntimeError when sizes disagree or an index is out of range.
@@ -38,7 +85,7 @@ ops! {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = gathered(x, d as usize, &index)?;
         grad x = |g| put_along(g, d, index.clone(), sizes.clone())?;
-        try [(sample(&[3, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2])), (sample(&[2, 3]); 1i64, longs(&[0, 0, 2, 1], &[2, 2]))];
+        try [(sample(&[3, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2])), (sample(&[2, 3]); 1i64, longs(&[0, 0, 2, 1], &[2, 2])), (sample(&[3]); 0i64, longs(&[2, 2], &[2]))];
     }
     /// Zeros of `sizes` with the elements of g added where `index` says along `dim`.
     : fn put_along(g; dim: i64, index: Tensor, sizes: Dims) -> (x): Number named "scatter_add" as "ScatterAddBackward" {
@@ -51,332 +98,106 @@ ops! {
         try [(sample(&[2, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2]), [3, 2])];
     }
     /// `x` with the elements of `src` added where `index` says along `dim`.
-    in_place: fn scatter_add(x, src; dim: i64, index: Tensor) -> (y): Number named "scatter_add" as "ScatterAddBackward" {
+    method in_place updates: fn scatter_add(x, src; dim: i64, index: Tensor) -> (y): Number named "scatter_add" as "ScatterAddBackward" {
         let d: i64 = wrap_dim("scatter_add", dim, x.ndim())? as i64;
+        let sizes: Dims = Dims::from_slice(src.sizes());
         forward(out) = {
-            let y = contiguous_copy(x)?;
+            let y = started(x, out)?;
             scatter_with(&y, d as usize, &index, src, true)?;
             y
         };
         grad x = |g| g.clone();
-        grad src = |g| gather(g, d, index.clone())?;
-        try [(sample(&[3, 2]), sample(&[2, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2]))];
+        grad src = |g| spread_out(gather(g, d, index.clone())?, &sizes)?;
+        try [(sample(&[3, 2]), sample(&[2, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2])), (sample(&[3, 2]), sample(&[3, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2]))];
     }
     /// `x` with the elements of `src` written where `index` says along `dim`.
-    in_place: fn scatter(x, src; dim: i64, index: Tensor) -> (y): Any named "scatter" as "ScatterBackward0" {
+    ///
+    /// Where one place is named more than once, the last along `dim` counts.
+    method in_place updates: fn scatter(x, src; dim: i64, index: Tensor) -> (y): Any named "scatter" as "ScatterBackward0" {
         let d: i64 = wrap_dim("scatter", dim, x.ndim())? as i64;
+        let sizes: Dims = Dims::from_slice(src.sizes());
         forward(out) = {
-            let y = contiguous_copy(x)?;
+            let y = started(x, out)?;
             scatter_with(&y, d as usize, &index, src, false)?;
             y
         };
         grad x = |g| scatter_number(g, d, index.clone(), Scalar::Int(0))?;
-        grad src = |g| gather(g, d, index.clone())?;
-        try [(sample(&[3, 2]), sample(&[2, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2]))];
+        grad src = |g| spread_out(gather(g, d, index.clone())?, &sizes)?;
+        try [(sample(&[3, 2]), sample(&[2, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2])), (sample(&[2, 3]), sample(&[3, 3]); 1i64, longs(&[2, 0, 1, 0], &[2, 2]))];
     }
     /// `x` with `value` written where `index` says along `dim`.
-    in_place: fn scatter_number(x; dim: i64, index: Tensor, value: Scalar) -> (y): Any named "scatter" as "ScatterBackward1" {
+    method in_place updates: fn scatter_number(x; dim: i64, index: Tensor, value: Scalar) -> (y): Any named "scatter" as "ScatterBackward1" {
         let d: i64 = wrap_dim("scatter", dim, x.ndim())? as i64;
         forward(out) = {
             value.check("scatter", x.dtype())?;
+            along("scatter", x, d as usize, &index)?;
             let one = device::empty("scatter", x.dtype(), x.device(), &[1])?;
             crate::ops::copy::fill_with(&one, value)?;
-            let y = contiguous_copy(x)?;
+            let y = started(x, out)?;
             scatter_with(&y, d as usize, &index, &one.expand(index.sizes())?, false)?;
             y
         };
         grad x = |g| scatter_number(g, d, index.clone(), Scalar::Int(0))?;
         try [(sample(&[3, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2]), 0.5)];
     }
-    /// The elements of `x` where the ByteTensor `mask` is one, as a vector in row-major order.
-    method function out: fn masked_select(x; mask: Tensor) -> (y): Any named "masked_select" as "MaskedSelectBackward" {
+    /// The elements at the row-major places that the LongTensor `index` names, in its size. Negative
+    /// places count from the end.
+    ///
+    /// Raises RuntimeError for a place out of range.
+    method function out host: fn take(x; index: Tensor) -> (y): Any named "take" as "TakeBackward" {
         let sizes: Dims = Dims::from_slice(x.sizes());
-        forward(out) = select_masked(x, &mask)?;
-        grad x = |g| crate::ops::shape::sum_to(&unmask(g, mask.clone(), dims::broadcast("masked_select", &sizes, mask.sizes())?)?, &sizes)?;
-        try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3])), (sample(&[2, 3]); bytes(&[1, 0, 1], &[3]))];
+        forward(out) = taken(x, &index)?;
+        grad x = |g| untake(g, index.clone(), sizes.clone())?;
+        try [(sample(&[3, 2]); longs(&[5, 0, 0, -2], &[2, 2])), (sample(&[3]); longs(&[1], &[1]))];
     }
-    /// Zeros of `sizes` with the elements of the vector g where `mask` is one.
-    : fn unmask(g; mask: Tensor, sizes: Dims) -> (x): Any named "masked_select" as "MaskedSelectBackwardBackward" {
+    /// Zeros of `sizes` with the elements of g added where `take` took them.
+    host: fn untake(g; index: Tensor, sizes: Dims) -> (x): Number named "put" as "PutBackward" {
         forward(out) = {
-            let x = device::zeros("masked_select", g.dtype(), g.device(), &sizes)?;
-            scatter_masked(&x, &mask, g)?;
+            let x = device::zeros("take", g.dtype(), g.device(), &sizes)?;
+            put_into(&x, &index, g, true)?;
             x
         };
-        grad g = |h| masked_select(h, mask.clone())?;
-        try [(sample(&[3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]), [2, 3])];
+        grad g = |h| take(h, index.clone())?;
+        try [(sample(&[2, 2]); longs(&[5, 0, 0, -2], &[2, 2]), [3, 2])];
     }
-    /// `x` with `value` where the ByteTensor `mask` is one.
-    in_place: fn masked_fill(x; mask: Tensor, value: Scalar) -> (y): Number named "masked_fill" as "MaskedFillBackward" {
-        forward(out) = {
-            value.check("masked_fill", x.dtype())?;
-            chosen("masked_fill", x, &mask, value, true, out)?
-        };
-        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?;
-        try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]), 0.5)];
-    }
-    /// `x` with the next elements of `source` where `mask` is one.
-    in_place: fn masked_scatter(x, source; mask: Tensor) -> (y): Any named "masked_scatter" as "MaskedScatterBackward" {
-        let count: i64 = source.numel() as i64;
+    /// `x` with the elements of `source` written to the row-major places that the LongTensor `index`
+    /// names, or added there when `accumulate` is true. Negative places count from the end.
+    ///
+    /// Of equal places the last one counts. Raises RuntimeError for a place out of range; nothing is written then.
+    method in_place updates host: fn put(x, source; index: Tensor, accumulate: bool = false) -> (y): Number named "put" as "PutBackward" {
         let sizes: Dims = Dims::from_slice(source.sizes());
         forward(out) = {
-            let y = contiguous_copy(x)?;
-            scatter_masked(&y, &mask, source)?;
+            let y = started(x, out)?;
+            put_into(&y, &index, source, accumulate)?;
             y
         };
-        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?;
-        grad source = |g| {
-            let part = masked_select(g, mask.clone())?;
-            let rest = count - part.tensor.numel() as i64;
-            let whole = if rest == 0 { part } else { crate::ops::shape::cat(&[part, crate::ops::shape::zeros_like(g, &[rest])?], 0)? };
-            crate::ops::shape::reshape(&whole, &sizes)?
+        grad x = |g| if accumulate { g.clone() } else {
+            put(g, &crate::ops::shape::zeros_like(g, index.sizes())?, index.clone(), false)?
         };
-        try [(sample(&[2, 3]), sample(&[4]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]))];
-    }
-    /// What index tensors name: the `span[1]` dimensions from `span[0]` on of `x` in `order` give way to `shape`.
-    /// `index` holds, row by row, places in those dimensions together.
-    : fn pick(x; order: Dims, span: Dims, index: Tensor, shape: Dims) -> (y): Any named "__getitem__" as "IndexBackward" {
-        let back: Dims = Dims::from_slice(x.sizes());
-        forward(out) = Places::new(&order, &span, &index, &shape).read(x)?;
-        grad x = |g| unpick(g, back.clone(), order.clone(), span.clone(), index.clone(), shape.clone())?;
+        grad source = |g| crate::ops::shape::reshape(&take(g, index.clone())?, &sizes)?;
         try [
-            (sample(&[4, 3]); [0, 1], [0, 2], longs(&[11, 0, 4, 0], &[4]), [2, 2]),
-            (sample(&[2, 3, 2]); [0, 1, 2], [1, 1], longs(&[2, 0, 2], &[3]), [3]),
-            (sample(&[2, 3, 2]); [0, 2, 1], [0, 2], longs(&[3, 0], &[2]), [2, 1]),
+            (sample(&[3, 2]), sample(&[4]); longs(&[5, 0, 1, -3], &[2, 2]), false),
+            (sample(&[3, 2]), sample(&[2, 2]); longs(&[5, 0, 0, -2], &[2, 2]), true),
         ];
     }
-    /// Zeros of `sizes` with the elements of g added where `pick` took them.
-    : fn unpick(g; sizes: Dims, order: Dims, span: Dims, index: Tensor, shape: Dims) -> (x): Number named "__getitem__" as "IndexBackwardBackward" {
-        forward(out) = {
-            let x = device::zeros("index", g.dtype(), g.device(), &sizes)?;
-            Places::new(&order, &span, &index, &shape).write(&x, g, true)?;
-            x
-        };
-        grad g = |h| pick(h, order.clone(), span.clone(), index.clone(), shape.clone())?;
-        try [
-            (sample(&[2, 2]); [4, 3], [0, 1], [0, 2], longs(&[11, 0, 4, 0], &[4]), [2, 2]),
-            (sample(&[2, 3]); [2, 3, 2], [0, 2, 1], [0, 2], longs(&[3, 3], &[2]), [2]),
-        ];
-    }
-    /// `x` with `part` written where `pick` takes elements from.
-    : fn put(x, part; order: Dims, span: Dims, index: Tensor, shape: Dims) -> (y): Any named "__setitem__" as "IndexPutBackward" {
-        forward(out) = {
-            let y = contiguous_copy(x)?;
-            Places::new(&order, &span, &index, &shape).write(&y, part, false)?;
-            y
-        };
-        grad x = |g| {
-            let sizes = Places::new(&order, &span, &index, &shape).sizes(g.sizes())?;
-            let blank = crate::ops::shape::zeros_like(g, &[1])?.tensor.expand(&sizes)?;
-            put(g, &blank.into(), order.clone(), span.clone(), index.clone(), shape.clone())?
-        };
-        grad part = |g| pick(g, order.clone(), span.clone(), index.clone(), shape.clone())?;
-        try [
-            (sample(&[4, 3]), sample(&[2, 2]); [0, 1], [0, 2], longs(&[11, 0, 4, 1], &[4]), [2, 2]),
-            (sample(&[2, 3, 2]), sample(&[2, 2, 2]); [0, 1, 2], [1, 1], longs(&[2, 0], &[2]), [2]),
-        ];
-    }
-    /// g where the mask is one, else 0.
-    : fn keep(g; mask: Tensor) -> (out): Number named "_keep" as "MaskedFillBackward" {
-        forward(to) = chosen("keep", g, &mask, Scalar::Int(0), false, to)?;
-        grad g = |h| keep(h, mask.clone())?;
-        try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]))];
-    }
 }
 
-/// Where index tensors lead in a tensor whose dimensions stand in `order`: `index`, a vector, counts
-/// places in the `span[1]` dimensions from `span[0]` on as if they were one; those give way to `shape`.
-struct Places<'a> {
-    order: &'a [i64],
-    at: usize,
-    count: usize,
-    index: &'a Tensor,
-    shape: &'a [i64],
-}
-
-/// From so many elements in a row on, copying whole rows is faster than walking single elements.
-const LONG_ROW: i64 = 16;
-
-impl<'a> Places<'a> {
-    fn new(order: &'a [i64], span: &'a [i64], index: &'a Tensor, shape: &'a [i64]) -> Places<'a> {
-        Places {
-            order,
-            at: span[0] as usize,
-            count: span[1] as usize,
-            index,
-            shape,
+/// `g`, the gradient of a source's first elements, with zeros for the elements that were not read.
+fn spread_out(g: crate::graph::Var, sizes: &Dims) -> Result<crate::graph::Var> {
+    let mut out = g;
+    for (d, &size) in sizes.iter().enumerate() {
+        let mut missing = Dims::from_slice(out.sizes());
+        missing[d] = size - out.sizes()[d];
+        if missing[d] > 0 {
+            let zeros = crate::ops::shape::zeros_like(&out, &missing)?;
+            out = crate::ops::shape::cat(&[out, zeros], d as i64)?;
         }
     }
-
-    /// Sizes of what they name in a tensor of `sizes`.
-    fn sizes(&self, sizes: &[i64]) -> Result<Dims> {
-        if self.order.len() != sizes.len() || self.at + self.count > sizes.len() {
-            fail!(
-                Runtime,
-                "index: places in {} dimensions were asked of a tensor of size {}",
-                self.order.len(),
-                sizes_text(sizes)
-            );
-        }
-        let turned = self.order.iter().map(|&d| sizes[d as usize]);
-        let mut out: Dims = turned.clone().take(self.at).collect();
-        out.extend_from_slice(self.shape);
-        out.extend(turned.skip(self.at + self.count));
-        Ok(out)
-    }
-
-    /// Sizes of `turned`, a tensor in order, as three: before, in and behind the span.
-    fn folded(&self, turned: &Tensor) -> [i64; 3] {
-        let (before, rest) = turned.sizes().split_at(self.at);
-        let (inside, behind) = rest.split_at(self.count);
-        [before, inside, behind].map(|sizes| sizes.iter().product())
-    }
-
-    /// The index, repeated over what lies before and behind the span.
-    fn wide(&self, [before, _, behind]: [i64; 3]) -> Result<Tensor> {
-        let n = self.index.numel() as i64;
-        self.index
-            .view_or_copy(&[1, n, 1])?
-            .expand(&[before, n, behind])
-    }
-
-    fn read(&self, x: &Tensor) -> Result<Tensor> {
-        let sizes = self.sizes(x.sizes())?;
-        let turned = x.permute(self.order)?;
-        let folded = self.folded(&turned);
-        let flat = turned.view_or_copy(&folded)?;
-        let y = if folded[2] >= LONG_ROW {
-            select_rows(&flat, 1, self.index)?
-        } else {
-            gathered(&flat, 1, &self.wide(folded)?)?
-        };
-        y.view(&sizes)
-    }
-
-    fn write(&self, y: &Tensor, part: &Tensor, add: bool) -> Result<()> {
-        let sizes = self.sizes(y.sizes())?;
-        let turned = y.permute(self.order)?;
-        let folded = self.folded(&turned);
-        let wide = self.wide(folded)?;
-        if part.sizes() != sizes.as_slice() {
-            fail!(
-                Runtime,
-                "index: a part of size {} does not fit the places of size {}",
-                sizes_text(part.sizes()),
-                sizes_text(&sizes)
-            );
-        }
-        let part = part.view_or_copy(wide.sizes())?;
-        let part = if part.shares_memory(y) {
-            contiguous_copy(&part)?
-        } else {
-            part
-        };
-        if turned.is_contiguous() {
-            return scatter_with(&turned.view(&folded)?, 1, &wide, &part, add);
-        }
-        let copy = contiguous_copy(&turned)?;
-        scatter_with(&copy.view(&folded)?, 1, &wide, &part, add)?;
-        copy_into(&turned, &copy)
-    }
+    Ok(out)
 }
 
-/// Sizes of what [`pick`] gives for a tensor of `sizes`.
-pub fn picked_sizes(
-    sizes: &[i64],
-    order: &[i64],
-    span: &[i64],
-    index: &Tensor,
-    shape: &[i64],
-) -> Result<Dims> {
-    Places::new(order, span, index, shape).sizes(sizes)
-}
-
-/// Writes `part` into `y` where [`pick`] takes elements from, without recording.
-pub fn put_raw(
-    y: &Tensor,
-    part: &Tensor,
-    order: &[i64],
-    span: &[i64],
-    index: &Tensor,
-    shape: &[i64],
-) -> Result<()> {
-    long("index", index, y)?;
-    Places::new(order, span, index, shape).write(y, part, false)
-}
-
-/// Writes `value` into `y` where `mask` is one, without recording.
-pub fn fill_masked(y: &Tensor, mask: &Tensor, value: Scalar) -> Result<()> {
-    value.check("index", y.dtype())?;
-    let mask = if mask.shares_memory(y) {
-        contiguous_copy(mask)?
-    } else {
-        mask.clone()
-    };
-    chosen("index", y, &mask, value, true, &super::Out::Into(y)).map(drop)
-}
-
-/// A number where the mask is not one, and where it is.
-pub static FORMULAS: &[Row] = &[
-    row_formula!(keep Number [g mask] [value] "select(p0, a, b != 0)").masked(),
-    row_formula!(masked_fill Number [x mask] [value] "select(a, p0, b != 0)").masked(),
-];
-
-/// `value` where the mask is (or, unless `inside`, is not) one, else x.
-fn chosen(
-    op: &str,
-    x: &Tensor,
-    mask: &Tensor,
-    value: Scalar,
-    inside: bool,
-    out: &super::Out,
-) -> Result<Tensor> {
-    let mask = fitting_mask(op, mask, x)?;
-    let y = out.make(op, x.kind(), x.sizes())?;
-    if x.device() == Device::Gpu {
-        let row = &FORMULAS[usize::from(inside)];
-        device::choose(op, row, &[x, &mask], &[value], &y)?;
-        return Ok(y);
-    }
-    kernel::count_ones(op, &mask)?;
-    dispatch!(x.dtype(), T => {
-        let value = value.to::<T>();
-        if inside {
-            crate::cpu::map::map2::<T, u8, T>(x, &mask, &y, |v, m| if m != 0 { value } else { v });
-        } else {
-            crate::cpu::map::map2::<T, u8, T>(x, &mask, &y, |v, m| if m != 0 { v } else { value });
-        }
-    });
-    Ok(y)
-}
-
-/// `mask` expanded to the sizes of `x`.
-///
-/// # Errors
-/// `TypeError` for anything but a ByteTensor of the same place, `RuntimeError` for other sizes.
-fn fitting_mask(op: &str, mask: &Tensor, x: &Tensor) -> Result<Tensor> {
-    if mask.kind() != (DType::U8, x.device()) {
-        fail!(
-            Type,
-            "{op}: the mask must be a {}; got {}",
-            class_name(DType::U8, x.device()),
-            class_name(mask.dtype(), mask.device())
-        );
-    }
-    if mask.sizes() == x.sizes() {
-        return Ok(mask.clone());
-    }
-    match mask.expand(x.sizes()) {
-        Ok(wide) => Ok(wide),
-        Err(_) => fail!(
-            Runtime,
-            "{op}: a mask of size {} does not expand to the tensor's {}",
-            sizes_text(mask.sizes()),
-            sizes_text(x.sizes())
-        ),
-    }
-}
-
-fn long(op: &str, index: &Tensor, x: &Tensor) -> Result<()> {
+/// Fails unless `index` is a LongTensor where `x` is.
+pub(super) fn long(op: &str, index: &Tensor, x: &Tensor) -> Result<()> {
     if index.kind() != (DType::I64, x.device()) {
         fail!(
             Type,
@@ -388,44 +209,71 @@ fn long(op: &str, index: &Tensor, x: &Tensor) -> Result<()> {
     Ok(())
 }
 
-fn select_rows(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
-    const OP: &str = "index_select";
-    long(OP, index, x)?;
+/// Fails unless `index` is a vector of longs.
+fn vector(op: &str, index: &Tensor, x: &Tensor) -> Result<()> {
+    long(op, index, x)?;
     if index.ndim() != 1 {
         fail!(
             Runtime,
-            "{OP}: the index must be a vector; got size {}",
+            "{op}: the index must be a vector; got size {}",
             sizes_text(index.sizes())
         );
     }
+    Ok(())
+}
+
+pub(super) fn select_rows(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
+    const OP: &str = "index_select";
+    vector(OP, index, x)?;
     let mut sizes = Dims::from_slice(x.sizes());
     sizes[dim] = index.sizes()[0];
+    if x.device() == Device::Cpu {
+        kernel::check(OP, index, x.sizes()[dim])?;
+    }
     let y = device::empty(OP, x.dtype(), x.device(), &sizes)?;
     if x.device() == Device::Gpu {
         device::index_select(x, dim, index, &y)?;
         return Ok(y);
     }
-    kernel::check(OP, index, x.sizes()[dim])?;
-    dispatch!(x.dtype(), T => kernel::select::<T>(x, dim, index, &y))?;
+    dispatch!(x.dtype(), T => slices::select::<T>(x, dim, index, &y));
     Ok(y)
+}
+
+/// Fails unless `x` has a slice of the size of those of `y` for each index.
+fn covers(op: &str, y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
+    vector(op, index, y)?;
+    crate::tensor::dtype::same(op, y.kind(), x.kind())?;
+    let fits = x.ndim() == y.ndim()
+        && x.sizes()[dim] == index.sizes()[0]
+        && (0..y.ndim()).all(|d| d == dim || x.sizes()[d] == y.sizes()[d]);
+    if !fits {
+        fail!(
+            Runtime,
+            "{op}: {} indices for slices of {} along dimension {dim} of {}; the source needs one slice of the tensor's size for each index",
+            index.numel(),
+            sizes_text(x.sizes()),
+            sizes_text(y.sizes())
+        );
+    }
+    Ok(())
 }
 
 fn add_rows(y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
     const OP: &str = "index_add";
-    long(OP, index, y)?;
-    if x.sizes().get(dim) != index.sizes().first() {
-        fail!(
-            Runtime,
-            "{OP}: {} indices for slices of {}",
-            index.numel(),
-            sizes_text(x.sizes())
-        );
-    }
+    covers(OP, y, dim, index, x)?;
     if y.device() == Device::Gpu {
         return device::index_add(y, dim, index, x);
     }
     kernel::check(OP, index, y.sizes()[dim])?;
-    dispatch!(y.dtype(), T => kernel::add_rows::<T>(y, dim, index, x))
+    dispatch!(y.dtype(), T => slices::write::<T>(y, dim, index, x, T::plus));
+    Ok(())
+}
+
+fn write_rows(op: &str, y: &Tensor, dim: usize, index: &Tensor, x: &Tensor) -> Result<()> {
+    covers(op, y, dim, index, x)?;
+    kernel::check(op, index, y.sizes()[dim])?;
+    dispatch!(y.dtype(), T => slices::write::<T>(y, dim, index, x, |_, v| v));
+    Ok(())
 }
 
 /// Fails unless `index` has x's dimensions and, but for `dim`, sizes of at most x's.
@@ -444,19 +292,27 @@ fn along(op: &str, x: &Tensor, dim: usize, index: &Tensor) -> Result<()> {
     Ok(())
 }
 
-fn gathered(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
+pub(super) fn gathered(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
     along("gather", x, dim, index)?;
+    if x.device() == Device::Cpu {
+        kernel::check("gather", index, x.sizes()[dim])?;
+    }
     let y = device::empty("gather", x.dtype(), x.device(), index.sizes())?;
     if x.device() == Device::Gpu {
         device::gather(x, dim, index, &y)?;
         return Ok(y);
     }
-    kernel::check("gather", index, x.sizes()[dim])?;
     dispatch!(x.dtype(), T => kernel::gather::<T>(x, dim, index, &y));
     Ok(y)
 }
 
-fn scatter_with(y: &Tensor, dim: usize, index: &Tensor, src: &Tensor, add: bool) -> Result<()> {
+pub(super) fn scatter_with(
+    y: &Tensor,
+    dim: usize,
+    index: &Tensor,
+    src: &Tensor,
+    add: bool,
+) -> Result<()> {
     let op = if add { "scatter_add" } else { "scatter" };
     along(op, y, dim, index)?;
     crate::tensor::dtype::same(op, y.kind(), src.kind())?;
@@ -482,63 +338,35 @@ fn scatter_with(y: &Tensor, dim: usize, index: &Tensor, src: &Tensor, add: bool)
     Ok(())
 }
 
-/// Both operands expanded to their common size.
-fn pair(op: &str, x: &Tensor, mask: &Tensor) -> Result<(Tensor, Tensor)> {
-    if mask.kind() != (DType::U8, x.device()) {
-        fitting_mask(op, mask, x)?;
-    }
-    let sizes = dims::broadcast(op, x.sizes(), mask.sizes())?;
-    Ok((x.expand(&sizes)?, mask.expand(&sizes)?))
-}
-
-fn select_masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
-    const OP: &str = "masked_select";
-    if mask.kind() != (DType::U8, x.device()) {
-        fitting_mask(OP, mask, x)?;
-    }
-    let (x, mask) = if x.ndim() == 0 && mask.ndim() == 0 {
-        (x.clone(), mask.clone())
-    } else {
-        pair(OP, x, mask)?
-    };
-    if x.device() == Device::Gpu {
-        // How many there are decides the size, so the mask has to come to the CPU in any case.
-        let y = select_masked(&device::to_cpu(&x)?, &device::to_cpu(&mask)?)?;
-        return device::to_gpu(&y);
-    }
-    let ones = kernel::count_ones(OP, &mask)?;
-    let sizes = if ones == 0 {
-        Dims::new()
-    } else {
-        Dims::from_slice(&[ones as i64])
-    };
-    let y = Tensor::empty(OP, x.dtype(), &sizes)?;
-    dispatch!(x.dtype(), T => kernel::masked_select::<T>(&x, &mask, &y));
+fn taken(x: &Tensor, index: &Tensor) -> Result<Tensor> {
+    const OP: &str = "take";
+    long(OP, index, x)?;
+    let count = x.numel() as i64;
+    kernel::within(OP, index, -count, count)?;
+    let y = Tensor::empty(OP, x.dtype(), index.sizes())?;
+    dispatch!(x.dtype(), T => kernel::take::<T>(x, index, &y));
     Ok(y)
 }
 
-/// Writes the next elements of `source` into `y` where `mask` is one, without recording.
-///
-/// # Errors
-/// Another class, sizes that do not expand, or too few elements; nothing is written then.
-pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> {
-    const OP: &str = "masked_scatter";
-    let mask = fitting_mask(OP, mask, y)?;
-    crate::tensor::dtype::same(OP, y.kind(), source.kind())?;
-    if y.device() == Device::Gpu {
-        let on_cpu = device::to_cpu(y)?;
-        scatter_masked(&on_cpu, &device::to_cpu(&mask)?, &device::to_cpu(source)?)?;
-        return copy_into(y, &on_cpu);
-    }
-    let ones = kernel::count_ones(OP, &mask)?;
-    if source.numel() < ones {
+fn put_into(y: &Tensor, index: &Tensor, x: &Tensor, add: bool) -> Result<()> {
+    const OP: &str = "put_";
+    long(OP, index, y)?;
+    crate::tensor::dtype::same(OP, y.kind(), x.kind())?;
+    if index.numel() != x.numel() {
         fail!(
             Runtime,
-            "{OP}: the mask has {ones} ones, but the source only {} elements",
-            source.numel()
+            "{OP}: {} places for {} elements; the source needs one for each place",
+            index.numel(),
+            x.numel()
         );
     }
-    let source = as_contiguous(source)?;
-    dispatch!(y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));
+    let count = y.numel() as i64;
+    kernel::within(OP, index, -count, count)?;
+    let (index, x) = (as_contiguous(index)?, as_contiguous(x)?);
+    dispatch!(y.dtype(), T => if add {
+        kernel::put::<T>(y, &index, &x, T::plus);
+    } else {
+        kernel::put::<T>(y, &index, &x, |_, v| v);
+    });
     Ok(())
 }

@@ -88,6 +88,9 @@ macro_rules! ops {
                     let mut at = 0;
                     $($(let $p: $pt = step.value::<$pt>(at); at += 1;)*)?
                     $(let $kept: $kt = step.value::<$kt>(at); at += 1;)*
+                    if const { false $($(|| is_index(&<$pt as ParamType>::KIND))*)? } {
+                        step.unchanged(at)?;
+                    }
                     $(
                         if step.needs(const { index_of(INPUTS, stringify!($gx)) }) {
                             let $g = gradient;
@@ -270,7 +273,13 @@ pub mod prelude {
         expands_first: false,
         compares: false,
         host: false,
+        updates: false,
     };
+
+    /// Whether an argument of this kind is a tensor, whose version a node notes.
+    pub const fn is_index(kind: &Kind) -> bool {
+        matches!(kind, Kind::Tensor | Kind::OptionalTensor)
+    }
 
     /// The place of `name` among `names`.
     pub const fn index_of(names: &[&str], name: &str) -> u32 {

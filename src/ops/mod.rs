@@ -10,14 +10,20 @@ pub mod arith;
 pub mod compare;
 pub mod copy;
 pub mod device;
+pub mod diagonal;
 pub mod index;
+pub mod join;
+pub mod mask;
 pub mod matmul;
 pub mod operators;
+mod overlap;
+pub mod pick;
 pub mod pointwise;
 pub mod reduce;
 pub mod sample;
 pub mod shape;
 pub mod softmax;
+pub mod window;
 
 use crate::error::Result;
 use crate::graph::{Input, Rule};
@@ -123,6 +129,8 @@ pub struct Forms {
     pub number: bool,
     /// There is no kernel for the GPU: operands there are fetched, and results sent back.
     pub host: bool,
+    /// In place, the kernel changes its first operand where it lies.
+    pub updates: bool,
 }
 
 impl Op {
@@ -198,6 +206,11 @@ pub static ROOMS: &[&[&Op]] = &[
     matmul::ROWS,
     shape::ROWS,
     index::ROWS,
+    mask::ROWS,
+    pick::ROWS,
+    diagonal::ROWS,
+    window::ROWS,
+    join::ROWS,
     copy::ROWS,
 ];
 
@@ -206,5 +219,5 @@ pub fn all() -> impl Iterator<Item = &'static Op> {
     ROOMS
         .iter()
         .flat_map(|rows| rows.iter().copied())
-        .chain([&shape::CAT])
+        .chain([&join::CAT, &join::SPLIT])
 }

@@ -1,13 +1,14 @@
 //! Shapes: views that share memory, and joining.
 
 use super::Op;
-use super::apply::Values;
 use super::copy::{as_contiguous, contiguous_copy, copy_into};
 use super::device;
 use crate::error::Result;
 use crate::fail;
-use crate::graph::{Input, Rule, Step, Var};
-use crate::tensor::{Dims, FromValue, Tensor, Value, dims, sizes_text};
+use crate::graph::{Rule, Step, Var};
+use crate::tensor::{Dims, Tensor};
+
+pub use super::join::cat;
 
 ops! {
     /// Repeats dimensions of size one, without copying; -1 keeps a size.
@@ -23,6 +24,13 @@ ops! {
         forward(out) = x.view(&sizes)?;
         grad x = |g| reshape(g, &back)?;
         try [(sample(&[2, 3]); [6]), (sample(&[2, 3]); [3, -1])];
+    }
+    /// A copy with the same elements in other sizes.
+    : fn resize(x; sizes: Dims) -> (y): Any named "resize" as "ResizeBackward" {
+        let back: Dims = Dims::from_slice(x.sizes());
+        forward(out) = contiguous_copy(x)?.view(&sizes)?;
+        grad x = |g| reshape(g, &back)?;
+        try [(sample(&[2, 3]); [3, 2])];
     }
     /// The transpose of a matrix.
     method function in_place view: fn t(x) -> (y): Any named "t" as "TBackward" {
@@ -44,21 +52,21 @@ ops! {
         try [(sample(&[2, 3, 2]); [1, 2, 0])];
     }
     /// Drops dimension `dim` if its size is one.
-    method function in_place view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
+    method function in_place out view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze_dim(dim)?;
         grad x = |g| reshape(g, &back)?;
         try [(sample(&[2, 1, 3]); 1i64), (sample(&[2, 3]); 0i64)];
     }
     /// Drops all dimensions of size one; at least one stays.
-    method function in_place view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
+    method function in_place out view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze()?;
         grad x = |g| reshape(g, &back)?;
         try [(sample(&[2, 1, 3])), (sample(&[1, 1]))];
     }
     /// Inserts a dimension of size one.
-    method function in_place view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
+    method function in_place out view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.unsqueeze(dim)?;
         grad x = |g| reshape(g, &back)?;
@@ -103,8 +111,19 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         let own: Dims = Dims::from_slice(x.strides());
         forward(out) = x.as_strided(&sizes, &strides, x.offset() as i64 + offset)?;
-        grad x = |g| put_strided(&zeros_like(g, &back)?, g, own.clone(), sizes.clone(), strides.clone(), offset)?;
-        try [(sample(&[2, 3]); [3, 2], [1, 3], 0i64), (sample(&[6]); [2, 2], [3, 1], 1i64)];
+        grad x = |g| {
+            if crate::ops::overlap::repeats(&sizes, &strides) {
+                crate::ops::overlap::add_strided(g, &back, &own, &strides, offset)?
+            } else {
+                put_strided(&zeros_like(g, &back)?, g, own.clone(), sizes.clone(), strides.clone(), offset)?
+            }
+        };
+        try [
+            (sample(&[2, 3]); [3, 2], [1, 3], 0i64),
+            (sample(&[6]); [2, 2], [3, 1], 1i64),
+            (sample(&[5]); [3, 2], [1, 1], 1i64),
+            (sample(&[1, 3]); [2, 3], [0, 1], 0i64),
+        ];
     }
     /// `x`, laid out with the strides `own`, with `part` written where sizes, strides and offset lead.
     : fn put_strided(x, part; own: Dims, sizes: Dims, strides: Dims, offset: i64) -> (y): Any named "as_strided" as "PutStridedBackward" {
@@ -231,130 +250,6 @@ pub fn sum_to(g: &Var, sizes: &Dims) -> Result<Var> {
         }
     }
     Ok(out)
-}
-
-/// Joins tensors along dimension `dim`; empty ones are skipped.
-pub static CAT: Op = Op {
-    name: "cat",
-    doc: "Joins tensors along dimension `dim`; tensors without dimensions are skipped.",
-    inputs: &[],
-    params: &[super::Param {
-        name: "dim",
-        kind: super::Kind::Int,
-        default: Some(|| Value::Int(0)),
-    }],
-    results: &["y"],
-    class: super::Class::Any,
-    forms: super::Forms {
-        function: true,
-        out: true,
-        list: true,
-        method: false,
-        in_place: false,
-        view: false,
-        broadcasts: false,
-        direct: false,
-        number: false,
-        expands_first: false,
-        compares: false,
-        host: false,
-    },
-    rule: Rule {
-        node: "CatBackward",
-        saves: |_| 0,
-        inputs: 0,
-        back: Some(cat_back),
-    },
-    run: cat_run,
-    tries: || {
-        use crate::ops::sample::{Sample, sample};
-        vec![
-            Sample::new(vec![sample(&[2, 3]), sample(&[1, 3])], vec![Value::Int(0)]),
-            Sample::new(vec![sample(&[2, 1]), sample(&[2, 2])], vec![Value::Int(-1)]),
-        ]
-    },
-};
-
-/// Joins `parts` along `dim`.
-pub fn cat(parts: &[Var], dim: i64) -> Result<Var> {
-    let inputs: Vec<Input> = parts.iter().map(Var::input).collect();
-    crate::ops::apply::first(&CAT, &inputs, Values::from_iter([Value::Int(dim)]))
-}
-
-fn cat_run(inputs: &[Input], values: &[Value], out: &super::Out) -> Result<super::Made> {
-    let full: Vec<&Tensor> = inputs
-        .iter()
-        .map(|i| &i.tensor)
-        .filter(|t| t.ndim() > 0)
-        .collect();
-    let Some(first) = full.first() else {
-        match inputs.first() {
-            Some(input) => {
-                let mut outputs = smallvec::SmallVec::new();
-                outputs.push(device::empty(
-                    "cat",
-                    input.tensor.dtype(),
-                    input.tensor.device(),
-                    &[],
-                )?);
-                return Ok(super::Made {
-                    outputs,
-                    lets: Values::from_iter([Value::Int(0), Value::Dims(Box::default())]),
-                });
-            }
-            None => fail!(
-                Runtime,
-                "cat: needs at least one tensor; the sequence is empty"
-            ),
-        }
-    };
-    let dim = dims::wrap_dim("cat", i64::from_value(&values[0]), first.ndim())?;
-    let mut sizes = Dims::from_slice(first.sizes());
-    sizes[dim] = 0;
-    for part in &full {
-        crate::tensor::dtype::same("cat", first.kind(), part.kind())?;
-        let fits = part.ndim() == first.ndim()
-            && (0..part.ndim()).all(|d| d == dim || part.sizes()[d] == first.sizes()[d]);
-        if !fits {
-            fail!(
-                Runtime,
-                "cat: sizes must be equal in every dimension but {dim}; got {} and {}",
-                sizes_text(first.sizes()),
-                sizes_text(part.sizes())
-            );
-        }
-        sizes[dim] += part.sizes()[dim];
-    }
-    let y = out.make("cat", first.kind(), &sizes)?;
-    let mut at = 0;
-    for part in &full {
-        let length = part.sizes()[dim];
-        copy_into(&y.narrow(dim as i64, at, length)?, part)?;
-        at += length;
-    }
-    let lengths = inputs
-        .iter()
-        .map(|i| i.tensor.sizes().get(dim).copied().unwrap_or(0))
-        .collect();
-    let mut outputs = smallvec::SmallVec::new();
-    outputs.push(y);
-    Ok(super::Made {
-        outputs,
-        lets: Values::from_iter([Value::Int(dim as i64), Value::Dims(Box::new(lengths))]),
-    })
-}
-
-fn cat_back(step: &mut Step) -> Result<()> {
-    let g = step.gradient().clone();
-    let (dim, lengths): (i64, Dims) = (step.value(1), step.value(2));
-    let mut at = 0;
-    for (i, &length) in lengths.iter().enumerate() {
-        if step.needs(i as u32) && length > 0 {
-            step.give(i as u32, narrow(&g, dim, at, length)?);
-        }
-        at += length;
-    }
-    Ok(())
 }
 
 /// A write through a view: what flows to the base skips the part that was written over, and the

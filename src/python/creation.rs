@@ -222,7 +222,7 @@ fn ones<'py>(
 }
 
 /// A vector or matrix of doubles that are computed by place, in the default class or `out`.
-fn computed<'py>(
+pub(super) fn computed<'py>(
     py: Python<'py>,
     op: &str,
     sizes: &[i64],
@@ -243,6 +243,18 @@ fn computed<'py>(
         out,
         |t| run(|| crate::ops::copy::copy_into(t, &flat)),
     )
+}
+
+/// Fails for an `out` whose class has no fractions.
+pub(super) fn floats_only(op: &str, out: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let place = out.and_then(|o| o.cast::<PyTensor>().ok());
+    match place.map(|p| p.get().tensor()) {
+        Some(t) if !t.dtype().is_float() => Err(PyTypeError::new_err(format!(
+            "{op}: torch.{}Tensor does not implement it; out= takes Float and Double tensors",
+            t.dtype().name()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn real(op: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
@@ -334,6 +346,7 @@ fn linspace<'py>(
     steps: i64,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
+    floats_only("linspace", out)?;
     if steps < 1 || (steps == 1 && start != end) {
         return Err(PyRuntimeError::new_err(format!(
             "linspace: {steps} steps cannot hold both {start} and {end}; ask for at least 2"

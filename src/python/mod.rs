@@ -19,6 +19,8 @@ pub mod numpy;
 pub mod operators;
 pub mod picture;
 pub mod random;
+pub mod ranges;
+pub mod shapes;
 pub mod table;
 pub mod tensor;
 pub mod variable;
@@ -40,6 +42,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     creation::register(m)?;
     functional::register(m)?;
     random::register(m)?;
+    ranges::register(m)?;
     picture::register(m)?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))
 }

@@ -2,7 +2,7 @@
 //! `.data` see each other's `resize_` and `set_`.
 
 use super::storage::Tensor;
-use parking_lot::Mutex;
+use crate::lock::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release};
 

@@ -51,6 +51,31 @@ TIMED = [
         "mlp",
         [([n], f"batch {n}") for n in (64, 1024)],
     ),
+    (
+        "moves",
+        "row-major copy of a transposed f32 matrix",
+        "transposed",
+        [([n], f"{n} squared") for n in (256, 1024, 4096)],
+    ),
+    ("moves", "two f32 vectors joined", "joined", [([10**e], f"1e{e} each") for e in (5, 7)]),
+    (
+        "moves",
+        "1e5 rows of 64 f32 chosen from a table",
+        "rows",
+        [([n], f"{n:.0e} rows") for n in (10_000, 100_000)],
+    ),
+    (
+        "moves",
+        "the same rows, backward",
+        "rows_back",
+        [([n], f"{n:.0e} rows") for n in (10_000, 100_000)],
+    ),
+    (
+        "moves",
+        "elements gathered along a dimension of a 2048 squared f32 matrix",
+        "gathered",
+        [([dim], f"dimension {dim}") for dim in (0, 1)],
+    ),
 ]
 NAMES = [*dict.fromkeys(case[0] for case in TIMED), "memory", "import"]
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]

@@ -73,6 +73,13 @@ PARAMETERS = {
     "bounds": "_int",
     "p": "_float | _TensorBase | None",
     "sizes": "_int",
+    "split_size": "_int",
+    "chunks": "_int",
+    "mask": "{Byte}",
+    "variable": "Variable",
+    "slice.start": "_int",
+    "slice.end": "_int | None",
+    "slice.step": "_int",
     "path": "str | PathLike[str]",
     # Variables and differentiation.
     "gradient": "Variable | _TensorBase | None",
@@ -197,6 +204,9 @@ RETURNS = {
     "matmul": "{A}",
     "expand_as": "{R}",
     "view_as": "{R}",
+    **dict.fromkeys(("split", "chunk"), "tuple[{R}, ...]"),
+    **dict.fromkeys(("slice", "masked_copy", "resize", "resize_as"), "{R}"),
+    "masked_copy_": "Self",
     **dict.fromkeys(("copy_", "resize_", "resize_as_", "set_", "detach_"), "Self"),
     **dict.fromkeys(("uniform_", "normal_", "random_", "bernoulli_", "exponential_"), "Self"),
     # Variables, nodes, generators, pictures.
@@ -246,7 +256,7 @@ RETURNS = {
     "save": "None",
     # Functions.
     **dict.fromkeys(
-        ("zeros", "ones", "rand", "randn", "arange", "range", "linspace", "eye"), "{F}"
+        ("zeros", "ones", "rand", "randn", "arange", "range", "linspace", "logspace", "eye"), "{F}"
     ),
     **dict.fromkeys(("zeros_like", "ones_like", "cat", "stack"), "{R}"),
     **dict.fromkeys(("_softmax", "_log_softmax", "_threshold"), "{R}"),

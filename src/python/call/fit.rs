@@ -17,7 +17,7 @@ const ALIASES: [&str; 9] = [
 
 /// `name(int dim, bool keepdim=False)`.
 pub fn signature(op: &Op, form: Form) -> String {
-    let mut parts: Vec<String> = Vec::new();
+    let (mut parts, mut last): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     if form == Form::Function {
         parts.push("Tensor input".into());
     }
@@ -35,7 +35,13 @@ pub fn signature(op: &Op, form: Form) -> String {
             Value::Float(f) => format!("={f}"),
             _ => "=None".into(),
         });
-        parts.push(format!("{kind} {}{default}", p.name));
+        let text = format!("{kind} {}{default}", p.name);
+        // Numbers stand before the operand that they scale; a switch stands at the end.
+        if p.kind == Kind::Bool {
+            last.push(text);
+        } else {
+            parts.push(text);
+        }
     }
     parts.extend(
         op.inputs
@@ -44,6 +50,7 @@ pub fn signature(op: &Op, form: Form) -> String {
             // Formulas are written in a and b; 0.3 calls the second operand `other`.
             .map(|&name| format!("Tensor {}", if name == "b" { "other" } else { name })),
     );
+    parts.extend(last);
     let suffix = if form == Form::InPlace { "_" } else { "" };
     format!("{}{suffix}({})", op.name, parts.join(", "))
 }

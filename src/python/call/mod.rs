@@ -16,7 +16,7 @@ use crate::python::errors::run;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
 use crate::tensor::{DType, Dims, Tensor, Value, class_name, sizes_text};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use smallvec::SmallVec;
@@ -285,7 +285,8 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
         return number_of(py, m.op, &inputs);
     }
     fall_back(m.op, &mut inputs)?;
-    let results = apply_op(py, m.op, &inputs, m.values)?;
+    let values = fitting_masks(m.op, &inputs, m.values)?;
+    let results = apply_op(py, m.op, &inputs, values).map_err(|e| refusal(py, m.op, e))?;
     let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results
         .into_iter()
         .map(|v| classes::wrap(py, v.tensor))
@@ -330,6 +331,30 @@ pub fn fall_back(op: &Op, inputs: &mut [Input]) -> Result<()> {
     Ok(())
 }
 
+/// A mask that does not expand but has as many elements takes the tensor's sizes (T-52).
+fn fitting_masks(op: &Op, inputs: &[Input], mut values: Values) -> Result<Values> {
+    let sizes = inputs[0].tensor.sizes();
+    for (value, param) in values.iter_mut().zip(op.params) {
+        if let Value::Tensor(mask) = value
+            && param.name == "mask"
+            && mask.numel() == inputs[0].tensor.numel()
+            && crate::tensor::dims::broadcast(op.name, sizes, mask.sizes()).is_err()
+        {
+            *mask = mask.view_or_copy(sizes)?;
+        }
+    }
+    Ok(values)
+}
+
+/// 0.3 asserts where tensors permute (T-45, E-97).
+fn refusal(py: Python<'_>, op: &Op, error: PyErr) -> PyErr {
+    if op.name == "permute" && error.is_instance_of::<PyRuntimeError>(py) {
+        let text = error.value(py).to_string();
+        return PyAssertionError::new_err(format!("Invalid permutation: {text}"));
+    }
+    error
+}
+
 fn in_place<'py>(
     py: Python<'py>,
     m: Matched<'py>,
@@ -347,7 +372,8 @@ fn in_place<'py>(
         return Ok(own);
     }
     fall_back(m.op, &mut inputs)?;
-    raw_in_place(m.op, &mut inputs, &m.values)?;
+    let values = fitting_masks(m.op, &inputs, m.values)?;
+    raw_in_place(m.op, &mut inputs, &values)?;
     Ok(own)
 }
 
@@ -414,7 +440,8 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
     }
     let mut inputs = inputs_of(&m.inputs)?;
     fall_back(m.op, &mut inputs)?;
-    let made = apply_op(py, m.op, &inputs, m.values)?;
+    let values = fitting_masks(m.op, &inputs, m.values)?;
+    let made = apply_op(py, m.op, &inputs, values)?;
     let targets: Vec<Bound<'py, PyAny>> = match out.cast::<PyTuple>() {
         Ok(tuple) => tuple.iter().collect(),
         Err(_) => vec![out.clone()],

@@ -8,7 +8,7 @@ use crate::fail;
 use crate::graph::{Origin, Var, Variable, is_recording};
 use crate::ops::apply::{Values, apply_in_place, expanded};
 use crate::ops::copy::{self, contiguous_copy, copy_into, fill_with};
-use crate::ops::{device, index, shape};
+use crate::ops::{device, index, mask, pick, shape};
 use crate::tensor::{Dims, FromValue, Scalar, Tensor, Value, class_name, sizes_text};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
@@ -86,8 +86,8 @@ pub fn set(x: &Tensor, index: &Index, value: Given) -> Result<()> {
             let to = shape::walk(x, steps)?;
             copy_into(&to, &fitted(&t, to.sizes())?)
         }
-        (Index::Mask(mask), Err(n)) => index::fill_masked(x, mask, n),
-        (Index::Mask(mask), Ok(t)) => index::scatter_masked(x, &apart(mask, x)?, &apart(&t, x)?),
+        (Index::Mask(mask), Err(n)) => mask::fill_masked(x, mask, n),
+        (Index::Mask(mask), Ok(t)) => mask::scatter_masked(x, &apart(mask, x)?, &apart(&t, x)?),
         (Index::Rows { steps, .. } | Index::Places { steps, .. }, value) => {
             let to = shape::walk(x, steps)?;
             let places = places(index, &to);
@@ -97,7 +97,7 @@ pub fn set(x: &Tensor, index: &Index, value: Given) -> Result<()> {
                 Err(n) => repeated(x, n, &sizes)?,
             };
             let p = &places;
-            index::put_raw(&to, &part, &p.order, &p.span, &p.index, &p.shape)
+            pick::put_raw(&to, &part, &p.order, &p.span, &p.index, &p.shape)
         }
     }
 }
@@ -151,7 +151,7 @@ pub fn set_var(x: &Variable, index: &Index, value: Given) -> Result<()> {
                 Err(n) => Var::from(repeated(&to, n, &sizes)?),
             };
             let (places, part) = last_of_each(places, part)?;
-            apply_in_place(&index::put::OP, &slot, &[part.input()], arguments(&places))?;
+            apply_in_place(&pick::put::OP, &slot, &[part.input()], arguments(&places))?;
         }
     }
     renew(x)
@@ -198,7 +198,7 @@ fn write_masked(x: &Variable, mask: Tensor, value: std::result::Result<Var, Scal
     match value {
         Err(n) => {
             let values = Values::from_iter([Value::Tensor(mask), n.into_value()]);
-            apply_in_place(&index::masked_fill::OP, x, &[], values)
+            apply_in_place(&mask::masked_fill::OP, x, &[], values)
         }
         Ok(v) => {
             // One element goes everywhere.
@@ -208,7 +208,7 @@ fn write_masked(x: &Variable, mask: Tensor, value: std::result::Result<Var, Scal
                 v
             };
             let values = Values::from_iter([Value::Tensor(mask)]);
-            apply_in_place(&index::masked_scatter::OP, x, &[v.input()], values)
+            apply_in_place(&mask::masked_scatter::OP, x, &[v.input()], values)
         }
     }
 }
@@ -230,7 +230,7 @@ fn places(index: &Index, x: &Tensor) -> Places {
 impl Places {
     /// Sizes of what they name in `x`.
     fn sizes(&self, x: &Tensor) -> Result<Dims> {
-        index::picked_sizes(x.sizes(), &self.order, &self.span, &self.index, &self.shape)
+        pick::picked_sizes(x.sizes(), &self.order, &self.span, &self.index, &self.shape)
     }
 }
 

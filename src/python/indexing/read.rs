@@ -3,7 +3,7 @@
 use super::{Index, OP, Places};
 use crate::error::Result;
 use crate::graph::{Input, Variable};
-use crate::ops::{self, apply::Values, copy::contiguous_copy, index, shape};
+use crate::ops::{self, apply::Values, copy::contiguous_copy, index, mask, pick, shape};
 use crate::tensor::{DType, Dims, FromValue, Tensor, Value};
 
 /// What `index` names in a raw tensor: a view for basic indices, else a copy. Where
@@ -70,14 +70,14 @@ fn pick(x: &Variable, index: &Index) -> Result<Variable> {
 fn recorded(index: &Index) -> (&'static ops::Op, Values) {
     match index {
         Index::Mask(mask) => (
-            &index::masked_select::OP,
+            &mask::masked_select::OP,
             Values::from_iter([Value::Tensor(mask.clone())]),
         ),
         Index::Rows { dim, index, .. } => (
             &index::index_select::OP,
             Values::from_iter([Value::Int(*dim as i64), Value::Tensor(index.clone())]),
         ),
-        Index::Places { places, .. } => (&index::pick::OP, arguments(places)),
+        Index::Places { places, .. } => (&pick::pick::OP, arguments(places)),
         Index::Basic { .. } | Index::Nothing(_) => unreachable!("{index:?} picks nothing"),
     }
 }

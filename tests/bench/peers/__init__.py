@@ -1,8 +1,8 @@
 """The same work written for each library, as its own users would write it.
 
 A module offers functions that prepare work and return a callable to be timed:
-`tutorial`, `mul`, `chain`, `add`, `add_recorded`, `matmul`, `mlp`. One it lacks is a gap in the
-table.
+`tutorial`, `mul`, `chain`, `add`, `add_recorded`, `matmul`, `mlp`, `transposed`, `joined`, `rows`,
+`rows_back`, `gathered`. One it lacks is a gap in the table.
 """
 
 MLP = (784, 256, 10)
@@ -22,3 +22,21 @@ def mlp_arrays(batch):
     b1 = np.zeros(hidden, dtype=np.float32)
     b2 = np.zeros(classes, dtype=np.float32)
     return x, y, w1, b1, w2, b2
+
+
+def chosen_rows(count):
+    """A table of `count` rows of 64, 1e5 places in it, and a gradient for each."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((count, 64), dtype=np.float32)
+    places = rng.integers(0, count, 100_000)
+    return table, places, rng.standard_normal((100_000, 64), dtype=np.float32)
+
+
+def gathered_places(dim):
+    """A matrix and, for each of its elements, a place along `dim`."""
+    import numpy as np
+
+    rng = np.random.default_rng(dim)
+    return rng.standard_normal((2048, 2048), dtype=np.float32), rng.integers(0, 2048, (2048, 2048))

@@ -5,7 +5,7 @@ import os
 import jax
 import jax.numpy as jnp
 
-from peers import RATE, mlp_arrays
+from peers import RATE, chosen_rows, gathered_places, mlp_arrays
 
 
 def version():
@@ -80,3 +80,37 @@ def mlp(batch):
         return loss
 
     return run
+
+
+def transposed(size):
+    a = jax.random.uniform(jax.random.key(0), (size, size))
+    turn = jax.jit(lambda a: a.T.copy())
+    return lambda: turn(a).block_until_ready()
+
+
+def joined(count):
+    a, b = jax.random.uniform(jax.random.key(0), (2, count))
+    join = jax.jit(lambda a, b: jnp.concatenate([a, b]))
+    return lambda: join(a, b).block_until_ready()
+
+
+def rows(count):
+    table, places, _ = (jnp.asarray(array) for array in chosen_rows(count))
+    take = jax.jit(lambda table, places: jnp.take(table, places, 0))
+    return lambda: take(table, places).block_until_ready()
+
+
+def rows_back(count):
+    table, places, gradient = (jnp.asarray(array) for array in chosen_rows(count))
+
+    @jax.jit
+    def back(table, gradient):
+        return jax.vjp(lambda table: jnp.take(table, places, 0), table)[1](gradient)[0]
+
+    return lambda: back(table, gradient).block_until_ready()
+
+
+def gathered(dim):
+    a, places = (jnp.asarray(array) for array in gathered_places(dim))
+    take = jax.jit(lambda a, places: jnp.take_along_axis(a, places, dim))
+    return lambda: take(a, places).block_until_ready()

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from peers import RATE, mlp_arrays
+from peers import RATE, chosen_rows, gathered_places, mlp_arrays
 
 
 def version():
@@ -52,3 +52,34 @@ def mlp(batch):
         return loss
 
     return run
+
+
+def transposed(size):
+    a = np.random.rand(size, size).astype(np.float32)
+    return lambda: np.ascontiguousarray(a.T)
+
+
+def joined(count):
+    a, b = np.random.rand(count).astype(np.float32), np.random.rand(count).astype(np.float32)
+    return lambda: np.concatenate([a, b])
+
+
+def rows(count):
+    table, places, _ = chosen_rows(count)
+    return lambda: table.take(places, 0)
+
+
+def rows_back(count):
+    _, places, gradient = chosen_rows(count)
+
+    def run():
+        sums = np.zeros((count, 64), np.float32)
+        np.add.at(sums, places, gradient)
+        return sums
+
+    return run
+
+
+def gathered(dim):
+    a, places = gathered_places(dim)
+    return lambda: np.take_along_axis(a, places, dim)

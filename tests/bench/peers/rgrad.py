@@ -2,7 +2,7 @@
 
 import rgrad as torch
 import rgrad.nn.functional as F
-from peers import RATE, mlp_arrays
+from peers import RATE, chosen_rows, gathered_places, mlp_arrays
 from rgrad.autograd import Variable
 
 
@@ -81,3 +81,39 @@ def mlp(batch):
         return loss
 
     return run
+
+
+def transposed(size):
+    a = torch.rand(size, size)
+    return lambda: a.t().contiguous()
+
+
+def joined(count):
+    a, b = torch.rand(count), torch.rand(count)
+    return lambda: torch.cat([a, b])
+
+
+def rows(count):
+    table, places, _ = (torch.from_numpy(array) for array in chosen_rows(count))
+    return lambda: table.index_select(0, places)
+
+
+def rows_back(count):
+    table, places, gradient = chosen_rows(count)
+    table, places = (
+        Variable(torch.from_numpy(table), requires_grad=True),
+        Variable(torch.from_numpy(places)),
+    )
+    gradient = torch.from_numpy(gradient)
+    y = table.index_select(0, places)
+
+    def run():
+        table.grad = None
+        y.backward(gradient, retain_graph=True)
+
+    return run
+
+
+def gathered(dim):
+    a, places = (torch.from_numpy(array) for array in gathered_places(dim))
+    return lambda: a.gather(dim, places)

@@ -1,0 +1,45 @@
+//! Views that show an element more than once: expanded dimensions, windows that overlap.
+
+use super::{copy, device, index, shape};
+use crate::error::Result;
+use crate::graph::Var;
+use crate::tensor::{Dims, Tensor};
+
+/// Whether two places of such a view may be the same element.
+pub fn repeats(sizes: &[i64], strides: &[i64]) -> bool {
+    let mut steps: smallvec::SmallVec<[(i64, i64); 6]> = (sizes.iter().zip(strides))
+        .filter(|&(&size, _)| size > 1)
+        .map(|(&size, &stride)| (stride, size))
+        .collect();
+    steps.sort_unstable();
+    // Each stride must step over everything that the smaller ones reach.
+    let mut reach = 0;
+    for (stride, size) in steps {
+        if stride <= reach {
+            return true;
+        }
+        reach += (size - 1) * stride;
+    }
+    false
+}
+
+/// The gradient of a tensor of sizes `to` and strides `own` from that of a view with `strides` that
+/// begins `offset` elements later: what belongs to one element is added up.
+pub fn add_strided(g: &Var, to: &Dims, own: &[i64], strides: &[i64], offset: i64) -> Result<Var> {
+    let reach = |sizes: &[i64], strides: &[i64]| -> i64 {
+        let last = sizes.iter().zip(strides).map(|(n, s)| (n - 1).max(0) * s);
+        last.sum::<i64>() + 1
+    };
+    let room = reach(to, own).max(offset + reach(g.sizes(), strides));
+    let places: Vec<i64> = (0..room).collect();
+    let places = Tensor::from_slice(&places)?.as_strided(g.sizes(), strides, offset)?;
+    let count = g.tensor.numel() as i64;
+    let mut places = copy::contiguous_copy(&places)?.view(&[count])?;
+    if g.tensor.device() == crate::tensor::Device::Gpu {
+        places = device::to_gpu(&places)?;
+    }
+    let flat = shape::reshape(g, &Dims::from_slice(&[count]))?;
+    let sums = index::unselect(&flat, 0, places, Dims::from_slice(&[room]))?;
+    let own = Dims::from_slice(own);
+    copy::contiguous(&shape::as_strided(&sums, to.clone(), own, 0)?)
+}
