@@ -116,6 +116,11 @@ impl Wanted {
         any
     }
 
+    /// Whether a gradient of the node's first `outputs` outputs was asked for.
+    fn asks_for(&self, node: NodeId, outputs: usize) -> bool {
+        (0..outputs as u32).any(|nr| self.captured.contains_key(&(node, nr)))
+    }
+
     fn runs(&self, node: NodeId) -> bool {
         self.needed.as_ref().is_none_or(|all| all.contains(&node))
     }
@@ -200,6 +205,13 @@ impl Run {
         mut incoming: Incoming,
     ) -> Result<(Edges, Outgoing)> {
         let create_graph = self.options.create_graph;
+        if let Some(wanted) = &self.wanted
+            && !wanted.runs(node)
+            && !wanted.asks_for(node, incoming.len())
+        {
+            visit.end();
+            return Ok((Edges::new(), Outgoing::new()));
+        }
         let foreign = visit.foreign(node);
         if let Some(foreign) = &foreign {
             visit.end();

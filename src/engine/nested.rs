@@ -24,11 +24,11 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-struct Level(usize);
+struct Level;
 
 impl Drop for Level {
     fn drop(&mut self) {
-        DEPTH.set(self.0);
+        DEPTH.set(DEPTH.get() - 1);
     }
 }
 
@@ -44,8 +44,8 @@ pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Sen
             "backward: {depth} backward calls are running inside each other's hooks or functions, and no more fit; stop the recursion"
         );
     }
-    let _level = Level(depth);
     DEPTH.set(depth + 1);
+    let _level = Level;
     if depth != HERE {
         return body(pulse);
     }

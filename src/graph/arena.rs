@@ -6,6 +6,7 @@
 use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
 use super::foreign::Foreign;
+use super::queue::Queue;
 use super::rule::Rule;
 use super::site::{self, Site};
 use super::var::Origin;
@@ -14,7 +15,6 @@ use crate::error::{Error, Result};
 use crate::lock::{Mutex, MutexGuard};
 use crate::tensor::Tensor;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 const CHUNK: usize = 1024;
@@ -549,32 +549,6 @@ pub struct Hold(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'s
 /// Waits until no thread is inside the arena. The holder must not record or drop anything.
 pub fn hold() -> Hold {
     Hold(ARENA.lock())
-}
-
-/// Slots whose last count is gone. A chain needs no memory for it.
-#[derive(Default)]
-struct Queue {
-    /// The oldest.
-    first: Option<u32>,
-    rest: VecDeque<u32>,
-}
-
-impl Queue {
-    #[inline(always)]
-    fn push(&mut self, at: u32) {
-        if self.first.is_none() {
-            self.first = Some(at);
-        } else {
-            self.rest.push_back(at);
-        }
-    }
-
-    #[inline(always)]
-    fn pop(&mut self) -> Option<u32> {
-        let first = self.first.take()?;
-        self.first = self.rest.pop_front();
-        Some(first)
-    }
 }
 
 thread_local! {

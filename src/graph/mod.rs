@@ -9,6 +9,7 @@ mod body;
 pub mod cycles;
 pub mod foreign;
 pub mod profile;
+mod queue;
 pub mod rule;
 pub mod site;
 pub mod switch;

@@ -220,7 +220,10 @@ fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     if of.cast::<PyVariable>().is_ok() || of.cast::<PyTensor>().is_ok() || of.is_none() {
         return Ok(vec![of.clone()]);
     }
-    of.try_iter()?.collect()
+    match of.try_iter() {
+        Ok(items) => items.collect(),
+        Err(_) => Ok(vec![of.clone()]),
+    }
 }
 
 fn variables<'py>(what: &str, of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyVariable>>> {

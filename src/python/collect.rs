@@ -24,6 +24,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 static LOOKING: AtomicBool = AtomicBool::new(false);
 /// Whether they are old: Python got another reference into the graph.
 static OUTDATED: AtomicBool = AtomicBool::new(false);
+/// Whether the collector took apart a node in a ring.
+static STRIPPED: AtomicBool = AtomicBool::new(false);
 /// All links that are there.
 static LINKS: Mutex<Vec<Arc<Mutex<Held>>>> = Mutex::new(Vec::new());
 /// Steps of one search; a graph with more paths than that is left alone.
@@ -91,11 +93,21 @@ pub fn something_new() {
     }
 }
 
+/// The collector took apart a node in a ring.
+pub fn something_stripped() {
+    STRIPPED.store(true, Relaxed);
+}
+
 /// What Python's collector calls before and after it runs.
 #[pyfunction]
 pub fn _collecting(py: Python<'_>, phase: &str, info: &Bound<'_, PyDict>) -> PyResult<()> {
     if phase == "stop" {
         end();
+        if STRIPPED.swap(false, Relaxed) {
+            // What is left of those rings holds no object any more.
+            begin(py)?;
+            end();
+        }
         return Ok(());
     }
     if !cycles::suspected() {

@@ -464,6 +464,7 @@ impl PyNode {
         self.links.clear();
         if let Some(node) = node {
             node.strip();
+            collect::something_stripped();
         }
     }
 }

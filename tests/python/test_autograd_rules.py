@@ -40,7 +40,10 @@ def test_a_class_of_its_own():
     same(v.grad, [2])
     assert y.grad_fn.next_functions[0][0].variable is v
     assert type(copy.deepcopy(v)) is Named
-    assert type(copy.copy(v)) is Named and type(pickle.loads(pickle.dumps(Parameter(torch.ones(1))))) is Parameter
+    assert (
+        type(copy.copy(v)) is Named
+        and type(pickle.loads(pickle.dumps(Parameter(torch.ones(1))))) is Parameter
+    )
 
 
 def test_parameter_keeps_its_identity():
@@ -99,7 +102,9 @@ def test_membership():  # A-13
         _ = leaf([1.0, 2.0]) in [leaf([1.0, 2.0])]
 
 
-@pytest.mark.parametrize("other", [None, "x", [1.0], torch.ones(1), object()], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize(
+    "other", [None, "x", [1.0], torch.ones(1), object()], ids=lambda o: type(o).__name__
+)
 @pytest.mark.parametrize("op", ["__eq__", "__ne__", "__lt__", "__ge__"])
 def test_comparison_with_foreign_objects(op, other):  # A-13, E-15
     import operator

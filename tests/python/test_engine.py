@@ -1,4 +1,4 @@
-"""The engine: roots and arguments, chosen inputs, freeing, nesting, threads, signals (A-60 to A-98, A-140 to A-147)."""
+"""The engine: arguments, chosen inputs, freeing, nesting, threads (A-60 to A-147)."""
 
 import threading
 import warnings

@@ -192,23 +192,26 @@ def test_rings_are_collected(pattern):
 def test_what_is_in_use_stays(keep, after):
     """One way in is left; everything that it reaches must live through collections."""
     seen = []
-    x = leaf([1.0])
-    y = Keep.apply(x * 1, seen)
-    z = y * 3
-    x.register_hook(lambda g: seen.append(("x", x is not None)))
-    y.register_hook(lambda g: seen.append(("y", y is not None, z is not None)))
-    y.grad_fn.register_hook(lambda gi, go: seen.append(("node", y is not None)))
-    y.grad_fn.note = (z, "note")
-    if after:
-        z.backward(retain_graph=True)
-        seen.clear()
-    kept = {"x": x, "y": y, "z": z, "node": y.grad_fn}[keep]
-    del x, y, z
+
+    def build():
+        x = leaf([1.0])
+        y = Keep.apply(x * 1, seen)
+        z = y * 3
+        x.register_hook(lambda g: seen.append(("x", x.data[0])))
+        y.register_hook(lambda g: seen.append(("y", y.data[0], z.data[0])))
+        y.grad_fn.register_hook(lambda gi, go: seen.append(("node", y.data[0])))
+        y.grad_fn.note = (z, "note")
+        if after:
+            z.backward(retain_graph=True)
+            seen.clear()
+        return {"x": x, "y": y, "z": z, "node": y.grad_fn}[keep]
+
+    kept = build()
     for _ in range(3):
         gc.collect()
     if keep == "x":
         (kept * 2).backward()
-        assert seen == [("x", True)]
+        assert seen == [("x", 1.0)]
     elif keep == "node":
         kept.note[0].backward()
         assert [s[0] for s in seen] == ["y", "node", "x"]
@@ -243,7 +246,7 @@ def test_hooks_live_while_a_pass_holds_the_graph():
         y = x * 2
         y.register_hook(lambda g: seen.append(y.data[0]))
         z = y * 3
-        z.register_hook(lambda g: gc.collect() is None)
+        z.register_hook(lambda g: [gc.collect() for _ in range(3)].clear())
         return z
 
     build().backward()

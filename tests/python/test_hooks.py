@@ -304,7 +304,9 @@ def test_node_hooks_see_both_sides():  # A-106
     a, b, seen = leaf([2.0]), leaf([5.0]), []
     y = a * b
     y.grad_fn.register_hook(
-        lambda gi, go: seen.append(([array(g).tolist() for g in gi], [array(g).tolist() for g in go]))
+        lambda gi, go: seen.append(
+            ([array(g).tolist() for g in gi], [array(g).tolist() for g in go])
+        )
     )
     (y * 3).backward()
     assert seen == [([[15.0], [6.0]], [[3.0]])]
@@ -349,7 +351,9 @@ def test_accumulator_hooks():  # A-106
     x, seen = leaf([1.0]), []
     y = x * 2
     accumulator = y.grad_fn.next_functions[0][0]
-    accumulator.register_hook(lambda gi, go: seen.append((gi, array(go[0]).tolist(), array(x.grad).tolist())))
+    accumulator.register_hook(
+        lambda gi, go: seen.append((gi, array(go[0]).tolist(), array(x.grad).tolist()))
+    )
     y.backward()
     assert seen == [((), [2.0], [2.0])]
 

@@ -38,9 +38,7 @@ def erfinv(x):
     for _ in range(200):
         middle = (low + high) / 2
         # Near 1 the difference from 1 keeps its digits.
-        below = (
-            math.erf(middle) < abs(x) if abs(x) < 0.5 else math.erfc(middle) > 1 - abs(x)
-        )
+        below = math.erf(middle) < abs(x) if abs(x) < 0.5 else math.erfc(middle) > 1 - abs(x)
         low, high = (middle, high) if below else (low, middle)
     return math.copysign((low + high) / 2, x)
 
@@ -279,9 +277,7 @@ def test_fmod_is_exact(cls):
     a = np.concatenate([a, rng.uniform(-1e6, 1e6, 500)]).astype(CLASSES[cls])
     b = np.concatenate([b, rng.uniform(-3, 3, 500)]).astype(CLASSES[cls])
     with np.errstate(invalid="ignore"):
-        np.testing.assert_array_equal(
-            array(tensor(cls, a).fmod(tensor(cls, b))), np.fmod(a, b)
-        )
+        np.testing.assert_array_equal(array(tensor(cls, a).fmod(tensor(cls, b))), np.fmod(a, b))
         np.testing.assert_array_equal(
             array(tensor(cls, a).fmod(0.7)), np.fmod(a, a.dtype.type(0.7))
         )
@@ -511,7 +507,11 @@ def test_clamp_forms():  # O-20
     low, high = np.maximum(x, -1), np.minimum(x, 1)
     both = np.minimum(low, 1)
     for wrap in (double, lambda v: Variable(double(v))):
-        for got in (wrap(x).clamp(-1, 1), wrap(x).clamp(min=-1, max=1), torch.clamp(wrap(x), -1, 1)):
+        for got in (
+            wrap(x).clamp(-1, 1),
+            wrap(x).clamp(min=-1, max=1),
+            torch.clamp(wrap(x), -1, 1),
+        ):
             same(got, both)
         same(wrap(x).clamp(min=-1), low)
         same(wrap(x).clamp(max=1), high)
@@ -537,11 +537,13 @@ def test_clamp_gradients_at_the_bounds():  # the release: both ends pass in the 
         same(v.grad, wanted)
         v = leaf([-2.0, -1.0, 0.0, 1.0, 2.0])
         w = v * 1
-        {3: w.clamp_}.get(sum(wanted), w.clamp_)(**{
-            (0, 1, 1, 1, 0): {"min": -1, "max": 1},
-            (0, 0, 1, 1, 1): {"min": -1},
-            (1, 1, 1, 0, 0): {"max": 1},
-        }[tuple(wanted)])
+        {3: w.clamp_}.get(sum(wanted), w.clamp_)(
+            **{
+                (0, 1, 1, 1, 0): {"min": -1, "max": 1},
+                (0, 0, 1, 1, 1): {"min": -1},
+                (1, 1, 1, 0, 0): {"max": 1},
+            }[tuple(wanted)]
+        )
         w.sum().backward()
         same(v.grad, wanted)
 
@@ -560,7 +562,9 @@ def test_bits_of_every_layout_and_thread_count(name, cls):
     x[5000] = NAN
     x = x.astype(CLASSES[cls])
     t = torch.from_numpy(x)
-    operand = {"pow": [2.7], "fmod": [0.7], "atan2": [torch.from_numpy(x[::-1].copy())]}.get(name, [])
+    operand = {"pow": [2.7], "fmod": [0.7], "atan2": [torch.from_numpy(x[::-1].copy())]}.get(
+        name, []
+    )
     call = lambda t, *other: array(getattr(t, name)(*other))  # noqa: E731
     threads = torch.get_num_threads()
     try:

@@ -348,6 +348,8 @@ def members(cls, owner):
             yield name, getter(owner, name, made)
         elif getattr(made, "__text_signature__", None) is not None:
             yield name, forms_of_made(owner, name, made)
+        elif name in types.ATTRIBUTES:
+            yield name, f"    {name}: {types.ATTRIBUTES[name]}"
         elif isinstance(made, int | float | str):
             yield name, f"    {name}: {KINDS.get(kind, kind)}"
         else:
@@ -359,6 +361,8 @@ def instance(owner):
     storage = x.data.storage()
     known = {"_TensorBase": x.data, "Variable": x, "_Node": (x * 1).grad_fn}
     return {**known, "_StorageBase": storage}[owner]
+    nodes = {"_Node": (x * 1).grad_fn, "_FunctionBase": _C._FunctionBase()}
+    return {"_TensorBase": x.data, "Variable": x, **nodes}[owner]
 
 
 def getter(owner, name, descriptor):

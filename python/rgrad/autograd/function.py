@@ -148,7 +148,7 @@ def _rebuild(parts: Iterator[Any], shape: Any) -> Any:
 class NestedIOFunction(Function):
     """An old-style Function whose arguments and results are nested lists and tuples.
 
-    `forward_extended` and `backward_extended` take and return them; what is saved keeps its nesting.
+    `forward_extended` and `backward_extended` take and return them; what is saved stays nested.
     """
 
     __module__ = "torch.autograd.function"
