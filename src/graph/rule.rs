@@ -74,16 +74,10 @@ impl<'a> Step<'a> {
         self.payload.needs >> i.min(63) & 1 == 1
     }
 
-    /// Whether there is a gradient to run with: that of the first output, for rows of the table.
+    /// Whether there is a gradient of some output to run with.
     #[inline(always)]
     pub fn has_gradient(&self) -> bool {
-        self.incoming.first().is_some_and(Option::is_some)
-            || (self.incoming.len() > 1
-                && self
-                    .payload
-                    .extra
-                    .as_ref()
-                    .is_some_and(|e| e.foreign.is_some()))
+        self.incoming.iter().any(Option::is_some)
     }
 
     /// The gradient of the first output.

@@ -84,7 +84,11 @@ macro_rules! ops {
 
                 #[allow(dead_code, reason = "rows without a formula have no way back")]
                 fn back(step: &mut Step) -> Result<()> {
-                    let gradient = step.gradient();
+                    // Of several results only the first has a formula: the others are indices, or parts
+                    // of a factorization.
+                    let Some(Some(gradient)) = step.incoming.first() else {
+                        return Ok(());
+                    };
                     let mut at = 0;
                     $($(let $p: $pt = step.value::<$pt>(at); at += 1;)*)?
                     $(let $kept: $kt = step.value::<$kt>(at); at += 1;)*

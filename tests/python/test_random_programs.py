@@ -21,8 +21,8 @@ SIZES = [(4,), (2, 3), (3, 2), (2, 2, 2), (1, 3), (2, 1)]
 # What a program may be refused for: a saved value was overwritten, a leaf would be, a view is
 # older than its base's history, memory repeats, or a view is not contiguous.
 REFUSALS = re.compile(
-    "modified by an inplace|in-place operation|inplace operation|graph interior|view was made before"
-    "|view is not contiguous"
+    "modified by an inplace|in-place operation|inplace operation|graph interior"
+    "|view was made before|view is not contiguous"
 )
 
 

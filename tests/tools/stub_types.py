@@ -259,7 +259,7 @@ RETURNS = {
     **dict.fromkeys(("split", "chunk"), "tuple[{R}, ...]"),
     **dict.fromkeys(("slice", "masked_copy", "resize", "resize_as"), "{R}"),
     "masked_copy_": "Self",
-    **dict.fromkeys(("copy_", "resize_", "resize_as_", "set_", "detach_"), "Self"),
+    **dict.fromkeys(("copy_", "resize_", "resize_as_", "detach_"), "Self"),
     **dict.fromkeys(("uniform_", "normal_", "random_", "bernoulli_", "exponential_"), "Self"),
     **dict.fromkeys(("log_normal_", "cauchy_", "geometric_", "apply_", "map_", "map2_"), "Self"),
     # Variables, nodes, generators, pictures.

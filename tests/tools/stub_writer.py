@@ -168,10 +168,6 @@ def seen(name, row, own):
         x = own(*sizes).fill_(1)
         call = getattr(x, name, None) or partial(getattr(_C, name), x)
         for arguments in itertools.product(*(candidates(p, x) for p in required)):
-            try:
-                return described(call(*arguments), own)
-            except (RuntimeError, TypeError, ValueError, IndexError, AssertionError):
-                continue
             given = list(zip(required, arguments, strict=True))
             # What Variables take by place, tensors may take by name only.
             for by_name in (False, True):
@@ -179,7 +175,7 @@ def seen(name, row, own):
                 names = {p.name: a for p, a in given if p.named or by_name}
                 try:
                     return described(call(*places, **names), own)
-                except (RuntimeError, TypeError, ValueError, IndexError):
+                except (RuntimeError, TypeError, ValueError, IndexError, AssertionError):
                     continue
     raise SystemExit(f"no call of {name}({', '.join(p.text() for p in row)}) works")
 
@@ -358,11 +354,9 @@ def members(cls, owner):
 
 def instance(owner):
     x = _C.Variable(_C.ones(1), requires_grad=True)
-    storage = x.data.storage()
-    known = {"_TensorBase": x.data, "Variable": x, "_Node": (x * 1).grad_fn}
-    return {**known, "_StorageBase": storage}[owner]
     nodes = {"_Node": (x * 1).grad_fn, "_FunctionBase": _C._FunctionBase()}
-    return {"_TensorBase": x.data, "Variable": x, **nodes}[owner]
+    data = {"_TensorBase": x.data, "_StorageBase": x.data.storage()}
+    return {"Variable": x, **data, **nodes}[owner]
 
 
 def getter(owner, name, descriptor):

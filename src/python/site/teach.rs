@@ -31,6 +31,11 @@ fn with_lines(error: Error, lines: &[String]) -> PyErr {
 
 /// An error of the core with the names and lines of what it is about.
 pub fn explained(py: Python<'_>, blame: Blame) -> PyErr {
+    // Looking for names leaves a copy of each caller's locals behind until that returns, and with it
+    // what the locals hold; for somebody else's exception there is nothing to name.
+    if is_foreign(&blame.error) && !anomaly::is_on() {
+        return PyErr::from(blame.error);
+    }
     let names = Names::calling(py);
     let mut lines = Vec::new();
     let made = blame.node.and_then(NodeId::unpack);
@@ -56,10 +61,8 @@ pub fn explained(py: Python<'_>, blame: Blame) -> PyErr {
     if is_foreign(&blame.error) {
         // Somebody else's exception keeps its words (E-38); anomaly mode adds a note beside them.
         let error = PyErr::from(blame.error);
-        if anomaly::is_on() {
-            for line in &lines {
-                let _ = error.value(py).call_method1("add_note", (line,));
-            }
+        for line in &lines {
+            let _ = error.value(py).call_method1("add_note", (line,));
         }
         return error;
     }
