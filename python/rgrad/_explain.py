@@ -210,7 +210,9 @@ class _Labels:
         return self.known.get(edge, "?")
 
 
-def explain(variable: _C.Variable, gradient: object = None) -> Explanation:
+def explain(
+    variable: _C.Variable, gradient: _C.Variable | _C._TensorBase | None = None
+) -> Explanation:
     """The chain rule of `variable.backward(gradient)`, step by step in numbers.
 
     Nothing changes: no `.grad`, and the graph can still be walked back over. Hooks are not called.

@@ -3,7 +3,7 @@
 
 use super::construct;
 use super::errors::run;
-use super::storage::{copied, storage, storage_of};
+use super::storage::{copied, storage as storage_in, storage_of};
 use super::tensor::{PyTensor, raw};
 use super::{classes, query};
 use crate::ops::device;
@@ -95,13 +95,13 @@ fn whole(t: Tensor) -> PyResult<Tensor> {
 }
 
 /// Ints in one argument: a size or strides.
-fn dims_of(what: &str, obj: &Bound<'_, PyAny>) -> PyResult<Dims> {
+pub fn dims_of(op: &str, what: &str, obj: &Bound<'_, PyAny>) -> PyResult<Dims> {
     match construct::sequence(obj)? {
-        Some(items) => construct::ints_from_args("set_", &items),
-        None => match construct::int_from("set_", obj)? {
+        Some(items) => construct::ints_from_args(op, &items),
+        None => match construct::int_from(op, obj)? {
             Some(one) => Ok(Dims::from_slice(&[one])),
             None => Err(PyTypeError::new_err(format!(
-                "set_: {what} is a tuple of ints; got {}",
+                "{op}: {what} is a tuple of ints; got {}",
                 construct::type_name(obj)
             ))),
         },
@@ -110,34 +110,48 @@ fn dims_of(what: &str, obj: &Bound<'_, PyAny>) -> PyResult<Dims> {
 
 #[pymethods]
 impl PyTensor {
-    #[pyo3(signature = (*sizes))]
+    #[pyo3(signature = (*sizes, size=None))]
     fn resize_<'py>(
         slf: &Bound<'py, Self>,
         sizes: &Bound<'py, PyTuple>,
+        size: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
-        let sizes = construct::sizes_from_args("resize_", sizes)?;
+        let sizes = match size {
+            Some(_) if !sizes.is_empty() => {
+                return Err(PyTypeError::new_err(
+                    "resize_: got sizes by place and size= as well; give one of them",
+                ));
+            }
+            Some(size) => construct::sizes_from_args("resize_", &PyTuple::new(slf.py(), [size])?)?,
+            None => construct::sizes_from_args("resize_", sizes)?,
+        };
         slf.get().resize(&sizes)?;
         Ok(slf.clone())
     }
 
     fn resize_as_<'py>(
         slf: &Bound<'py, Self>,
-        tensor: &Bound<'py, PyAny>,
+        the_template: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, Self>> {
-        let sizes = Dims::from_slice(raw("resize_as_", tensor)?.sizes());
+        let sizes = Dims::from_slice(raw("resize_as_", the_template)?.sizes());
         slf.get().resize(&sizes)?;
         Ok(slf.clone())
     }
 
     /// Takes other memory: nothing, that of a tensor, a storage, or a part of one.
-    #[pyo3(signature = (source=None, storage_offset=None, size=None, stride=None, *, sourceStorage=None))]
-    #[allow(non_snake_case, reason = "the name that 0.3 has")]
-    fn set_<'py>(
+    #[pyo3(signature = (source=None, storage_offset=None, size=None, stride=None, *, storage=None, sourceStorage=None))]
+    #[allow(
+        non_snake_case,
+        clippy::too_many_arguments,
+        reason = "the names that 0.3 has for the first argument"
+    )]
+    pub fn set_<'py>(
         slf: &Bound<'py, Self>,
         source: Option<&Bound<'py, PyAny>>,
         storage_offset: Option<&Bound<'py, PyAny>>,
         size: Option<&Bound<'py, PyAny>>,
         stride: Option<&Bound<'py, PyAny>>,
+        storage: Option<&Bound<'py, PyAny>>,
         sourceStorage: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
         let me = slf.get().tensor();
@@ -149,19 +163,24 @@ impl PyTensor {
                 "set_: got {got}; a {class} takes () or ({class} source) or ({own} source) or ({own} source, int storage_offset, sizes size, strides stride=None)"
             ))
         };
-        let made = match source.or(sourceStorage) {
+        let mut sources = [source, storage, sourceStorage].into_iter().flatten();
+        let first = sources.next();
+        if sources.next().is_some() {
+            return Err(refused("several sources"));
+        }
+        let made = match first {
             None if part => return Err(refused("a place in no storage")),
             None => run(|| device::empty("set_", me.dtype(), me.device(), &[]))?,
-            Some(object) => match (storage(object), object.cast::<PyTensor>()) {
+            Some(object) => match (storage_in(object), object.cast::<PyTensor>()) {
                 (Some(root), _) if root.kind() == me.kind() => match (storage_offset, size) {
                     (None, None) if stride.is_none() => run(|| view_of_storage(&root))?,
                     (Some(offset), Some(size)) => {
                         let Some(offset) = construct::int_from("set_", offset)? else {
                             return Err(refused("an offset that is no int"));
                         };
-                        let sizes = construct::cut_at_zero(dims_of("the size", size)?);
+                        let sizes = construct::cut_at_zero(dims_of("set_", "the size", size)?);
                         let strides = match stride.filter(|s| !s.is_none()) {
-                            Some(stride) => dims_of("the stride", stride)?,
+                            Some(stride) => dims_of("set_", "the stride", stride)?,
                             None => dims::row_major(&sizes),
                         };
                         run(|| place(&root, offset, &sizes, &strides))?
@@ -220,7 +239,7 @@ impl PyTensor {
         }
         let t = whole(slf.get().tensor())?;
         let copy = copied(py, &t, memo)?;
-        let root = storage(copy.bind(py)).unwrap_or_else(|| t.clone());
+        let root = storage_in(copy.bind(py)).unwrap_or_else(|| t.clone());
         let made = classes::wrap(
             py,
             root.with_layout(Layout {

@@ -1,10 +1,10 @@
-//! Python numbers and sizes from and to the core.
+//! Python numbers from and to the core.
 
 use crate::ops::device;
-use crate::tensor::{Dims, Scalar, Tensor};
+use crate::tensor::{Scalar, Tensor};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyList, PyTuple};
+use pyo3::types::{PyFloat, PyInt};
 
 /// An int, bool or float (NumPy's float64 is one); none for anything else (T-6).
 #[inline]
@@ -39,20 +39,4 @@ pub fn number_object(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
 /// Whether `obj` counts as an int by its `__index__`.
 pub fn is_index(obj: &Bound<'_, PyAny>) -> bool {
     obj.cast::<PyFloat>().is_err() && obj.extract::<i64>().is_ok()
-}
-
-/// A list or tuple of ints; none when an item is something else.
-pub fn sizes_of(obj: &Bound<'_, PyAny>) -> PyResult<Option<Dims>> {
-    if obj.cast::<PyTuple>().is_err() && obj.cast::<PyList>().is_err() {
-        return Ok(None);
-    }
-    let mut sizes = Dims::new();
-    for item in obj.try_iter()? {
-        let item = item?;
-        if !is_index(&item) {
-            return Ok(None);
-        }
-        sizes.push(item.extract()?);
-    }
-    Ok(Some(sizes))
 }

@@ -120,6 +120,11 @@ impl PyTensor {
         indexing::raw_get(py, &self.tensor(), index)
     }
 
+    /// `self[indices]`; a list is of tensors, one for each dimension.
+    fn index(&self, py: Python<'_>, indices: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        indexing::raw_get(py, &self.tensor(), &indexing::together(indices)?)
+    }
+
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         indexing::raw_set(&self.tensor(), index, value)
     }

@@ -133,12 +133,12 @@ PARAMETERS = {
     "sequence": "Iterable[{R}]",
     "target": "{T}",
     "weight": "{T} | None",
-    "dim": "int",
+    "dim": "_int",
     "out": "{R} | None",
     "randperm.out": "LongTensor | None",
     "multinomial.out": "LongTensor | None",
     "generator": "Generator | None",
-    "num_samples": "int",
+    "num_samples": "_int",
     "replacement": "bool",
     "threshold": "_Number",
     "_threshold.value": "_Number",
@@ -180,6 +180,15 @@ PARAMETERS = {
     "filename": "str | PathLike[str]",
     "shared": "bool",
     "size": "_int",
+    "resize_.size": "_int | _Sizes | None",
+    "the_template": "{T}",
+    "as_strided.size": "_int | _Sizes",
+    "as_strided_.size": "_int | _Sizes",
+    "as_strided.stride": "_int | _Sizes",
+    "as_strided_.stride": "_int | _Sizes",
+    "indices": "_Key",
+    "as_strided.storage_offset": "_int",
+    "as_strided_.storage_offset": "_int",
 }
 
 RETURNS = {
@@ -200,6 +209,9 @@ RETURNS = {
     "__rmod__": "Any",
     "__rmatmul__": "Any",
     "__getitem__": "{A}",
+    "index": "{A}",
+    "as_strided": "{R}",
+    "as_strided_": "Self",
     "__setitem__": "None",
     "__delitem__": "None",
     "__iter__": "Iterator[{A}]",
@@ -378,11 +390,27 @@ WRITTEN = {
     ],
     "set_": [
         ("source: Self | _StorageBase | None = None", "Self"),
+        ("*, storage: _StorageBase", "Self"),
         (
             "source: _StorageBase, storage_offset: _int, size: _int | _Sizes, "
             "stride: _int | _Sizes | None = None",
             "Self",
         ),
+        (
+            "*, sourceStorage: _StorageBase, storage_offset: _int, size: _int | _Sizes, "
+            "stride: _int | _Sizes | None = None",
+            "Self",
+        ),
+    ],
+    "Variable.clamp": [
+        ("min: _Number, max: _Number | None = None", "Variable"),
+        ("min: None = None, *, max: _Number", "Variable"),
+        ("min: None, max: _Number", "Variable"),
+    ],
+    "Variable.clamp_": [
+        ("min: _Number, max: _Number | None = None", "Self"),
+        ("min: None = None, *, max: _Number", "Self"),
+        ("min: None, max: _Number", "Self"),
     ],
     "Variable.type": [
         ("new_type: None = None", "str"),
@@ -424,6 +452,7 @@ NEW = {
         )
     ],
     "Generator": [("", "Self")],
+    "_Range": [("name: str", "Self")],
     "_FunctionBase": [("*args: Any, **kwargs: Any", "Self")],
 }
 

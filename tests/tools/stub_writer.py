@@ -224,7 +224,46 @@ def forms_of_table(name, made, own=_C.FloatTensor):
             forms.append(Form(parameters, result))
     if not forms:
         raise SystemExit(f"{name} has neither a text signature nor the table's doc")
-    return forms
+    return needed(forms)
+
+
+def needed(forms):
+    """The forms without those whose every call another form takes too."""
+    kept = list(forms)
+    for form in forms:
+        others = [f for f in kept if f is not form]
+        if any(covers(f, form) for f in others):
+            kept = others
+    return kept
+
+
+def covers(wide, narrow):
+    """Whether each call of `narrow` is one of `wide`, with the same result."""
+    if any(p.startswith("*") and p != "*" for p in wide.parameters + narrow.parameters):
+        return False
+    (have, have_named), (want, want_named) = placed(wide), placed(narrow)
+    left = dict([*have[len(want) :], *have_named.items()])
+    by_place = zip(want, have, strict=False)
+    return (
+        wide.result == narrow.result
+        and len(have) >= len(want)
+        and all(w[0] == h[0] and fits(h[1], w[1]) for w, h in by_place)
+        and all(n in left and fits(left[n], p) for n, p in want_named.items())
+        and all(" = " in p for n, p in left.items() if n not in want_named)
+    )
+
+
+def placed(form):
+    """(name, rest of the text) of the parameters by place, and a dict of those by name only."""
+    star = form.parameters.index("*") if "*" in form.parameters else len(form.parameters)
+    parts = [tuple(p.split(": ", 1)) for p in form.parameters if p != "*"]
+    return parts[:star], dict(parts[star:])
+
+
+def fits(wide, narrow):
+    """Whether a parameter of one type that may be left out, or not, stands for another."""
+    same = wide.split(" = ")[0] == narrow.split(" = ")[0]
+    return same and (" = " in wide or " = " not in narrow)
 
 
 # --- what PyO3 makes ------------------------------------------------------------------------------
@@ -237,11 +276,16 @@ def signature(made):
     return ast.parse(f"def f{text}: ...").body[0].args
 
 
+def forms_written(owner, name):
+    """The forms that stub_types.py lists, if it does."""
+    written = HINTS.find(types.WRITTEN, owner, name) or []
+    return [Form(split(parameters), result) for parameters, result in written]
+
+
 def forms_of_made(owner, name, made):
     """All forms of a method or function with a `__text_signature__`."""
-    written = HINTS.find(types.WRITTEN, owner, name)
-    if written:
-        return [Form(split(parameters), result) for parameters, result in written]
+    if written := forms_written(owner, name):
+        return written
     args = signature(made)
     result = HINTS.need(types.RETURNS, owner, name)
 
@@ -349,7 +393,7 @@ def members(cls, owner):
         elif isinstance(made, int | float | str):
             yield name, f"    {name}: {KINDS.get(kind, kind)}"
         else:
-            yield name, forms_of_table(name, made)
+            yield name, forms_written(owner, name) or forms_of_table(name, made)
 
 
 def instance(owner):

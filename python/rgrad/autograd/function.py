@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_C_ = TypeVar("_C_", bound=type)
+_Class = TypeVar("_Class", bound="type[Function]")
 
 
 def _missing(function: _F) -> _F:
@@ -28,7 +28,7 @@ class BackwardCFunction(_C._FunctionBase):
     """The context of one call of a new-style Function, and its node in the graph."""
 
     _is_legacy = False
-    _forward_cls: type
+    _forward_cls: "type[Function]"
 
     def apply(self, *gradients: Variable) -> Any:
         """What the way back calls: the Function's own `backward`."""
@@ -92,23 +92,24 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
         result = function(ctx, *raw)
         given = result if isinstance(result, tuple) else (result,)
         plain = any(isinstance(g, Variable) and g.volatile for g in gradients)
-        made = []
+        made: list[Any] = []
         for value in given:
             if isinstance(value, _TensorBase):
                 value = Variable(value, volatile=plain)
             made.append(value)
+        results = tuple(made)
         if not plain:
-            made = _C._delayed_error(
+            results = _C._delayed_error(
                 f"{type(ctx).__name__}: trying to differentiate twice a function that was marked "
                 "with @once_differentiable; write its backward with Variables and without it",
-                *made,
+                *results,
             )
-        return tuple(made) if isinstance(result, tuple) else made[0]
+        return results if isinstance(result, tuple) else results[0]
 
     return wrapper
 
 
-def traceable(fn_cls: _C_) -> _C_:
+def traceable(fn_cls: _Class) -> _Class:
     """Marks a Function as one that computes with Variables only; nothing here depends on it."""
     fn_cls.is_traceable = True
     return fn_cls
@@ -164,7 +165,8 @@ class NestedIOFunction(Function):
         self._output_shape = _rebuild(iter([True] * len(made)), shape)
         return _rebuild(iter(made), shape)
 
-    def forward(self, *flat: _TensorBase) -> Any:
+    # An old-style Function has methods where a new-style one has static methods.
+    def forward(self, *flat: _TensorBase) -> Any:  # type: ignore[override]
         nested = _rebuild(iter(flat), self._nested_input)
         del self._nested_input
         self._input_shape = _rebuild(iter([True] * len(flat)), nested)
@@ -173,7 +175,7 @@ class NestedIOFunction(Function):
         found = _leaves(result, _TensorBase, type(self).__name__)
         return tuple(t for t in found if t is not None)
 
-    def backward(self, *flat: _TensorBase) -> Any:
+    def backward(self, *flat: _TensorBase) -> Any:  # type: ignore[override]
         nested = _rebuild(iter(flat), self._output_shape)
         several = nested if isinstance(nested, tuple) else (nested,)
         result = self.backward_extended(*several)

@@ -200,7 +200,7 @@ class profile:
 
 
 #: Shows a stretch of the program under a name: `with range("epoch"):`.
-range: Callable[[str], Any] = _C._Range
+range = _C._Range
 
 
 class emit_nvtx:

@@ -5,7 +5,7 @@ use super::order::{Overload, Place, Side, Slot};
 use super::{Form, Matched, Operand};
 use crate::ops::Kind;
 use crate::ops::apply::Values;
-use crate::python::number::{number, sizes_of};
+use crate::python::number::number;
 use crate::tensor::{Dims, Scalar, Value};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt, PyList, PyTuple};
@@ -58,6 +58,17 @@ impl<'py> Given<'_, 'py> {
         index.then(|| argument.extract().ok()).flatten()
     }
 
+    /// A list or tuple of ints; none when an item is something else.
+    fn sizes(&self, argument: &Bound<'py, PyAny>) -> PyResult<Option<Dims>> {
+        if argument.cast::<PyTuple>().is_err() && argument.cast::<PyList>().is_err() {
+            return Ok(None);
+        }
+        argument
+            .try_iter()?
+            .map(|item| Ok(self.integer(&item?)))
+            .collect()
+    }
+
     /// `argument` as a value of `kind`; none when it is of another kind.
     fn value(&self, kind: Kind, argument: &Bound<'py, PyAny>) -> PyResult<Option<Value>> {
         Ok(match kind {
@@ -72,15 +83,7 @@ impl<'py> Given<'_, 'py> {
             }),
             Kind::OptionalNumber if argument.is_none() => Some(Value::None),
             Kind::OptionalNumber => return self.value(Kind::Number, argument),
-            Kind::Dims => {
-                let sequence =
-                    argument.cast::<PyTuple>().is_ok() || argument.cast::<PyList>().is_ok();
-                if sequence {
-                    sizes_of(argument)?.map(|d| Value::Dims(Box::new(d)))
-                } else {
-                    None
-                }
-            }
+            Kind::Dims => self.sizes(argument)?.map(|d| Value::Dims(Box::new(d))),
             Kind::Tensor => self.operand(argument).map(|o| Value::Tensor(o.tensor())),
             Kind::OptionalTensor if argument.is_none() => Some(Value::None),
             Kind::OptionalTensor => return self.value(Kind::Tensor, argument),

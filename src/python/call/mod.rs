@@ -9,7 +9,7 @@ mod words;
 
 pub use fallback::{fall_back, fall_back_in_place, for_copy, register};
 pub use order::Side;
-pub use run::{apply_op, implemented, raw_in_place, single_op};
+pub use run::{apply_op, implemented, raw_in_place, single_op, turn};
 pub use words::kind_name;
 
 use crate::ops::apply::Values;
@@ -207,6 +207,11 @@ pub fn call<'py>(
         scaled = product;
         rest = &scaled;
     }
+    let bounds: Vec<Bound<'py, PyAny>>;
+    if side == Side::Variables && group.name == "clamp" {
+        bounds = bounds_by_name(rest, &mut named, usize::from(own.is_none()))?;
+        rest = &bounds;
+    }
     let mut given = Given {
         side,
         form,
@@ -259,6 +264,34 @@ fn scaled_number<'py>(
     }
     named.retain(|(name, _)| name != "alpha");
     Ok(Some(made))
+}
+
+/// `v.clamp(None, 2)`: puts the second bound under its name, since the first is left out. Gives the
+/// arguments by place that stay.
+///
+/// # Errors
+/// `ValueError` when there is no bound at all.
+fn bounds_by_name<'py>(
+    rest: &[Bound<'py, PyAny>],
+    named: &mut Named<'py>,
+    first: usize,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let mut placed = rest.to_vec();
+    let own_is_named = named.iter().any(|(n, _)| n == "input" || n == "self");
+    let first = first - usize::from(own_is_named && first > 0);
+    let none = |list: &[Bound<'py, PyAny>]| list.iter().all(|a| a.is_none());
+    let bounds = placed.get(first..).unwrap_or_default();
+    let mut rest_named = named.iter().filter(|(n, _)| n == "min" || n == "max");
+    if none(bounds) && rest_named.all(|(_, a)| a.is_none()) {
+        return Err(pyo3::exceptions::PyValueError::new_err(
+            "clamp: needs at least one of min and max; both are missing or None",
+        ));
+    }
+    if bounds.len() == 2 && bounds[0].is_none() {
+        named.extend(placed.pop().map(|max| ("max".to_owned(), max)));
+        placed.truncate(first);
+    }
+    Ok(placed)
 }
 
 /// The overload that fits, with its arguments in place.

@@ -207,24 +207,28 @@ fn turn_in_place(m: &Matched<'_>, inputs: &[Input], own: &Bound<'_, PyAny>) -> P
         own.cast::<PyTensor>()?.get().set(result.tensor);
         return Ok(());
     };
-    run(|| {
-        if matches!(inputs[0].origin, Origin::Leaf(_)) && is_recording() {
-            return Err(leaf_in_place(m.op.name, "a leaf", &inputs[0].tensor));
-        }
-        if me.var.base().is_some() {
-            fail!(
-                Runtime,
-                "{}_: a view cannot change its geometry in place; use {}() for another view",
-                m.op.name,
-                m.op.name
-            );
-        }
-        let result = apply(m.op, inputs, m.values.clone())?.swap_remove(0);
-        result.tensor.bump();
-        crate::graph::site::note_change(&result.tensor);
-        me.var.turn(result);
-        Ok(())
-    })
+    run(|| turn(m.op, &me.var, m.values.clone()))
+}
+
+/// A Variable takes the geometry that a view op gives it, in place.
+pub fn turn(op: &'static Op, var: &Variable, values: Values) -> Result<()> {
+    let input = var.input()?;
+    if matches!(input.origin, Origin::Leaf(_)) && is_recording() {
+        return Err(leaf_in_place(op.name, "a leaf", &input.tensor));
+    }
+    if var.base().is_some() {
+        fail!(
+            Runtime,
+            "{}_: a view cannot change its geometry in place; use {}() for another view",
+            op.name,
+            op.name
+        );
+    }
+    let result = apply(op, &[input], values)?.swap_remove(0);
+    result.tensor.bump();
+    crate::graph::site::note_change(&result.tensor);
+    var.turn(result);
+    Ok(())
 }
 
 /// Runs on a raw tensor in place; other operands expand to its sizes.

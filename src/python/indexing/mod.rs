@@ -11,7 +11,7 @@ mod place;
 mod read;
 
 pub use assign::{Given, given, set, set_var};
-pub use object::{raw_get, raw_set, var_get, var_set};
+pub use object::{raw_get, raw_set, together, var_get, var_set};
 pub use parse::parse;
 pub use read::{get, get_var};
 

@@ -9,6 +9,7 @@ use crate::python::number::{number_object, scalar_at};
 use crate::python::variable::PyVariable;
 use crate::tensor::Tensor;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 fn tensor_of(object: &Bound<'_, PyAny>) -> Option<Tensor> {
     Operand::of(object).map(|o| o.tensor())
@@ -20,6 +21,17 @@ fn value_of(value: &Bound<'_, PyAny>) -> PyResult<Given> {
         Some(Operand::Var(v)) => Ok(Given::Variable(v.var.clone())),
         None => given(value),
     }
+}
+
+/// What `x.index(indices)` is as `x[...]`: a list there is of tensors, one for each dimension.
+pub fn together<'py>(indices: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let Ok(list) = indices.cast::<PyList>() else {
+        return Ok(indices.clone());
+    };
+    if list.is_empty() || !list.iter().all(|i| Operand::of(&i).is_some()) {
+        return Ok(indices.clone());
+    }
+    Ok(list.to_tuple().into_any())
 }
 
 /// `tensor[index]`.

@@ -9,6 +9,7 @@ use crate::python::node::PyNode;
 use crate::python::table;
 use crate::python::tensor::PyTensor;
 mod convert;
+mod memory;
 mod query;
 
 use crate::graph::arena::{self, Handle};
@@ -371,6 +372,11 @@ impl PyVariable {
 
     fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         indexing::var_get(py, &self.var, index)
+    }
+
+    /// `self[indices]`; a list is of Variables, one for each dimension.
+    fn index(&self, py: Python<'_>, indices: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        indexing::var_get(py, &self.var, &indexing::together(indices)?)
     }
 
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
