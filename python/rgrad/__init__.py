@@ -80,8 +80,6 @@ __all__ = [
     "fork_rng",
     "functional",
     "grad_mode",
-    "is_storage",
-    "manual_seed",
     "nn",
     "no_grad",
     "random",

@@ -1,6 +1,6 @@
 """Functions that take tensors and Variables alike and are made of other operations."""
 
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from ._C import Variable, _TensorBase
 
@@ -9,17 +9,17 @@ _T = TypeVar("_T", bound=_TensorBase | Variable)
 
 def split(tensor: _T, split_size: int, dim: int = 0) -> tuple[_T, ...]:
     """Parts of `split_size` along `dim`; the last may be smaller. Views."""
-    return tensor.split(split_size, dim)  # type: ignore[return-value]
+    return cast(tuple[_T, ...], tensor.split(split_size, dim))
 
 
 def chunk(tensor: _T, chunks: int, dim: int = 0) -> tuple[_T, ...]:
     """About `chunks` parts of equal size along `dim`. Views."""
-    return tensor.chunk(chunks, dim)  # type: ignore[return-value]
+    return cast(tuple[_T, ...], tensor.chunk(chunks, dim))
 
 
 def unbind(tensor: _T, dim: int = 0) -> tuple[_T, ...]:
     """All slices along `dim`, without that dimension. Views."""
-    return tuple(tensor.select(dim, i) for i in range(tensor.size(dim)))  # type: ignore[misc]
+    return cast(tuple[_T, ...], tuple(tensor.select(dim, i) for i in range(tensor.size(dim))))
 
 
 def btriunpack(
@@ -29,8 +29,8 @@ def btriunpack(
 
     What is not unpacked is None.
     """
-    values = LU_data.data if isinstance(LU_data, Variable) else LU_data
-    pivots = LU_pivots.data if isinstance(LU_pivots, Variable) else LU_pivots
+    values: Any = LU_data.data if isinstance(LU_data, Variable) else LU_data
+    pivots: Any = LU_pivots.data if isinstance(LU_pivots, Variable) else LU_pivots
     if values.dim() != 3 or values.size(1) != values.size(2):
         raise RuntimeError(
             "btriunpack: needs a stack of square matrices, b x n x n; got "
@@ -38,17 +38,20 @@ def btriunpack(
         )
     count, n = values.size(0), values.size(1)
 
-    def like(rows: list) -> _T:
+    def like(rows: list[Any]) -> Any:
         """Numbers of the class, on the device and of the kind of LU_data."""
         made = type(values)(rows)
-        return Variable(made) if isinstance(LU_data, Variable) else made  # type: ignore[return-value]
+        return Variable(made) if isinstance(LU_data, Variable) else made
 
-    p = lower = upper = None
+    p: _T | None = None
+    lower: _T | None = None
+    upper: _T | None = None
     if unpack_data:
         below = like([[[float(j < i) for j in range(n)] for i in range(n)]] * count)
         above = like([[[float(j >= i) for j in range(n)] for i in range(n)]] * count)
         unit = like([[[float(j == i) for j in range(n)] for i in range(n)]] * count)
-        lower, upper = LU_data * below + unit, LU_data * above
+        factors: Any = LU_data
+        lower, upper = factors * below + unit, factors * above
     if unpack_pivots:
         stack = []
         for exchanges in pivots.cpu().tolist():

@@ -66,7 +66,8 @@ ARGUMENTS = {
     "start": 0, "length": 1, "step": 1, "diagonal": 1, "bins": 3, "chunks": 2, "split_size": 1,
     "min": 0.3, "max": 2.0, "p": 2, "maxnorm": 0.5, "weight": 0.5, "tol": -1, "num_samples": 1,
     "bool": True, "number": 2, "float": 0.5, "sizes": [2, 2], "ints": [2, 2],
-    "storage_offset": 0, "sliceIndex": 1, "exponent": 2.0, "from": 1, "to": 5,
+    "storage_offset": 0, "size": [2, 2], "stride": [1, 2], "end": 2, "sliceIndex": 1,
+    "exponent": 2.0, "from": 1, "to": 5,
 }  # fmt: skip
 # Operands of single operations: `self` and arguments by name; several where overloads need them.
 OPERANDS = {
@@ -96,10 +97,14 @@ OPERANDS = {
                   "LU_pivots": ("IntTensor", [[1, 2], [1, 2]])},
     "permute": {"dims": [1, 0]}, "bernoulli_": {"p": 0.5},
     "geometric_": {"p": 0.5}, "log_normal_": {"mean": 1.0, "std": 0.5},
-    "clamp": {"min": 0.3}, "norm": {"p": 3}, "dist": {"p": 3},
+    "index": {"indices": ROW}, "clamp": {"min": 0.3}, "norm": {"p": 3}, "dist": {"p": 3},
 }  # fmt: skip
+# What says so where there is no GPU of the tensor's, or no CUDA.
+NEEDS_GPU = {"get_device": "CPU", "pin_memory": "CUDA"}
 # Where `self` stands in functions of the old order, behind beta.
 BETA = dict.fromkeys(["addmm", "addmv", "addr", "addbmm", "baddbmm"], 1)
+# What functions call the tensor where it is not `input`.
+OWN = {"split": "tensor", "chunk": "tensor"}
 ARGUMENT = re.compile(r"(\w+) (\w+)(?:=(\S+))?")
 
 
@@ -119,6 +124,8 @@ def sample(row, kind, name):
     special = OPERANDS.get(row["name"], {})
     if name in special:
         return special[name]
+    if kind == "Storage":
+        return torch.DoubleStorage([4.0, 0.5, 0.25, 3.0])
     if kind in ("Tensor", "Variable") and name not in ("index", "mask"):
         return SMALL if name != "A" else SQUARE
     return ARGUMENTS.get(name, ARGUMENTS.get(kind))
@@ -141,7 +148,7 @@ def plain(result):
         return [plain(r) for r in result]
     if isinstance(result, Variable) or torch.is_tensor(result):
         return array(result).tolist()
-    return result
+    return list(result) if torch.is_storage(result) else result
 
 
 def agree(a, b):
@@ -154,12 +161,16 @@ def agree(a, b):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
+def has_method(row, side):
+    return row["tensor_method"] or (side == "variable" and not row["torch_fn"])
+
+
 CALLS = [
     (row, side, signature)
     for row in ROWS
     for side in ("tensor", "variable")
     for signature in signatures(row[f"{side}_signatures"])
-    if row["tensor_method"]
+    if has_method(row, side)
 ]  # fmt: skip
 
 
@@ -199,14 +210,16 @@ def test_arguments_by_place_and_by_name(call):
 
     if signature and signature[0][1] == "base":  # torch.pow(base, x)
         return
-    if name == "get_device":
-        with pytest.raises(RuntimeError, match="CPU"):
+    if name in NEEDS_GPU:
+        with pytest.raises(RuntimeError, match=NEEDS_GPU[name]):
             run(False, by_place)
         return
     wanted = run(False, by_place)
     if name == "data_ptr":
         return
-    if name != "as_strided" and any(kind in ("sizes", "ints") for kind, *_ in signature):
+    if name not in ("set_", "as_strided") and any(
+        kind in ("sizes", "ints") for kind, *_ in signature
+    ):
         own, _ = fresh()
         agree(plain(getattr(own, name)(*sample(row, "sizes", signature[0][1]))), wanted)
     if name.startswith("__"):
@@ -217,7 +230,7 @@ def test_arguments_by_place_and_by_name(call):
         own, values = fresh()
         torch.manual_seed(0)
         named = {n: v for n, v, _ in values}
-        agree(plain(getattr(torch, name)(input=own, **named)), wanted)
+        agree(plain(getattr(torch, name)(**{OWN.get(name, "input"): own}, **named)), wanted)
 
 
 def result_tensors(result):

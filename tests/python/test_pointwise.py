@@ -138,7 +138,7 @@ def test_values(name, cls):  # n edges, O-15
     with np.errstate(over="ignore"):
         wanted = np.array([guarded(UNARY[name])(float(v)) for v in x]).astype(x.dtype)
     got = array(getattr(tensor(cls, x), name)())
-    # Four units in the last place, and one for the answer itself; lgamma loses digits near its zeros.
+    # Four units in the last place, and one for the answer; lgamma loses digits near its zeros.
     unit = np.spacing(np.abs(np.where(np.isfinite(wanted), wanted, 1)))
     with np.errstate(invalid="ignore"):
         error = np.abs(got.astype(np.float64) - wanted.astype(np.float64))

@@ -1,6 +1,5 @@
 """How long operations and nodes take (A-180, A-181)."""
 
-from collections.abc import Callable
 from os import PathLike
 from typing import Any, Self
 
