@@ -141,7 +141,7 @@ def test_index_is_what_stands_in_brackets():
     ]
 
 
-# --- None and numbers of NumPy as arguments --------------------------------------------------------
+# --- None and numbers of NumPy as arguments -------------------------------------------------------
 
 
 def test_clamp_of_variables_leaves_a_bound_out():
