@@ -475,7 +475,7 @@ class _TensorBase:
     def bmm(self, mat2: _TensorBase) -> Self: ...
     def byte(self) -> ByteTensor | cuda_ByteTensor: ...
     def char(self) -> CharTensor | cuda_CharTensor: ...
-    def chunk(self, chunks: _int, dim: int = 0) -> tuple[Self, ...]: ...
+    def chunk(self, chunks: _int, dim: _int = 0) -> tuple[Self, ...]: ...
     @overload
     def clamp(self, min: _Number, max: _Number) -> Self: ...
     @overload
@@ -557,6 +557,7 @@ class _TensorBase:
     @overload
     def gt_(self, other: _TensorBase) -> Self: ...
     def half(self) -> HalfTensor | cuda_HalfTensor: ...
+    def index(self, indices: _Key) -> Any: ...
     def index_add(self, dim: _int, index: _TensorBase, source: _TensorBase) -> Self: ...
     def index_add_(self, dim: _int, index: _TensorBase, source: _TensorBase) -> Self: ...
     def index_copy(self, dim: _int, index: _TensorBase, source: _TensorBase) -> Self: ...
@@ -692,10 +693,10 @@ class _TensorBase:
     @overload
     def repeat(self, sizes: _Sizes) -> Self: ...
     @overload
-    def resize_(self, *sizes: _int) -> Self: ...
+    def resize_(self, *sizes: _int, size: _int | _Sizes | None = None) -> Self: ...
     @overload
-    def resize_(self, sizes: _Sizes, /) -> Self: ...
-    def resize_as_(self, tensor: _TensorBase) -> Self: ...
+    def resize_(self, sizes: _Sizes, /, *, size: _int | _Sizes | None = None) -> Self: ...
+    def resize_as_(self, the_template: _TensorBase) -> Self: ...
     @overload
     def scatter(self, dim: _int, index: _TensorBase, src: _TensorBase) -> Self: ...
     @overload
@@ -710,9 +711,20 @@ class _TensorBase:
     @overload
     def set_(self, source: Self | _StorageBase | None = None) -> Self: ...
     @overload
+    def set_(self, *, storage: _StorageBase) -> Self: ...
+    @overload
     def set_(
         self,
         source: _StorageBase,
+        storage_offset: _int,
+        size: _int | _Sizes,
+        stride: _int | _Sizes | None = None,
+    ) -> Self: ...
+    @overload
+    def set_(
+        self,
+        *,
+        sourceStorage: _StorageBase,
         storage_offset: _int,
         size: _int | _Sizes,
         stride: _int | _Sizes | None = None,
@@ -733,7 +745,7 @@ class _TensorBase:
     def sort(
         self, dim: _int, descending: bool = False
     ) -> tuple[Self, LongTensor | cuda_LongTensor]: ...
-    def split(self, split_size: _int, dim: int = 0) -> tuple[Self, ...]: ...
+    def split(self, split_size: _int, dim: _int = 0) -> tuple[Self, ...]: ...
     @overload
     def squeeze(self, dim: _int) -> Self: ...
     @overload
@@ -1044,7 +1056,7 @@ class _FloatDoubleTensor(_TensorBase):
     @overload
     def mean(self) -> _Number: ...
     def multinomial(
-        self, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+        self, num_samples: _int, replacement: bool = False, *, generator: Generator | None = None
     ) -> LongTensor | cuda_LongTensor: ...
     @overload
     def norm(self, p: _Number = 2) -> _Number: ...
@@ -1608,20 +1620,12 @@ class Variable:
         self, beta: _Number, alpha: _Number, batch1: Variable, batch2: Variable
     ) -> Variable: ...
     @overload
-    def addbmm(
-        self, batch1: Variable, batch2: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Variable: ...
-    @overload
     def addbmm_(
         self, batch1: Variable, batch2: Variable, *, beta: _Number = 1, alpha: _Number = 1
     ) -> Self: ...
     @overload
     def addbmm_(
         self, beta: _Number, alpha: _Number, batch1: Variable, batch2: Variable
-    ) -> Self: ...
-    @overload
-    def addbmm_(
-        self, batch1: Variable, batch2: Variable, *, beta: _Number, alpha: _Number = 1
     ) -> Self: ...
     @overload
     def addcdiv(self, tensor1: Variable, tensor2: Variable, *, value: _Number = 1) -> Variable: ...
@@ -1646,19 +1650,11 @@ class Variable:
     @overload
     def addmm(self, beta: _Number, alpha: _Number, mat1: Variable, mat2: Variable) -> Variable: ...
     @overload
-    def addmm(
-        self, mat1: Variable, mat2: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Variable: ...
-    @overload
     def addmm_(
         self, mat1: Variable, mat2: Variable, *, beta: _Number = 1, alpha: _Number = 1
     ) -> Self: ...
     @overload
     def addmm_(self, beta: _Number, alpha: _Number, mat1: Variable, mat2: Variable) -> Self: ...
-    @overload
-    def addmm_(
-        self, mat1: Variable, mat2: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Self: ...
     @overload
     def addmv(
         self, mat: Variable, vec: Variable, *, beta: _Number = 1, alpha: _Number = 1
@@ -1666,19 +1662,11 @@ class Variable:
     @overload
     def addmv(self, beta: _Number, alpha: _Number, mat: Variable, vec: Variable) -> Variable: ...
     @overload
-    def addmv(
-        self, mat: Variable, vec: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Variable: ...
-    @overload
     def addmv_(
         self, mat: Variable, vec: Variable, *, beta: _Number = 1, alpha: _Number = 1
     ) -> Self: ...
     @overload
     def addmv_(self, beta: _Number, alpha: _Number, mat: Variable, vec: Variable) -> Self: ...
-    @overload
-    def addmv_(
-        self, mat: Variable, vec: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Self: ...
     @overload
     def addr(
         self, vec1: Variable, vec2: Variable, *, beta: _Number = 1, alpha: _Number = 1
@@ -1686,23 +1674,21 @@ class Variable:
     @overload
     def addr(self, beta: _Number, alpha: _Number, vec1: Variable, vec2: Variable) -> Variable: ...
     @overload
-    def addr(
-        self, vec1: Variable, vec2: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Variable: ...
-    @overload
     def addr_(
         self, vec1: Variable, vec2: Variable, *, beta: _Number = 1, alpha: _Number = 1
     ) -> Self: ...
     @overload
     def addr_(self, beta: _Number, alpha: _Number, vec1: Variable, vec2: Variable) -> Self: ...
-    @overload
-    def addr_(
-        self, vec1: Variable, vec2: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Self: ...
     def all(self) -> bool: ...
     def any(self) -> bool: ...
     def argmax(self, dim: _int, keepdim: bool = False) -> Variable: ...
     def argmin(self, dim: _int, keepdim: bool = False) -> Variable: ...
+    def as_strided(
+        self, size: _int | _Sizes, stride: _int | _Sizes, storage_offset: _int = ...
+    ) -> Variable: ...
+    def as_strided_(
+        self, size: _int | _Sizes, stride: _int | _Sizes, storage_offset: _int = ...
+    ) -> Self: ...
     def asin(self) -> Variable: ...
     def asin_(self) -> Self: ...
     def atan(self) -> Variable: ...
@@ -1725,20 +1711,12 @@ class Variable:
         self, beta: _Number, alpha: _Number, batch1: Variable, batch2: Variable
     ) -> Variable: ...
     @overload
-    def baddbmm(
-        self, batch1: Variable, batch2: Variable, *, beta: _Number, alpha: _Number = 1
-    ) -> Variable: ...
-    @overload
     def baddbmm_(
         self, batch1: Variable, batch2: Variable, *, beta: _Number = 1, alpha: _Number = 1
     ) -> Self: ...
     @overload
     def baddbmm_(
         self, beta: _Number, alpha: _Number, batch1: Variable, batch2: Variable
-    ) -> Self: ...
-    @overload
-    def baddbmm_(
-        self, batch1: Variable, batch2: Variable, *, beta: _Number, alpha: _Number = 1
     ) -> Self: ...
     def bernoulli(self, *, generator: Generator | None = None) -> Variable: ...
     def bmm(self, mat2: Variable) -> Variable: ...
@@ -1749,19 +1727,19 @@ class Variable:
     def ceil(self) -> Variable: ...
     def ceil_(self) -> Self: ...
     def char(self) -> Variable: ...
-    def chunk(self, chunks: _int, dim: int = 0) -> tuple[Variable, ...]: ...
+    def chunk(self, chunks: _int, dim: _int = 0) -> tuple[Variable, ...]: ...
     @overload
-    def clamp(self, min: _Number, max: _Number) -> Variable: ...
+    def clamp(self, min: _Number, max: _Number | None = None) -> Variable: ...
     @overload
-    def clamp(self, min: _Number) -> Variable: ...
+    def clamp(self, min: None = None, *, max: _Number) -> Variable: ...
     @overload
-    def clamp(self, *, max: _Number) -> Variable: ...
+    def clamp(self, min: None, max: _Number) -> Variable: ...
     @overload
-    def clamp_(self, min: _Number, max: _Number) -> Self: ...
+    def clamp_(self, min: _Number, max: _Number | None = None) -> Self: ...
     @overload
-    def clamp_(self, min: _Number) -> Self: ...
+    def clamp_(self, min: None = None, *, max: _Number) -> Self: ...
     @overload
-    def clamp_(self, *, max: _Number) -> Self: ...
+    def clamp_(self, min: None, max: _Number) -> Self: ...
     def clone(self) -> Variable: ...
     def contiguous(self) -> Variable: ...
     def copy_(self, other: Variable) -> Self: ...
@@ -1861,6 +1839,7 @@ class Variable:
     def gt_(self, other: Variable) -> Self: ...
     def half(self) -> Variable: ...
     def histc(self, bins: _int = 100, min: _Number = 0, max: _Number = 0) -> Variable: ...
+    def index(self, indices: _Key) -> Variable: ...
     def index_add(self, dim: _int, index: Variable, source: Variable) -> Variable: ...
     def index_add_(self, dim: _int, index: Variable, source: Variable) -> Self: ...
     def index_copy(self, dim: _int, index: Variable, source: Variable) -> Variable: ...
@@ -1958,7 +1937,11 @@ class Variable:
     @overload
     def mul_(self, other: Variable) -> Self: ...
     def multinomial(
-        self, num_samples: int = 1, replacement: bool = False, *, generator: Generator | None = None
+        self,
+        num_samples: _int = 1,
+        replacement: bool = False,
+        *,
+        generator: Generator | None = None,
     ) -> Variable: ...
     def mv(self, vec: Variable) -> Variable: ...
     @property
@@ -2060,6 +2043,27 @@ class Variable:
     def scatter_add(self, dim: _int, index: Variable, src: Variable) -> Variable: ...
     def scatter_add_(self, dim: _int, index: Variable, src: Variable) -> Self: ...
     def select(self, dim: _int, sliceIndex: _int) -> Variable: ...
+    @overload
+    def set_(self, source: Self | _StorageBase | None = None) -> Self: ...
+    @overload
+    def set_(self, *, storage: _StorageBase) -> Self: ...
+    @overload
+    def set_(
+        self,
+        source: _StorageBase,
+        storage_offset: _int,
+        size: _int | _Sizes,
+        stride: _int | _Sizes | None = None,
+    ) -> Self: ...
+    @overload
+    def set_(
+        self,
+        *,
+        sourceStorage: _StorageBase,
+        storage_offset: _int,
+        size: _int | _Sizes,
+        stride: _int | _Sizes | None = None,
+    ) -> Self: ...
     @property
     def shape(self) -> Size: ...
     def short(self) -> Variable: ...
@@ -2076,13 +2080,13 @@ class Variable:
     @overload
     def size(self, dim: _int) -> _int: ...
     def slice(
-        self, start: _int = 0, end: _int | None = None, step: _int = 1, dim: int = 0
+        self, start: _int = 0, end: _int | None = None, step: _int = 1, dim: _int = 0
     ) -> Variable: ...
     @overload
     def sort(self, descending: bool = False) -> tuple[Variable, Variable]: ...
     @overload
     def sort(self, dim: _int, descending: bool = False) -> tuple[Variable, Variable]: ...
-    def split(self, split_size: _int, dim: int = 0) -> tuple[Variable, ...]: ...
+    def split(self, split_size: _int, dim: _int = 0) -> tuple[Variable, ...]: ...
     def sqrt(self) -> Variable: ...
     def sqrt_(self) -> Self: ...
     @overload
@@ -2231,6 +2235,7 @@ class Picture:
 
 @final
 class _Range:
+    def __new__(cls, name: str) -> Self: ...
     def __enter__(self) -> None: ...
     def __exit__(self, *_error: object) -> None: ...
 
@@ -2256,10 +2261,6 @@ def add(input: Variable, *, other: _Number) -> Variable: ...
 def add(input: _T, other: _TensorBase, *, alpha: _Number = 1, out: _T | None = None) -> _T: ...
 @overload
 def add(input: Variable, other: Variable, *, alpha: _Number = 1) -> Variable: ...
-@overload
-def add(input: _T, *, alpha: _Number, other: _TensorBase, out: _T | None = None) -> _T: ...
-@overload
-def add(input: Variable, *, alpha: _Number, other: Variable) -> Variable: ...
 @overload
 def mul(input: _T, value: _Number, *, out: _T | None = None) -> _T: ...
 @overload
@@ -2405,14 +2406,6 @@ def clamp(input: _T, min: _Number, max: _Number, *, out: _T | None = None) -> _T
 @overload
 def clamp(input: Variable, min: _Number, max: _Number) -> Variable: ...
 @overload
-def clamp(input: _T, *, min: _Number, out: _T | None = None) -> _T: ...
-@overload
-def clamp(input: Variable, *, min: _Number) -> Variable: ...
-@overload
-def clamp(input: _T, *, max: _Number, out: _T | None = None) -> _T: ...
-@overload
-def clamp(input: Variable, *, max: _Number) -> Variable: ...
-@overload
 def clamp(input: _T, min: _Number, *, out: _T | None = None) -> _T: ...
 @overload
 def clamp(input: Variable, min: _Number) -> Variable: ...
@@ -2508,27 +2501,6 @@ def addcmul(
     input: Variable, tensor1: Variable, tensor2: Variable, *, value: _Number = 1
 ) -> Variable: ...
 @overload
-def addcmul(
-    input: _T,
-    tensor1: _TensorBase,
-    tensor2: _TensorBase,
-    *,
-    value: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addcmul(
-    input: Variable, tensor1: Variable, tensor2: Variable, *, value: _Number = 1
-) -> Variable: ...
-@overload
-def addcmul(
-    input: _T, *, value: _Number, tensor1: _TensorBase, tensor2: _TensorBase, out: _T | None = None
-) -> _T: ...
-@overload
-def addcmul(
-    input: Variable, *, value: _Number, tensor1: Variable, tensor2: Variable
-) -> Variable: ...
-@overload
 def addcdiv(
     input: _T, value: _Number, tensor1: _TensorBase, tensor2: _TensorBase, *, out: _T | None = None
 ) -> _T: ...
@@ -2546,27 +2518,6 @@ def addcdiv(
 @overload
 def addcdiv(
     input: Variable, tensor1: Variable, tensor2: Variable, *, value: _Number = 1
-) -> Variable: ...
-@overload
-def addcdiv(
-    input: _T,
-    tensor1: _TensorBase,
-    tensor2: _TensorBase,
-    *,
-    value: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addcdiv(
-    input: Variable, tensor1: Variable, tensor2: Variable, *, value: _Number = 1
-) -> Variable: ...
-@overload
-def addcdiv(
-    input: _T, *, value: _Number, tensor1: _TensorBase, tensor2: _TensorBase, out: _T | None = None
-) -> _T: ...
-@overload
-def addcdiv(
-    input: Variable, *, value: _Number, tensor1: Variable, tensor2: Variable
 ) -> Variable: ...
 @overload
 def lerp(input: _T, end: _TensorBase, weight: _Number, *, out: _T | None = None) -> _T: ...
@@ -2765,15 +2716,6 @@ def renorm(input: Variable, p: _Number, dim: _int, maxnorm: _Number) -> Variable
 @overload
 def sort(
     input: _T,
-    *,
-    descending: bool = False,
-    out: tuple[_T, LongTensor | cuda_LongTensor] | None = None,
-) -> tuple[_T, LongTensor | cuda_LongTensor]: ...
-@overload
-def sort(input: Variable, *, descending: bool = False) -> tuple[Variable, Variable]: ...
-@overload
-def sort(
-    input: _T,
     dim: _int,
     descending: bool = False,
     *,
@@ -2790,19 +2732,6 @@ def sort(
 ) -> tuple[_T, LongTensor | cuda_LongTensor]: ...
 @overload
 def sort(input: Variable, descending: bool = False) -> tuple[Variable, Variable]: ...
-@overload
-def topk(
-    input: _T,
-    k: _int,
-    *,
-    largest: bool = True,
-    sorted: bool = True,
-    out: tuple[_T, LongTensor | cuda_LongTensor] | None = None,
-) -> tuple[_T, LongTensor | cuda_LongTensor]: ...
-@overload
-def topk(
-    input: Variable, k: _int, *, largest: bool = True, sorted: bool = True
-) -> tuple[Variable, Variable]: ...
 @overload
 def topk(
     input: _T,
@@ -2972,48 +2901,6 @@ def addmm(
     input: Variable, mat1: Variable, mat2: Variable, *, beta: _Number = 1, alpha: _Number = 1
 ) -> Variable: ...
 @overload
-def addmm(
-    input: _T,
-    mat1: _TensorBase,
-    mat2: _TensorBase,
-    *,
-    beta: _Number = 1,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addmm(
-    input: Variable, mat1: Variable, mat2: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def addmm(
-    input: _T,
-    *,
-    beta: _Number,
-    alpha: _Number,
-    mat1: _TensorBase,
-    mat2: _TensorBase,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addmm(
-    input: Variable, *, beta: _Number, alpha: _Number, mat1: Variable, mat2: Variable
-) -> Variable: ...
-@overload
-def addmm(
-    input: _T,
-    mat1: _TensorBase,
-    mat2: _TensorBase,
-    *,
-    beta: _Number,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addmm(
-    input: Variable, mat1: Variable, mat2: Variable, *, beta: _Number, alpha: _Number = 1
-) -> Variable: ...
-@overload
 def addmv(
     input: _T,
     beta: _Number,
@@ -3040,48 +2927,6 @@ def addmv(
 @overload
 def addmv(
     input: Variable, mat: Variable, vec: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def addmv(
-    input: _T,
-    mat: _TensorBase,
-    vec: _TensorBase,
-    *,
-    beta: _Number = 1,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addmv(
-    input: Variable, mat: Variable, vec: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def addmv(
-    input: _T,
-    *,
-    beta: _Number,
-    alpha: _Number,
-    mat: _TensorBase,
-    vec: _TensorBase,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addmv(
-    input: Variable, *, beta: _Number, alpha: _Number, mat: Variable, vec: Variable
-) -> Variable: ...
-@overload
-def addmv(
-    input: _T,
-    mat: _TensorBase,
-    vec: _TensorBase,
-    *,
-    beta: _Number,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addmv(
-    input: Variable, mat: Variable, vec: Variable, *, beta: _Number, alpha: _Number = 1
 ) -> Variable: ...
 @overload
 def addr(
@@ -3112,48 +2957,6 @@ def addr(
     input: Variable, vec1: Variable, vec2: Variable, *, beta: _Number = 1, alpha: _Number = 1
 ) -> Variable: ...
 @overload
-def addr(
-    input: _T,
-    vec1: _TensorBase,
-    vec2: _TensorBase,
-    *,
-    beta: _Number = 1,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addr(
-    input: Variable, vec1: Variable, vec2: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def addr(
-    input: _T,
-    *,
-    beta: _Number,
-    alpha: _Number,
-    vec1: _TensorBase,
-    vec2: _TensorBase,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addr(
-    input: Variable, *, beta: _Number, alpha: _Number, vec1: Variable, vec2: Variable
-) -> Variable: ...
-@overload
-def addr(
-    input: _T,
-    vec1: _TensorBase,
-    vec2: _TensorBase,
-    *,
-    beta: _Number,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addr(
-    input: Variable, vec1: Variable, vec2: Variable, *, beta: _Number, alpha: _Number = 1
-) -> Variable: ...
-@overload
 def addbmm(
     input: _T,
     beta: _Number,
@@ -3182,48 +2985,6 @@ def addbmm(
     input: Variable, batch1: Variable, batch2: Variable, *, beta: _Number = 1, alpha: _Number = 1
 ) -> Variable: ...
 @overload
-def addbmm(
-    input: _T,
-    batch1: _TensorBase,
-    batch2: _TensorBase,
-    *,
-    beta: _Number = 1,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addbmm(
-    input: Variable, batch1: Variable, batch2: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def addbmm(
-    input: _T,
-    *,
-    beta: _Number,
-    alpha: _Number,
-    batch1: _TensorBase,
-    batch2: _TensorBase,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addbmm(
-    input: Variable, *, beta: _Number, alpha: _Number, batch1: Variable, batch2: Variable
-) -> Variable: ...
-@overload
-def addbmm(
-    input: _T,
-    batch1: _TensorBase,
-    batch2: _TensorBase,
-    *,
-    beta: _Number,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def addbmm(
-    input: Variable, batch1: Variable, batch2: Variable, *, beta: _Number, alpha: _Number = 1
-) -> Variable: ...
-@overload
 def baddbmm(
     input: _T,
     beta: _Number,
@@ -3250,48 +3011,6 @@ def baddbmm(
 @overload
 def baddbmm(
     input: Variable, batch1: Variable, batch2: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def baddbmm(
-    input: _T,
-    batch1: _TensorBase,
-    batch2: _TensorBase,
-    *,
-    beta: _Number = 1,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def baddbmm(
-    input: Variable, batch1: Variable, batch2: Variable, *, beta: _Number = 1, alpha: _Number = 1
-) -> Variable: ...
-@overload
-def baddbmm(
-    input: _T,
-    *,
-    beta: _Number,
-    alpha: _Number,
-    batch1: _TensorBase,
-    batch2: _TensorBase,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def baddbmm(
-    input: Variable, *, beta: _Number, alpha: _Number, batch1: Variable, batch2: Variable
-) -> Variable: ...
-@overload
-def baddbmm(
-    input: _T,
-    batch1: _TensorBase,
-    batch2: _TensorBase,
-    *,
-    beta: _Number,
-    alpha: _Number = 1,
-    out: _T | None = None,
-) -> _T: ...
-@overload
-def baddbmm(
-    input: Variable, batch1: Variable, batch2: Variable, *, beta: _Number, alpha: _Number = 1
 ) -> Variable: ...
 @overload
 def inverse(input: _T, *, out: _T | None = None) -> _T: ...
@@ -3590,21 +3309,21 @@ def matmul(tensor1: _T, tensor2: _TensorBase, out: _T | None = None) -> Any: ...
 @overload
 def matmul(tensor1: Variable, tensor2: Variable) -> Variable: ...
 @overload
-def cat(seq: Iterable[_T], dim: int = 0, out: _T | None = None) -> _T: ...
+def cat(seq: Iterable[_T], dim: _int = 0, out: _T | None = None) -> _T: ...
 @overload
-def cat(seq: Iterable[Variable], dim: int = 0) -> Variable: ...
+def cat(seq: Iterable[Variable], dim: _int = 0) -> Variable: ...
 @overload
-def stack(sequence: Iterable[_T], dim: int = 0, out: _T | None = None) -> _T: ...
+def stack(sequence: Iterable[_T], dim: _int = 0, out: _T | None = None) -> _T: ...
 @overload
-def stack(sequence: Iterable[Variable], dim: int = 0) -> Variable: ...
+def stack(sequence: Iterable[Variable], dim: _int = 0) -> Variable: ...
 @overload
-def _softmax(input: _T, dim: int) -> _T: ...
+def _softmax(input: _T, dim: _int) -> _T: ...
 @overload
-def _softmax(input: Variable, dim: int) -> Variable: ...
+def _softmax(input: Variable, dim: _int) -> Variable: ...
 @overload
-def _log_softmax(input: _T, dim: int) -> _T: ...
+def _log_softmax(input: _T, dim: _int) -> _T: ...
 @overload
-def _log_softmax(input: Variable, dim: int) -> Variable: ...
+def _log_softmax(input: Variable, dim: _int) -> Variable: ...
 @overload
 def _threshold(input: _T, threshold: _Number, value: _Number, inplace: bool) -> _T: ...
 @overload
@@ -3664,7 +3383,7 @@ def randperm(
 @overload
 def multinomial(
     input: _T,
-    num_samples: int = 1,
+    num_samples: _int = 1,
     replacement: bool = False,
     out: LongTensor | None = None,
     generator: Generator | None = None,
@@ -3672,7 +3391,7 @@ def multinomial(
 @overload
 def multinomial(
     input: Variable,
-    num_samples: int = 1,
+    num_samples: _int = 1,
     replacement: bool = False,
     out: None = None,
     generator: Generator | None = None,
