@@ -12,10 +12,10 @@ from pathlib import Path
 from stub_writer import stub_text
 
 STUB = Path("python/rgrad/_C.pyi")
+ALLOWED = ["--allowlist", "tests/tools/stubtest_allowed.txt"]
 CHECKS = [
     # `@disjoint_base` says more than users' checkers need to know, and old ones do not know it.
-    ["mypy.stubtest", "rgrad._C", "--concise", "--ignore-disjoint-bases"]
-    + ["--allowlist", "tests/tools/stubtest_allowed.txt"],
+    ["mypy.stubtest", "rgrad._C", "--concise", "--ignore-disjoint-bases", *ALLOWED],
     ["mypy"],
     ["mypy", "--strict", "tests/tools/typed_program.py"],
 ]

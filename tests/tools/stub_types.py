@@ -381,26 +381,20 @@ WRITTEN = {
         ("new_type: builtins.type[_StorageBase] | str", "_StorageBase"),
     ],
     "_StorageBase.size": [("", "_int")],
-    "_StorageBase.__getitem__": [("key: _int", "_Number"), ("key: slice", "Self")],
-    "_StorageBase.__setitem__": [("key: _int | slice, value: _Number", "None")],
+    "_StorageBase.__getitem__": [("key: _int, /", "_Number"), ("key: slice, /", "Self")],
+    "_StorageBase.__setitem__": [("key: _int | slice, value: _Number, /", "None")],
     "_StorageBase.__iter__": [("", "Iterator[Any]")],
     "_StorageBase.new": [
         ("size: _int = 0", "Self"),
         ("data: Sequence[_Number] | _StorageBase", "Self"),
     ],
     "set_": [
-        ("source: Self | _StorageBase | None = None", "Self"),
-        ("*, storage: _StorageBase", "Self"),
         (
-            "source: _StorageBase, storage_offset: _int, size: _int | _Sizes, "
-            "stride: _int | _Sizes | None = None",
+            "source: Self | _StorageBase | None = None, storage_offset: _int | None = None, "
+            "size: _int | _Sizes | None = None, stride: _int | _Sizes | None = None, *, "
+            "storage: _StorageBase | None = None, sourceStorage: _StorageBase | None = None",
             "Self",
-        ),
-        (
-            "*, sourceStorage: _StorageBase, storage_offset: _int, size: _int | _Sizes, "
-            "stride: _int | _Sizes | None = None",
-            "Self",
-        ),
+        )
     ],
     "Variable.clamp": [
         ("min: _Number, max: _Number | None = None", "Variable"),
@@ -463,7 +457,7 @@ ATTRIBUTES = {"_execution_engine": "Any"}
 IGNORED = {"__eq__": "override", "__ne__": "override", "__ipow__": "misc"}
 
 # Called on the class.
-OF_THE_CLASS = {"from_buffer", "from_file"}
+OF_THE_CLASS = {"apply", "from_buffer", "from_file"}
 
 # Names that 0.3 gives to the second operand where a row calls it by a letter.
 OPERANDS = {"mm": "mat2", "bmm": "mat2", "mv": "vec", "dot": "tensor2"}

@@ -30,7 +30,8 @@ class BackwardCFunction(_C._FunctionBase):
     _is_legacy = False
     _forward_cls: "type[Function]"
 
-    def apply(self, *gradients: Variable) -> Any:
+    # Of the class where functions are called, of the object where their nodes are.
+    def apply(self, *gradients: Variable) -> Any:  # type: ignore[override]
         """What the way back calls: the Function's own `backward`."""
         return self._forward_cls.backward(self, *gradients)
 
