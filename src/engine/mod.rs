@@ -174,10 +174,13 @@ impl Run {
             });
             let turn = self.turn(&mut visit, node, incoming);
             drop(span);
-            let (edges, mut outgoing) = turn.map_err(|error| {
-                visit.end();
-                error.from_node(node.pack(), site_of(node))
-            })?;
+            let (edges, mut outgoing) = match turn {
+                Ok(made) => made,
+                Err(error) => {
+                    visit.end();
+                    return Err(error.from_node(node.pack(), site_of(node)));
+                }
+            };
             if anomaly::is_on() {
                 visit.end();
                 let checked = anomaly::check(arena::rule_of(node), &outgoing);

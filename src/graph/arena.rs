@@ -57,19 +57,15 @@ struct Slot {
     /// For the engine: which run looked at this node last, and where its entry is. In a free slot
     /// the second is the next free one.
     mark: (u32, u32),
+    /// Where in the program the node was recorded.
+    site: Site,
     body: Body,
 }
 
-const _: () = assert!(size_of::<Slot>() == 88);
-
-/// Slots, and where in the program each was filled: apart, since a slot has no four bytes left.
-struct Chunk {
-    slots: Box<[Slot; CHUNK]>,
-    sites: Box<[Site; CHUNK]>,
-}
+const _: () = assert!(size_of::<Slot>() == 96);
 
 pub(crate) struct Arena {
-    chunks: Vec<Chunk>,
+    chunks: Vec<Box<[Slot; CHUNK]>>,
     /// The first free slot; each knows the next.
     free: u32,
     free_count: usize,
@@ -83,11 +79,6 @@ static ARENA: Mutex<Arena> = Mutex::new(Arena {
     clock: 0,
 });
 
-fn boxed<T>(chunk: Vec<T>) -> Box<[T; CHUNK]> {
-    let chunk = chunk.into_boxed_slice().try_into();
-    chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots"))
-}
-
 /// How many nodes are alive.
 pub fn live_nodes() -> usize {
     let arena = ARENA.lock();
@@ -97,17 +88,12 @@ pub fn live_nodes() -> usize {
 impl Arena {
     #[inline(always)]
     fn slot(&self, at: u32) -> &Slot {
-        &self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
+        &self.chunks[at as usize / CHUNK][at as usize % CHUNK]
     }
 
     #[inline(always)]
     fn slot_mut(&mut self, at: u32) -> &mut Slot {
-        &mut self.chunks[at as usize / CHUNK].slots[at as usize % CHUNK]
-    }
-
-    #[inline(always)]
-    fn site_mut(&mut self, at: u32) -> &mut Site {
-        &mut self.chunks[at as usize / CHUNK].sites[at as usize % CHUNK]
+        &mut self.chunks[at as usize / CHUNK][at as usize % CHUNK]
     }
 
     fn get(&self, id: NodeId) -> Option<&Slot> {
@@ -126,9 +112,6 @@ impl Arena {
             }
             let mut chunk = Vec::new();
             chunk.try_reserve_exact(CHUNK).map_err(|_| room())?;
-            let mut sites = Vec::new();
-            sites.try_reserve_exact(CHUNK).map_err(|_| room())?;
-            sites.resize(CHUNK, 0);
             self.chunks.try_reserve(1).map_err(|_| room())?;
             for at in first + 1..=first + CHUNK {
                 let last = at == first + CHUNK;
@@ -138,11 +121,13 @@ impl Arena {
                     count: 0,
                     generation: 0,
                     mark: (0, if last { self.free } else { at as u32 }),
+                    site: 0,
                     body: Body::default(),
                 });
             }
-            let (slots, sites) = (boxed(chunk), boxed(sites));
-            self.chunks.push(Chunk { slots, sites });
+            let chunk = chunk.into_boxed_slice().try_into();
+            self.chunks
+                .push(chunk.unwrap_or_else(|_| unreachable!("a chunk has CHUNK slots")));
             self.free = first as u32;
             self.free_count += CHUNK;
         }
@@ -160,10 +145,10 @@ impl Arena {
         slot.count = 1;
         slot.rule = Some(rule);
         slot.mark = (0, 0);
+        slot.site = site;
         // A free slot's body is empty: nothing to drop.
         std::mem::forget(std::mem::replace(&mut slot.body, body));
         let generation = slot.generation;
-        *self.site_mut(at) = site;
         self.free = next;
         self.free_count -= 1;
         NodeId {
@@ -300,7 +285,7 @@ impl Handle {
 
     /// Where in the program the node was recorded.
     pub fn site(&self) -> Site {
-        *ARENA.lock().site_mut(self.0.slot)
+        ARENA.lock().slot(self.0.slot).site
     }
 
     /// Where the node's inputs came from.
@@ -383,7 +368,7 @@ pub fn saved_bytes() -> usize {
     let arena = ARENA.lock();
     let mut seen = std::collections::HashSet::new();
     let mut bytes = 0;
-    let slots = arena.chunks.iter().flat_map(|chunk| chunk.slots.iter());
+    let slots = arena.chunks.iter().flat_map(|chunk| chunk.iter());
     for slot in slots.filter(|slot| slot.rule.is_some()) {
         slot.body.each_saved(|tensor| {
             if seen.insert(tensor.memory_id()) {
@@ -396,11 +381,7 @@ pub fn saved_bytes() -> usize {
 
 /// Where in the program `node` was recorded; unknown when it is gone.
 pub fn site_of(node: NodeId) -> Site {
-    let mut arena = ARENA.lock();
-    match arena.get(node) {
-        Some(_) => *arena.site_mut(node.slot),
-        None => 0,
-    }
+    ARENA.lock().get(node).map_or(0, |slot| slot.site)
 }
 
 impl NodeId {
@@ -467,20 +448,20 @@ pub fn hold() -> Hold {
 
 thread_local! {
     /// Whether this thread is giving nodes back: what dies of what is dropped then waits its turn,
-    /// so that a chain through somebody else's objects needs no stack either.
-    static RELEASING: Cell<bool> = const { Cell::new(false) };
+    /// so that a chain through somebody else's objects needs no stack either. And how many wait.
+    static RELEASING: Cell<(bool, u32)> = const { Cell::new((false, 0)) };
     static LATER: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Gives back a node whose last count is gone and every node that dies of it, oldest edge first.
 #[inline(never)]
 fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
-    if RELEASING.get()
-        && let Ok(()) = LATER.try_with(|later| later.borrow_mut().push(first))
-    {
+    let (releasing, waiting) = RELEASING.get();
+    if releasing && let Ok(()) = LATER.try_with(|later| later.borrow_mut().push(first)) {
+        RELEASING.set((true, waiting + 1));
         return;
     }
-    RELEASING.set(true);
+    RELEASING.set((true, 0));
     let mut queue = Queue::default();
     let mut dead: Vec<Body> = Vec::new();
     let mut left = BATCH;
@@ -498,15 +479,18 @@ fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
         }
         drop(arena);
         dead.clear();
-        let later = LATER.try_with(|later| std::mem::take(&mut *later.borrow_mut()));
-        let later = later.unwrap_or_default();
-        if later.is_empty() {
+        if RELEASING.get().1 == 0 {
             break;
         }
-        later.into_iter().for_each(|at| queue.push(at));
+        RELEASING.set((true, 0));
+        let later = LATER.try_with(|later| std::mem::take(&mut *later.borrow_mut()));
+        later
+            .unwrap_or_default()
+            .into_iter()
+            .for_each(|at| queue.push(at));
         arena = ARENA.lock();
     }
-    RELEASING.set(false);
+    RELEASING.set((false, 0));
 }
 
 impl Arena {

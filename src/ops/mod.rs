@@ -156,13 +156,19 @@ pub struct Forms {
 
 impl Op {
     /// Runs the row's kernel, or lets the host do it for a GPU that has none.
-    #[inline]
+    #[inline(always)]
     pub fn call(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
-        if self.class != Class::Any
-            && inputs
-                .first()
-                .is_some_and(|i| i.tensor.dtype() == DType::F16)
-        {
+        let half = matches!(inputs, [first, ..] if first.tensor.dtype() == DType::F16);
+        if half || self.forms.host || profile::is_on() {
+            return self.call_with_care(inputs, values, out);
+        }
+        (self.run)(inputs, values, out)
+    }
+
+    #[cold]
+    fn call_with_care(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
+        let half = |i: &Input| i.tensor.dtype() == DType::F16;
+        if self.class != Class::Any && inputs.first().is_some_and(half) {
             return Err(crate::tensor::dtype::no_half(self.name));
         }
         let _span = profile::op(self.name);

@@ -2,6 +2,7 @@
 
 mod chain;
 mod draw;
+mod generated;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod layers;

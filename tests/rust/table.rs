@@ -120,14 +120,14 @@ pub fn weights(sizes: &[i64], shift: f64) -> Tensor {
 }
 
 /// The first result times `w`, summed, as a function of the inputs.
-fn weighted(op: &'static Op, inputs: &[Var], sample: &Sample, w: &Tensor) -> Var {
+pub fn weighted(op: &'static Op, inputs: &[Var], sample: &Sample, w: &Tensor) -> Var {
     let given: Vec<Input> = inputs.iter().map(Var::input).collect();
     let y = apply(op, &given, values(sample)).unwrap().swap_remove(0);
     dot(&y, w)
 }
 
 /// The sum of `y` times `w`.
-fn dot(y: &Var, w: &Tensor) -> Var {
+pub fn dot(y: &Var, w: &Tensor) -> Var {
     ops::reduce::sum(&ops::arith::mul(y, &Var::from(w.clone())).unwrap()).unwrap()
 }
 
@@ -149,7 +149,7 @@ pub fn leaves(tensors: &[Tensor]) -> Vec<Variable> {
         .collect()
 }
 
-fn gradients(y: &Var, leaves: &[Variable], create_graph: bool) -> Vec<Option<Var>> {
+pub fn gradients(y: &Var, leaves: &[Variable], create_graph: bool) -> Vec<Option<Var>> {
     let Some((node, nr)) = y.history.clone() else {
         return vec![None; leaves.len()];
     };
@@ -170,13 +170,17 @@ fn gradients(y: &Var, leaves: &[Variable], create_graph: bool) -> Vec<Option<Var
         }],
         &inputs,
         options,
+        true,
         &|| Ok(()),
     )
     .unwrap()
+    .into_iter()
+    .map(|found| found.gradient)
+    .collect()
 }
 
 /// d f / d x by central differences; `f` reads the tensor anew at each call.
-fn differences(x: &Tensor, f: impl Fn() -> f64) -> Vec<f64> {
+pub fn differences(x: &Tensor, f: impl Fn() -> f64) -> Vec<f64> {
     (0..x.numel() as i64)
         .map(|i| {
             let old = x.read::<f64>(i);
@@ -190,7 +194,7 @@ fn differences(x: &Tensor, f: impl Fn() -> f64) -> Vec<f64> {
         .collect()
 }
 
-fn close(analytic: &[f64], numeric: &[f64], what: &str) {
+pub fn close(analytic: &[f64], numeric: &[f64], what: &str) {
     assert_eq!(
         analytic.len(),
         numeric.len(),
@@ -268,7 +272,7 @@ fn first_gradients_are_those_of_finite_differences() {
 }
 
 /// Samples that convert to an element type without fractions have no derivative to compare.
-fn takes_other_class(sample: &Sample) -> bool {
+pub fn takes_other_class(sample: &Sample) -> bool {
     sample.inputs.iter().any(|t| t.dtype() != DType::F64)
 }
 
@@ -334,11 +338,12 @@ fn comparisons_and_steps_give_zero_gradients() {
             gradient: Var::from(ones),
         };
         let inputs: Vec<_> = vars.iter().map(|v| v.history.clone().unwrap()).collect();
-        let found =
-            engine::gradients(vec![root], &inputs, engine::Options::default(), &|| Ok(())).unwrap();
-        for (g, v) in found.iter().zip(&vars) {
-            assert!(all_zero(g));
-            assert_eq!(g.as_ref().unwrap().tensor.dtype(), v.tensor.dtype());
+        let options = engine::Options::default();
+        let found = engine::gradients(vec![root], &inputs, options, true, &|| Ok(())).unwrap();
+        for (f, v) in found.iter().zip(&vars) {
+            assert!(all_zero(&f.gradient));
+            let g = f.gradient.as_ref().unwrap();
+            assert_eq!(g.tensor.dtype(), v.tensor.dtype());
         }
     });
 }
