@@ -26,6 +26,10 @@ fn geometry(t: &Tensor) -> ([usize; 2], [usize; 2]) {
 ///
 /// # Safety
 /// `y` shares no memory with `a` or `b`, and nobody else writes to it meanwhile.
+#[allow(
+    clippy::mut_from_ref,
+    reason = "`y` has memory of its own, as the caller promises"
+)]
 unsafe fn slices<'a, T: Element>(
     a: &'a Tensor,
     b: &'a Tensor,

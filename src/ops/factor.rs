@@ -303,6 +303,7 @@ fn factored(x: &Tensor, upper: bool) -> Result<Tensor> {
     a.t()
 }
 
+#[allow(clippy::useless_conversion, reason = "one text for both types")]
 fn factored_with_pivots(x: &Tensor, upper: bool, tol: f64) -> Result<(Tensor, Tensor)> {
     let n = square("pstrf", x)?;
     let a = columns("pstrf", x)?;

@@ -89,6 +89,7 @@ pub(super) use arcs;
 /// then to a straight one (`back`).
 macro_rules! arc {
     ($t:ident) => {
+        #[allow(clippy::excessive_precision, reason = "one text for both types")]
         #[inline(always)]
         fn arc(ratio: $t, up: bool, back: bool) -> $t {
             // Beyond the tangent of pi/8, the angle from pi/4.
