@@ -49,10 +49,11 @@ fn ignored_rows_count_nothing() {
                     vec![root],
                     &[x.history.clone().unwrap()],
                     Options::default(),
+                    true,
                     &|| Ok(()),
                 )
                 .unwrap();
-                (y.tensor, g[0].as_ref().unwrap().tensor.clone())
+                (y.tensor, g[0].gradient.as_ref().unwrap().tensor.clone())
             };
             let (got, wanted) = (one(up), one(Tensor::clone));
             near(&got.0, &wanted.0, "loss");
