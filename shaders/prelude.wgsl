@@ -77,20 +77,26 @@ fn fmod_(a: f32, b: f32) -> f32 {
     let y = bitcast<u32>(b) & 0x7fffffffu;
     if x >= 0x7f800000u || y > 0x7f800000u || y == 0u { return nan_(); }
     if x < y { return a; }
-    let low = max(y >> 23u, 1u);
-    var e = max(x >> 23u, 1u);
+    // Leading bits of both go to the same place, those of subnormals too: then one step leaves m < n.
     var m = (x & 0x007fffffu) | select(0u, 0x00800000u, x >= 0x00800000u);
-    let n = (y & 0x007fffffu) | select(0u, 0x00800000u, y >= 0x00800000u);
-    for (; e > low; e--) {
+    var n = (y & 0x007fffffu) | select(0u, 0x00800000u, y >= 0x00800000u);
+    let up_m = countLeadingZeros(m) - 8u;
+    let up_n = countLeadingZeros(n) - 8u;
+    m = m << up_m;
+    n = n << up_n;
+    let low = i32(max(y >> 23u, 1u)) - i32(up_n);
+    for (var e = i32(max(x >> 23u, 1u)) - i32(up_m); e > low; e--) {
         m = select(m, m - n, m >= n) << 1u;
     }
     m = select(m, m - n, m >= n);
     let sign = bitcast<u32>(a) & 0x80000000u;
     if m == 0u { return bitcast<f32>(sign); }
     // Back to where the leading bit belongs; what does not reach there is subnormal.
-    let up = min(countLeadingZeros(m) - 8u, e - 1u);
+    let floor_e = max(low, 1);
+    m = m >> u32(floor_e - low);
+    let up = min(countLeadingZeros(m) - 8u, u32(floor_e - 1));
     m = m << up;
-    let bits = select(m, (m & 0x007fffffu) | ((e - up) << 23u), m >= 0x00800000u);
+    let bits = select(m, (m & 0x007fffffu) | ((u32(floor_e) - up) << 23u), m >= 0x00800000u);
     return bitcast<f32>(bits | sign);
 }
 fn fmod_int_(a: i32, b: i32) -> i32 {

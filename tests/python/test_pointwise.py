@@ -176,7 +176,9 @@ def test_forms(name):  # O-1, O-6, O-7
 def test_integer_classes(name):  # O-14, E-81, T-82
     for cls in INTEGERS:
         t = tensor(cls, [0, 1, 2])
-        takes = name == "sign" or (name in ("abs", "neg") and cls not in ("ByteTensor", "CharTensor"))
+        takes = name == "sign" or (
+            name in ("abs", "neg") and cls not in ("ByteTensor", "CharTensor")
+        )
         if takes:
             same(getattr(t, name)(), [UNARY[name](v) for v in (0, 1, 2)])
             continue
