@@ -1,6 +1,6 @@
 //! The texts: which shaders there are, what is put in front of each, and the pipelines made of them.
 //!
-//! Every file of `shaders/` is in `FILES`, or it is not shipped.
+//! Every file of `shaders/` is in `FILES` or in `PRELUDE`, or it is not shipped.
 
 use super::device::Gpu;
 use super::groups::Map;
@@ -63,7 +63,10 @@ files!(
 );
 
 /// What goes in front of every shader.
-pub(super) const PRELUDE: &str = include_str!("../../shaders/prelude.wgsl");
+pub(super) const PRELUDE: &str = concat!(
+    include_str!("../../shaders/prelude.wgsl"),
+    include_str!("../../shaders/angles.wgsl")
+);
 
 /// How a kernel sees the elements of an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -244,8 +244,8 @@ SPECIAL = np.array(
 )
 
 
-def ulp_error(got: np.ndarray, want: np.ndarray) -> float:
-    """The largest error in units in the last place; numbers below the normal ones may be zero."""
+def ulp_errors(got: np.ndarray, want: np.ndarray) -> np.ndarray:
+    """The errors in units in the last place; numbers below the normal ones may be zero."""
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = want.astype(np.float32)
         same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
@@ -256,7 +256,12 @@ def ulp_error(got: np.ndarray, want: np.ndarray) -> float:
     error = np.where(same, 0, error)
     error = np.where(np.isnan(error), np.inf, error)
     tiny = (np.abs(want) < 1.2e-38) & (np.abs(got) < 1.2e-38)
-    return float(np.where(tiny, 0, error).max(initial=0))
+    return np.where(tiny, 0, error)
+
+
+def ulp_error(got: np.ndarray, want: np.ndarray) -> float:
+    """The largest of them."""
+    return float(ulp_errors(got, want).max(initial=0))
 
 
 def function_inputs(count: int) -> list[np.ndarray]:

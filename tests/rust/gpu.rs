@@ -164,9 +164,9 @@ fn gradients(op: &'static Op, sample: &Sample) -> Vec<Option<Tensor>> {
         .iter()
         .map(|l| l.var().unwrap().history.unwrap())
         .collect();
-    let found = engine::gradients(vec![root], &inputs, Options::default(), &|| Ok(()));
+    let found = engine::gradients(vec![root], &inputs, Options::default(), true, &|| Ok(()));
     let found = found.unwrap().into_iter();
-    found.map(|g| g.map(|g| g.tensor)).collect()
+    found.map(|f| f.gradient.map(|g| g.tensor)).collect()
 }
 
 #[test]

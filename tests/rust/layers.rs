@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 8] = [
-    "error", "tensor", "machine", "graph", "ops", "engine", "draw", "python",
+const ORDER: [&str; 9] = [
+    "error", "lock", "tensor", "machine", "graph", "ops", "engine", "draw", "python",
 ];
 
 fn layer(name: &str) -> Option<usize> {
@@ -42,13 +42,17 @@ fn no_layer_looks_up() {
             .to_str()
             .unwrap()
             .trim_end_matches(".rs");
-        let Some(own) = layer(first) else { continue };
+        if first == "lib" {
+            continue; // It only names the layers.
+        }
+        let own = layer(first).unwrap_or_else(|| panic!("{first} is in no layer"));
         for (i, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
             for part in line.split("crate::").skip(1) {
                 let name: String = part
                     .chars()
                     .take_while(|c| c.is_alphanumeric() || *c == '_')
                     .collect();
+                // Macros of the crate stand at its top.
                 let Some(other) = layer(&name) else { continue };
                 seen += 1;
                 assert!(

@@ -9,7 +9,7 @@ use rgrad::gpu;
 use rgrad::graph::variable::GradSlot;
 use rgrad::graph::{Var, Variable};
 use rgrad::ops::apply::{Values, run_into};
-use rgrad::ops::{arith, device, matmul, pointwise, shape, softmax};
+use rgrad::ops::{arith, device, pointwise, products, shape, softmax};
 use rgrad::tensor::{DType, Device, Scalar, Tensor, Value};
 use std::sync::Arc;
 
@@ -49,10 +49,11 @@ fn ignored_rows_count_nothing() {
                     vec![root],
                     &[x.history.clone().unwrap()],
                     Options::default(),
+                    true,
                     &|| Ok(()),
                 )
                 .unwrap();
-                (y.tensor, g[0].as_ref().unwrap().tensor.clone())
+                (y.tensor, g[0].gradient.as_ref().unwrap().tensor.clone())
             };
             let (got, wanted) = (one(up), one(Tensor::clone));
             near(&got.0, &wanted.0, "loss");
@@ -84,7 +85,7 @@ impl Net {
         let (w, b) = (self.weights[2 * i].var()?, self.weights[2 * i + 1].var()?);
         let out = [x.sizes()[0], w.sizes()[0]];
         let bias = shape::expand(&b, rgrad::tensor::Dims::from_slice(&out))?;
-        matmul::addmm(&bias, x, &shape::t(&w)?, Scalar::Int(1), Scalar::Int(1))
+        products::addmm(&bias, x, &shape::t(&w)?, Scalar::Int(1), Scalar::Int(1))
     }
 
     fn step(&self, x: &Var, target: &Tensor) -> Result<Var> {

@@ -1,45 +1,44 @@
-"""Fails when a shader file and shaders/manifest.json do not name each other.
+"""Fails when the files of shaders/ are not those that src/gpu/shader.rs puts into the program.
 
-The tests walk the manifest, so a shader outside it would ship untested.
+What a file says is tested elsewhere, by walking that list: a file outside it would ship untested.
 """
 
-import json
+import re
 import sys
 from pathlib import Path
 
 SHADERS = Path("shaders")
-MANIFEST = SHADERS / "manifest.json"
-# Put in front of the others; it has no entry point of its own.
-PRELUDE = "prelude"
+LIST = Path("src/gpu/shader.rs")
 
 
-def named(value):
-    """Every file of shaders/ that the manifest names: a list, a mapping, or both nested."""
-    if isinstance(value, dict):
-        found = set()
-        for key, inner in value.items():
-            found |= {key} | named(inner)
-        return found
-    if isinstance(value, list):
-        return set().union(*(named(item) for item in value))
-    return {value} if isinstance(value, str) else set()
+def listed(text):
+    """The names in `files!(...)`, and those that go in front of them."""
+    call = re.search(r"^files!\((.*?)^\);", text, re.DOTALL | re.MULTILINE)
+    entries = re.findall(r'"(\w+)"', call.group(1)) if call else []
+    return entries, re.findall(r"shaders/(\w+)\.wgsl", text)
 
 
 def main():
-    files = {path.stem for path in SHADERS.glob("*.wgsl")} - {PRELUDE}
-    if not MANIFEST.exists():
-        print(f"shaders  {len(files)}, no manifest yet")
-        return False
-    words = named(json.loads(MANIFEST.read_text(encoding="utf-8")))
-    entries = {word.removesuffix(".wgsl") for word in words if word.endswith(".wgsl")}
-    unlisted = sorted(name for name in files if name not in words and name not in entries)
-    lost = sorted(entries - files - {PRELUDE})
-    print(f"shaders  {len(files)}")
-    for name in unlisted:
-        print(f"shaders/{name}.wgsl has no entry in {MANIFEST}", file=sys.stderr)
-    for name in lost:
-        print(f"{MANIFEST} names {name}.wgsl, which does not exist", file=sys.stderr)
-    return bool(unlisted or lost)
+    files = {path.stem for path in SHADERS.glob("*.wgsl")}
+    entries, preludes = listed(LIST.read_text(encoding="utf-8"))
+    wrong = [
+        f"shaders/{name}.wgsl is not in {LIST}" for name in sorted(files - {*entries, *preludes})
+    ]
+    wrong += [
+        f"{LIST} names {name}.wgsl, which does not exist"
+        for name in sorted({*entries, *preludes} - files)
+    ]
+    for name in sorted(files & set(entries)):
+        text = (SHADERS / f"{name}.wgsl").read_text(encoding="utf-8")
+        if not re.search(rf"@compute[^{{]*\bfn {name}\(", text):
+            wrong.append(f"shaders/{name}.wgsl has no entry point {name}")
+    for name in sorted(files & set(preludes)):
+        if "@compute" in (SHADERS / f"{name}.wgsl").read_text(encoding="utf-8"):
+            wrong.append(f"shaders/{name}.wgsl goes in front of others, but has an entry point")
+    print(f"shaders  {len(entries)}, with {len(preludes)} in front of each")
+    for line in wrong:
+        print(line, file=sys.stderr)
+    return bool(wrong) or not entries or not preludes
 
 
 if __name__ == "__main__":
