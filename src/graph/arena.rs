@@ -208,8 +208,9 @@ pub fn record<'a>(
     payload: Payload,
 ) -> Result<Handle> {
     let wanted = 1 + origins.len();
-    let site = site::current();
     let mut body = Body::pack(payload, origins.len());
+    // After packing: before it, the call would cost moves of the payload even where nobody is asked.
+    let site = site::current();
     let mut arena = ARENA.lock();
     if arena.free_count < wanted
         && let Err(error) = arena.reserve(wanted)

@@ -39,9 +39,11 @@ pub fn is_on() -> bool {
 /// The place where the program is.
 #[inline(always)]
 pub fn current() -> Site {
-    if !ON.load(Relaxed) {
-        return 0;
-    }
+    if ON.load(Relaxed) { ask() } else { 0 }
+}
+
+#[inline(never)]
+fn ask() -> Site {
     HOOK.get().map_or(0, |hook| hook())
 }
 

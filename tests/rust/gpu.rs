@@ -51,8 +51,10 @@ fn in_class(op: &Op, sample: &Sample, dtype: DType) -> Sample {
         Value::Float(f) if !dtype.is_float() && kind == Kind::Number => {
             Value::Int((f * scale as f64) as i64)
         }
-        // A loss's targets are of its input's class.
-        Value::Tensor(t) if op.name == "mse_loss" => Value::Tensor(as_dtype(t, dtype)),
+        // A loss's targets and a system's matrix are of the input's class.
+        Value::Tensor(t) if t.dtype() == DType::F64 && op.name != "nll_loss" => {
+            Value::Tensor(as_dtype(t, dtype))
+        }
         other => other.clone(),
     };
     let arguments = sample.values.iter().zip(op.params);
@@ -75,6 +77,14 @@ fn there(op: &Op, sample: &Sample) -> Sample {
         sample.inputs.iter().map(up).collect(),
         sample.values.iter().map(argument).collect(),
     )
+}
+
+/// Floats, or integers for a row that takes no others.
+fn first_class(op: &Op) -> DType {
+    match op.class.has(DType::F32) {
+        true => DType::F32,
+        false => DType::I32,
+    }
 }
 
 fn run(op: &'static Op, sample: &Sample) -> Result<Vec<Tensor>> {
@@ -204,7 +214,7 @@ fn every_layout_gives_the_same_result() {
         if op.name == "as_strided" || op.rule.node == "ViewBackward" {
             return; // Defined by the layout itself.
         }
-        let far = there(op, &in_class(op, sample, DType::F32));
+        let far = there(op, &in_class(op, sample, first_class(op)));
         let wanted = run(op, &far).unwrap();
         for k in 0..far.inputs.len() {
             for (name, other) in layouts(&far.inputs[k]) {
@@ -260,8 +270,8 @@ fn element_wise_rows_take_empty_and_single_elements() {
         if !op.forms.direct || matches!(op.name, "mm" | "bmm") {
             return;
         }
-        let far = there(op, &in_class(op, sample, DType::F32));
-        let nothing = up(&Tensor::zeros("test", DType::F32, &[]).unwrap());
+        let far = there(op, &in_class(op, sample, first_class(op)));
+        let nothing = up(&Tensor::zeros("test", first_class(op), &[]).unwrap());
         let empty = Sample::new(vec![nothing; far.inputs.len()], far.values.clone());
         assert_eq!(run(op, &empty).unwrap()[0].numel(), 0);
         let one = |t: &Tensor| {
@@ -304,7 +314,8 @@ fn special_numbers_are_those_of_the_cpu() {
     ];
     every_row(|op, sample| {
         let simple = op.forms.direct && !matches!(op.name, "mm" | "bmm") || op.forms.compares;
-        if !simple {
+        // Integers have no special numbers.
+        if !simple || !op.class.has(DType::F32) {
             return;
         }
         let inputs: Vec<Tensor> = (0..sample.inputs.len())
