@@ -21,6 +21,7 @@ use crate::graph::{
 use crate::tensor::{Tensor, sizes_text};
 use smallvec::SmallVec;
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use waiting::Waiting;
 
@@ -346,11 +347,44 @@ pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> 
         given: None,
     };
     if step.has_gradient() {
-        with_recording(create_graph, || back(&mut step))?;
+        // A gradient of any size can be given here, and a node does not know its outputs' sizes:
+        // what its formula then fails with is the caller's mistake, not ours.
+        let back = || with_recording(create_graph, || back(&mut step));
+        match catch_unwind(AssertUnwindSafe(back)) {
+            Ok(Err(error @ (Error::Raised(_) | Error::At(_) | Error::Memory(_)))) => {
+                return Err(error);
+            }
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(misfit(taken.rule, &incoming, &error.to_string())),
+            Err(panic) => {
+                let inner = panic.downcast_ref::<Error>().map(Error::to_string);
+                return Err(misfit(taken.rule, &incoming, &inner.unwrap_or_default()));
+            }
+        }
     }
     let mut outgoing = std::mem::take(&mut step.outgoing);
     outgoing.resize(taken.edges.len(), None);
     Ok(outgoing)
+}
+
+/// What a node says of gradients that its formula cannot take.
+fn misfit(rule: &Rule, incoming: &Incoming, reason: &str) -> Error {
+    let sizes: Vec<String> = incoming
+        .iter()
+        .map(|g| {
+            g.as_ref()
+                .map_or("None".into(), |g| sizes_text(g.tensor.sizes()))
+        })
+        .collect();
+    let reason = match reason {
+        "" => String::new(),
+        reason => format!(" ({reason})"),
+    };
+    Error::Runtime(format!(
+        "{}: cannot take a gradient of size {}{reason}; give one of the size of the node's output",
+        rule.node,
+        sizes.join(", ")
+    ))
 }
 
 /// Which nodes a run for some inputs has to visit.

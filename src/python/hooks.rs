@@ -328,6 +328,22 @@ pub fn on_node(
                 wrong.get_type().name()?
             )));
         }
+        for (i, (value, was)) in tuple.iter().zip(outgoing.iter()).enumerate() {
+            let (Ok(given), Some(was)) = (value.cast::<PyVariable>(), was) else {
+                continue;
+            };
+            let (given, was) = (given.get().var.tensor(), &was.tensor);
+            if given.kind() != was.kind() || given.sizes() != was.sizes() {
+                return Err(PyRuntimeError::new_err(format!(
+                    "hook '{}' has changed the type or size of gradient {i}: it was a {} of size {} and is a {} of size {}; return one like the gradient that came in",
+                    name_of(&hook),
+                    class_name(was.dtype(), was.device()),
+                    sizes_text(was.sizes()),
+                    class_name(given.dtype(), given.device()),
+                    sizes_text(given.sizes())
+                )));
+            }
+        }
         inputs = tuple.clone().unbind();
         replaced = true;
     }

@@ -196,6 +196,16 @@ fn bits(name: &'static str) -> PyResult<Pair> {
     }
 }
 
+/// Results of bit operators are not volatile.
+fn forget_volatile(made: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if let Ok(variable) = made.cast::<PyVariable>()
+        && variable.get().var.volatile()
+    {
+        variable.get().var.set_volatile(false)?;
+    }
+    Ok(made.unbind())
+}
+
 fn needs_number(op: &Op, own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<Scalar> {
     number(other)?.ok_or_else(|| call::unfit(op.name, own, other))
 }
@@ -316,19 +326,19 @@ macro_rules! operators {
                 Ok(slf.clone())
             }
             fn __and__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                $binary(slf, other, &bits("__and__")?)
+                forget_volatile($binary(slf, other, &bits("__and__")?)?.into_bound(slf.py()))
             }
             fn __or__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                $binary(slf, other, &bits("__or__")?)
+                forget_volatile($binary(slf, other, &bits("__or__")?)?.into_bound(slf.py()))
             }
             fn __xor__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                $binary(slf, other, &bits("__xor__")?)
+                forget_volatile($binary(slf, other, &bits("__xor__")?)?.into_bound(slf.py()))
             }
             fn __lshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                $binary(slf, other, &bits("__lshift__")?)
+                forget_volatile($binary(slf, other, &bits("__lshift__")?)?.into_bound(slf.py()))
             }
             fn __rshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-                $binary(slf, other, &bits("__rshift__")?)
+                forget_volatile($binary(slf, other, &bits("__rshift__")?)?.into_bound(slf.py()))
             }
             fn __iand__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<()> {
                 $in_place(slf, other, &bits("__and__")?)

@@ -2,6 +2,7 @@
 //! the node is recorded. Nothing is recorded before everything has been checked.
 
 use super::{From, Input, Kept, Kind, Marks, PyFunction};
+use crate::error::Error;
 use crate::graph::arena::{self, Extra, Handle, Payload};
 use crate::graph::{Rule, Var, Variable, is_recording, rule};
 use crate::ops::shape;
@@ -13,7 +14,7 @@ use parking_lot::Mutex;
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The arguments of a call.
@@ -52,6 +53,26 @@ impl<'py> Call<'py> {
 
     fn variable(&self, i: usize) -> &Variable {
         &self.variables[i].1.get().var
+    }
+
+    /// The Variable whose memory `tensor` shares.
+    fn owner_of(&self, tensor: &Tensor) -> Option<&Variable> {
+        let root = tensor.memory_id();
+        let mut all = self.variables.iter().map(|(_, v)| &v.get().var);
+        all.find(|v| v.tensor().memory_id() == root)
+    }
+
+    /// `tensor` so that its in-place changes count for the argument whose memory it shares, and the
+    /// argument's for it.
+    fn counted(&self, tensor: Tensor) -> PyResult<Tensor> {
+        let Some(owner) = self.owner_of(&tensor) else {
+            return Ok(tensor);
+        };
+        let owner = owner.tensor();
+        if owner.family() == tensor.family() || owner.dtype() != tensor.dtype() {
+            return Ok(tensor);
+        }
+        Ok(owner.as_strided(tensor.sizes(), tensor.strides(), tensor.offset() as i64)?)
     }
 
     /// Whether some Variable requires grad.
@@ -192,19 +213,27 @@ fn run<'py>(
         state.needs_input_grad = Some(needs.unbind());
         state.arguments = arguments;
     }
-    let result = forward(call.given.clone())?;
-    let (items, several) = match result.cast::<PyTuple>() {
-        Ok(tuple) => (tuple.iter().collect::<Vec<_>>(), true),
-        Err(_) => (vec![result.clone()], false),
-    };
+    let result = forward(call.given.clone());
     let marks = std::mem::take(&mut context.get().state.lock().marks);
-    let (outputs, dirty) = outputs_of(py, &call, items, &marks, name)?;
-    let to_save = saves_of(py, &call, &outputs, &marks, name)?;
-
-    // Everything is checked; from here on the call takes place.
+    let checked = result.and_then(|result| {
+        let (items, several) = match result.cast::<PyTuple>() {
+            Ok(tuple) => (tuple.iter().collect::<Vec<_>>(), true),
+            Err(_) => (vec![result.clone()], false),
+        };
+        let outputs = outputs_of(py, &call, items, &marks, name)?;
+        let to_save = saves_of(py, &call, &outputs, &marks, name)?;
+        Ok((outputs, to_save, several))
+    });
+    // What is marked has changed, also when the call fails.
+    let dirty: BTreeSet<usize> = marked(py, &marks.dirty)
+        .iter()
+        .filter_map(|object| call.input(object))
+        .collect();
     for &i in &dirty {
         inputs[i].tensor.bump();
     }
+    // Everything is checked; from here on the call takes place.
+    let (outputs, to_save, several) = checked?;
     let handle = match recorded {
         true => Some(record(context, &inputs, outputs.len(), name)?),
         false => None,
@@ -232,14 +261,14 @@ fn run<'py>(
         .ok_or_else(|| refused(name, "forward gave no result; return a tensor".into()))
 }
 
-/// The results with what was said about them, and which arguments were changed.
+/// The results with what was said about them.
 fn outputs_of<'py>(
     py: Python<'py>,
     call: &Call<'py>,
     items: Vec<Bound<'py, PyAny>>,
     marks: &Marks,
     name: &str,
-) -> PyResult<(Vec<Output<'py>>, Vec<usize>)> {
+) -> PyResult<Vec<Output<'py>>> {
     let mut dirty = Vec::new();
     for (i, object) in marked(py, &marks.dirty).iter().enumerate() {
         if !object.is_instance_of::<PyTensor>() {
@@ -274,27 +303,32 @@ fn outputs_of<'py>(
         if is_recording()
             && ((variable.is_leaf() && variable.requires_grad() && !variable.volatile()) || of_leaf)
         {
-            return Err(refused(
-                name,
-                "a leaf Variable that requires grad has been used in an in-place operation; change its .data instead".into(),
-            ));
+            let text = format!(
+                "{name}: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead"
+            );
+            let error = Error::Runtime(text).about("leaf", variable.tensor().family(), 0);
+            return Err(error.into());
         }
         dirty.push(input);
     }
     let mut outputs = Vec::with_capacity(items.len());
     for (nr, object) in items.into_iter().enumerate() {
         let Ok(tensor) = object.cast::<PyTensor>() else {
+            let advice = match object.is_instance_of::<PyVariable>() {
+                true => "wrap nothing in Variables there",
+                false => "return a tensor or a tuple of tensors",
+            };
             return Err(refused(
                 name,
                 format!(
-                    "forward must return tensors, but result {nr} is a {}; wrap nothing in Variables there",
+                    "forward must return tensors, but result {nr} is a {}; {advice}",
                     kind_name(&object)
                 ),
             ));
         };
         let input = call.input(&object);
         outputs.push(Output {
-            tensor: tensor.get().tensor(),
+            tensor: call.counted(tensor.get().tensor())?,
             input,
             is_dirty: input.is_some_and(|i| dirty.contains(&i)),
             shares: None,
@@ -357,7 +391,7 @@ fn outputs_of<'py>(
             ));
         }
     }
-    Ok((outputs, dirty))
+    Ok(outputs)
 }
 
 fn marked<'py>(py: Python<'py>, tuple: &Option<Py<PyTuple>>) -> Vec<Bound<'py, PyAny>> {
@@ -381,7 +415,7 @@ fn saves_of<'py>(
             saved.push(None);
             continue;
         }
-        let Ok(tensor) = object.cast::<PyTensor>() else {
+        let Ok(_) = object.cast::<PyTensor>() else {
             return Err(refused(
                 name,
                 format!(
@@ -392,7 +426,7 @@ fn saves_of<'py>(
         };
         let output = outputs.iter().position(|o| o.object.is(object));
         let (from, tensor) = match (output, call.input(object)) {
-            (Some(nr), None) => (From::Output(nr), tensor.get().tensor()),
+            (Some(nr), None) => (From::Output(nr), outputs[nr].tensor.clone()),
             (Some(nr), Some(_)) if outputs[nr].is_dirty => {
                 (From::Output(nr), outputs[nr].tensor.clone())
             }
@@ -487,9 +521,10 @@ fn wrap_output<'py>(
         }
         None => {
             let place = output.object.cast::<PyTensor>()?.get();
-            let held = match place.tensor().claim() {
-                true => place.share(),
-                false => Held::from(place.tensor().with_own_version()),
+            let held = match call.owner_of(&output.tensor) {
+                Some(_) => Held::from(output.tensor.clone()),
+                None if place.tensor().claim() => place.share(),
+                None => Held::from(place.tensor().with_own_version()),
             };
             let variable = Variable::around(held, false, volatile);
             if history.is_some() {

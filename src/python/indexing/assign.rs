@@ -3,7 +3,7 @@
 use super::parse::type_name;
 use super::read::arguments;
 use super::{Index, OP, Places};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Origin, Var, Variable, is_recording};
 use crate::ops::apply::{Values, apply_in_place, expanded};
@@ -172,10 +172,10 @@ fn refuse_leaf(x: &Variable) -> Result<()> {
     let base = x.base();
     let whole = base.as_ref().unwrap_or(x);
     if is_recording() && matches!(whole.input()?.origin, Origin::Leaf(_)) {
-        fail!(
-            Runtime,
+        let text = format!(
             "{OP}: a leaf Variable that requires grad has been used in an in-place operation; assign to its .data instead"
         );
+        return Err(Error::Runtime(text).about("leaf", whole.tensor().family(), 0));
     }
     Ok(())
 }

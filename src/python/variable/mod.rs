@@ -323,6 +323,38 @@ impl PyVariable {
         self.grad_fn(py)
     }
 
+    /// Forgets what made it: None is all that can be set.
+    #[setter(_grad_fn)]
+    fn set_grad_fn(&self, value: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        if let Some(value) = value.filter(|v| !v.is_none()) {
+            return Err(PyRuntimeError::new_err(format!(
+                "_grad_fn: can only be set to None; got {}",
+                value.get_type().name()?
+            )));
+        }
+        let wants = self.var.requires_grad();
+        self.var.rebase(None, false);
+        if wants {
+            self.var.set_requires_grad(true)?;
+            self.hold_accumulator();
+        }
+        Ok(())
+    }
+
+    /// The names that resolve: `retains_grad` is one after `retain_grad()` only.
+    fn __dir__<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let names = slf.py().get_type::<PyAny>().call_method1("__dir__", (slf,))?;
+        let retains = slf.get().var.retains_grad();
+        let mut shown = Vec::new();
+        for name in names.try_iter()? {
+            let name = name?;
+            if retains || !name.eq("retains_grad")? {
+                shown.push(name);
+            }
+        }
+        Ok(shown)
+    }
+
     #[getter]
     fn output_nr(&self) -> u32 {
         self.var.output_nr()
