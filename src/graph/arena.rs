@@ -36,6 +36,11 @@ impl NodeId {
         u64::from(self.slot) << 32 | u64::from(self.generation)
     }
 
+    /// The node's place, its own while it lives.
+    pub(crate) fn slot(self) -> u32 {
+        self.slot
+    }
+
     /// Back from [`NodeId::pack`]; none for the word that no node has.
     pub fn unpack(word: u64) -> Option<NodeId> {
         (word != u64::MAX).then_some(NodeId {
@@ -456,6 +461,12 @@ impl Visit {
             generation: slot.generation,
         };
         (slot.mark.1, slot.key, id)
+    }
+
+    /// Calls `each` for every node to which an edge of the node in `slot` leads; the caller holds
+    /// what `slot` can be reached from.
+    pub(crate) fn each_edge(&mut self, slot: u32, each: impl FnMut(u32)) {
+        self.arena().slot(slot).body.each_edge(each);
     }
 
     /// The node where `edge` leads, and its key.

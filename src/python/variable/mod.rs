@@ -13,9 +13,9 @@ mod query;
 
 use crate::graph::arena::{self, Handle};
 use crate::graph::{Var, Variable};
+use crate::lock::plain::Mutex;
 use crate::ops::{self, copy, shape};
 use crate::tensor::{DType, Dims, Held, class_name, sizes_text};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
