@@ -5,8 +5,8 @@ use super::lines::{Lines, dense_beside};
 use super::map::{Start, compiled};
 use super::plan::GRAIN;
 use super::pool;
+use crate::lock::plain::Mutex;
 use crate::tensor::{Element, Tensor};
-use parking_lot::Mutex;
 
 /// Rows read together, so that each best element is loaded and stored once for so many.
 const ROWS: usize = 8;

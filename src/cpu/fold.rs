@@ -4,8 +4,8 @@
 use super::lines::{Lines, dense_beside};
 use super::map::{Start, compiled};
 use super::plan::{GRAIN, spread};
+use crate::lock::plain::Mutex;
 use crate::tensor::{Element, Tensor};
-use parking_lot::Mutex;
 
 /// Partial results kept side by side, which is what lets the compiler use SIMD.
 pub(super) const LANES: usize = 32;

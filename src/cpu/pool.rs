@@ -3,7 +3,7 @@
 //! Work is cut by its size alone, never by the number of threads, so that results are the same
 //! bits for every number. The caller works too; only what remains goes to the pool.
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::lock::plain::{Mutex, MutexGuard};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::any::Any;
 use std::ops::Range;

@@ -3,8 +3,8 @@
 use super::gemm::{Product, View, ViewMut, gemm, gemm_here};
 use super::math::wide;
 use super::pool;
+use crate::lock::plain::Mutex;
 use crate::tensor::{Element, Tensor};
-use parking_lot::Mutex;
 
 /// The elements of a tensor from its first to its last.
 fn reach(t: &Tensor) -> usize {

@@ -8,6 +8,7 @@ pub mod accumulate;
 pub mod anomaly;
 pub mod explain;
 mod nested;
+mod paths;
 mod waiting;
 
 use crate::error::{Error, Result};
@@ -19,11 +20,13 @@ use crate::graph::{
     Edge, Edges, Incoming, NodeId, Outgoing, Payload, Rule, Step, Var, Variable, with_recording,
 };
 use crate::tensor::{Tensor, sizes_text};
+use paths::Paths;
 use smallvec::SmallVec;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 use waiting::Waiting;
+pub use waiting::alone as after_fork;
 
 /// How to run back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,34 +83,39 @@ pub fn gradients(
     pulse: Pulse,
 ) -> Result<Vec<Found>> {
     nested::deeper(pulse, |pulse| {
-        let paths = Paths::between(&roots, inputs);
+        let paths = Paths::between(&roots, inputs, pulse)?;
         let mut captured = HashMap::new();
         for (node, nr) in inputs {
             captured.insert((node.id(), *nr), None);
         }
         let wanted = Wanted {
-            needed: only_inputs.then_some(paths.needed),
+            paths: &paths,
+            only_inputs,
             captured,
         };
         let mut found = Run::new(options, Some(wanted)).walk(roots, pulse)?;
         let of = |(node, nr): &(Handle, u32)| Found {
             gradient: found.get_mut(&(node.id(), *nr)).and_then(|g| g.clone()),
-            reached: paths.reached.contains(&node.id()),
+            reached: paths.reaches(node.id()),
         };
         Ok(inputs.iter().map(of).collect())
     })
 }
 
-struct Wanted {
-    /// The nodes that run; all of them when there is no list.
-    needed: Option<HashSet<NodeId>>,
+struct Wanted<'a> {
+    paths: &'a Paths,
+    /// Whether only nodes on the paths run.
+    only_inputs: bool,
     captured: HashMap<(NodeId, u32), Option<Var>>,
 }
 
-impl Wanted {
+impl Wanted<'_> {
     /// Keeps the gradients that were asked for.
     fn capture(&mut self, node: NodeId, incoming: &Incoming) -> bool {
         let mut any = false;
+        if !self.paths.aims_at(node) {
+            return any;
+        }
         for (nr, gradient) in incoming.iter().enumerate() {
             if let Some(place) = self.captured.get_mut(&(node, nr as u32)) {
                 place.clone_from(gradient);
@@ -119,22 +127,23 @@ impl Wanted {
 
     /// Whether a gradient of the node's first `outputs` outputs was asked for.
     fn asks_for(&self, node: NodeId, outputs: usize) -> bool {
-        (0..outputs as u32).any(|nr| self.captured.contains_key(&(node, nr)))
+        let mut numbers = 0..outputs as u32;
+        self.paths.aims_at(node) && numbers.any(|nr| self.captured.contains_key(&(node, nr)))
     }
 
     fn runs(&self, node: NodeId) -> bool {
-        self.needed.as_ref().is_none_or(|all| all.contains(&node))
+        !self.only_inputs || self.paths.needs(node)
     }
 }
 
-struct Run {
+struct Run<'a> {
     options: Options,
-    wanted: Option<Wanted>,
+    wanted: Option<Wanted<'a>>,
     waiting: Waiting,
 }
 
-impl Run {
-    fn new(options: Options, wanted: Option<Wanted>) -> Run {
+impl<'a> Run<'a> {
+    fn new(options: Options, wanted: Option<Wanted<'a>>) -> Run<'a> {
         Run {
             options,
             wanted,
@@ -385,49 +394,6 @@ fn misfit(rule: &Rule, incoming: &Incoming, reason: &str) -> Error {
         rule.node,
         sizes.join(", ")
     ))
-}
-
-/// Which nodes a run for some inputs has to visit.
-struct Paths {
-    /// Those on a path from a root to an input, the inputs' own nodes left out unless another input
-    /// lies beyond them.
-    needed: HashSet<NodeId>,
-    /// Those to which an edge leads.
-    reached: HashSet<NodeId>,
-}
-
-impl Paths {
-    fn between(roots: &[Root], inputs: &[(Handle, u32)]) -> Paths {
-        let targets: HashSet<NodeId> = inputs.iter().map(|(node, _)| node.id()).collect();
-        // Everything reachable; then a sweep from the oldest marks what leads to a target.
-        let mut seen: HashMap<NodeId, (u64, Vec<NodeId>)> = HashMap::new();
-        let mut reached = HashSet::new();
-        let mut queue: Vec<Handle> = roots.iter().map(|r| r.node.clone()).collect();
-        while let Some(node) = queue.pop() {
-            if seen.contains_key(&node.id()) {
-                continue;
-            }
-            let mut next = Vec::new();
-            for edge in node.edges() {
-                if let Some(handle) = Handle::of_edge(edge) {
-                    next.push(handle.id());
-                    reached.insert(handle.id());
-                    queue.push(handle);
-                }
-            }
-            seen.insert(node.id(), (node.key(), next));
-        }
-        let mut order: Vec<(u64, NodeId)> = seen.iter().map(|(id, (key, _))| (*key, *id)).collect();
-        order.sort_unstable_by_key(|(key, _)| *key);
-        let mut needed = HashSet::new();
-        for (_, id) in order {
-            let leads = |next: &NodeId| targets.contains(next) || needed.contains(next);
-            if seen[&id].1.iter().any(leads) {
-                needed.insert(id);
-            }
-        }
-        Paths { needed, reached }
-    }
 }
 
 /// The gradient a root of one element starts with when none is given.

@@ -4,6 +4,7 @@ use super::accumulate::sum;
 use crate::error::Result;
 use crate::graph::arena::{Edge, NodeId, Visit};
 use crate::graph::{Incoming, Var};
+use std::cell::Cell;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -31,9 +32,19 @@ pub struct Waiting {
 static RUNS: AtomicU32 = AtomicU32::new(1);
 /// Runs under way.
 static UNDER_WAY: AtomicU32 = AtomicU32::new(0);
+thread_local! {
+    /// Those of this thread.
+    static MINE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Forgets the runs of threads that a forked child does not have.
+pub fn alone() {
+    UNDER_WAY.store(MINE.get(), Ordering::Release);
+}
 
 impl Waiting {
     pub fn new() -> Waiting {
+        MINE.set(MINE.get() + 1);
         let alone = UNDER_WAY.fetch_add(1, Ordering::AcqRel) == 0;
         Waiting {
             run: RUNS.fetch_add(1, Ordering::Relaxed).max(1),
@@ -107,6 +118,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        MINE.set(MINE.get() - 1);
         UNDER_WAY.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -40,6 +40,11 @@ impl NodeId {
         u64::from(self.slot) << 32 | u64::from(self.generation)
     }
 
+    /// The node's place, its own while it lives.
+    pub(crate) fn slot(self) -> u32 {
+        self.slot
+    }
+
     /// Back from [`NodeId::pack`]; none for the word that no node has.
     pub fn unpack(word: u64) -> Option<NodeId> {
         (word != u64::MAX).then_some(NodeId {

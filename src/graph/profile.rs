@@ -1,6 +1,6 @@
 //! When operations and nodes ran: events for the profiler. Costs one load where nobody asks.
 
-use parking_lot::Mutex;
+use crate::lock::plain::Mutex;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::OnceLock;

@@ -1,15 +1,17 @@
 //! `backward`, `grad` and the recording switch.
 
+use super::collect;
 use super::errors::guard;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
+use super::user;
 use super::variable::PyVariable;
 use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
 use crate::graph::{Var, Variable, arena, switch};
+use crate::lock::plain::Mutex;
 use crate::tensor::{alloc, sizes_text};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -152,8 +154,9 @@ fn pass<R: Send>(
     queued.append(&mut QUEUED_ELSEWHERE.lock());
     if result.is_ok() {
         for callback in queued {
-            callback.call0(py)?;
+            user::call(callback.bind(py), &PyTuple::empty(py))?;
         }
+        collect::when_due(py)?;
     }
     result
 }
@@ -184,9 +187,12 @@ fn _before_fork() {
     STILL.with_borrow_mut(|still| still.push(held));
 }
 
-/// Lets go of what `_before_fork` holds, in the parent and in the child.
+/// Lets go of what `_before_fork` holds. The child has this thread only.
 #[pyfunction]
-fn _after_fork() {
+fn _after_fork(child: bool) {
+    if child {
+        engine::after_fork();
+    }
     let held = STILL.with_borrow_mut(Vec::pop);
     drop(held);
 }

@@ -12,7 +12,7 @@ use super::hooks;
 use super::node::{self, PyNode};
 use super::variable::PyVariable;
 use crate::graph::{NodeId, Variable, cycles};
-use parking_lot::Mutex;
+use crate::lock::plain::Mutex;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -33,8 +33,20 @@ const STEPS: usize = 20_000_000;
 
 /// References from one of our objects to others that it holds through the graph; there only while
 /// the collector looks.
-#[derive(Default)]
-pub struct Links(Mutex<Option<Arc<Mutex<Held>>>>);
+pub struct Links {
+    held: Mutex<Option<Arc<Mutex<Held>>>>,
+    /// Python gives out an object's memory as zeros, and may collect before we fill it.
+    is_filled: AtomicBool,
+}
+
+impl Default for Links {
+    fn default() -> Links {
+        Links {
+            held: Mutex::new(None),
+            is_filled: AtomicBool::new(true),
+        }
+    }
+}
 
 #[derive(Default)]
 struct Held {
@@ -44,12 +56,18 @@ struct Held {
 }
 
 impl Links {
+    /// Whether the object that these belong to is made; until then nothing else of it may be looked
+    /// at.
+    fn are_filled(&self) -> bool {
+        self.is_filled.load(Relaxed)
+    }
+
     /// Shows the references to the collector.
     pub fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         if !LOOKING.load(Relaxed) {
             return Ok(());
         }
-        let Some(held) = self.0.try_lock().and_then(|held| held.clone()) else {
+        let Some(held) = self.held.try_lock().and_then(|held| held.clone()) else {
             return Ok(());
         };
         let Some(held) = held.try_lock() else {
@@ -70,7 +88,7 @@ impl Links {
 
     /// Drops them.
     pub fn clear(&self) {
-        let held = self.0.lock().take();
+        let held = self.held.lock().take();
         if let Some(held) = held {
             let held = std::mem::take(&mut *held.lock());
             drop(held);
@@ -80,7 +98,7 @@ impl Links {
     fn set(&self, held: Held) {
         let held = Arc::new(Mutex::new(held));
         LINKS.lock().push(held.clone());
-        let old = self.0.lock().replace(held);
+        let old = self.held.lock().replace(held);
         drop(old);
     }
 }
@@ -108,14 +126,32 @@ pub fn _collecting(py: Python<'_>, phase: &str, info: &Bound<'_, PyDict>) -> PyR
             begin(py)?;
             end();
         }
+        if is_full(info)? {
+            cycles::searched();
+        }
         return Ok(());
     }
     if !cycles::suspected() {
         return Ok(());
     }
-    let generation = info.get_item("generation")?;
-    if generation.is_some_and(|g| g.extract::<u32>().is_ok_and(|g| g == 2)) {
+    if is_full(info)? {
         begin(py)?;
+    }
+    Ok(())
+}
+
+fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let generation = info.get_item("generation")?;
+    Ok(generation.is_some_and(|g| g.extract::<u32>().is_ok_and(|g| g == 2)))
+}
+
+/// Has Python collect when rings may hold much of the graph, unless the user switched that off.
+pub fn when_due(py: Python<'_>) -> PyResult<()> {
+    if cycles::due() {
+        let gc = py.import("gc")?;
+        if gc.call_method0("isenabled")?.is_truthy()? {
+            gc.call_method0("collect")?;
+        }
     }
     Ok(())
 }
@@ -309,11 +345,17 @@ fn holders<'py>(
     for object in objects.cast_into::<PyList>()?.iter() {
         let mut start = Vec::new();
         if let Ok(variable) = object.cast::<PyVariable>() {
+            if !variable.get().links.are_filled() {
+                continue;
+            }
             start.push(graph.variable(variable.get().var.clone()));
             let accumulator = variable.get().held_accumulator();
             start.extend(accumulator.and_then(|h| graph.nodes.get(&h.id()).copied()));
             holders.push(Holder::Variable(variable.clone()));
         } else if let Ok(node) = object.cast::<PyNode>() {
+            if !node.get().links.are_filled() {
+                continue;
+            }
             let held = node.get().held();
             start.extend(
                 held.iter()
@@ -322,6 +364,9 @@ fn holders<'py>(
             start.extend(node.get().kept_leaf().map(|leaf| graph.variable(leaf)));
             holders.push(Holder::Node(node.clone()));
         } else if let Ok(table) = object.cast::<hooks::PyTable>() {
+            if !table.get().links.are_filled() {
+                continue;
+            }
             holders.push(Holder::Table(table.clone()));
         } else {
             continue;

@@ -9,7 +9,7 @@ use crate::engine::{Root, anomaly, check_gradient, ones_for};
 use crate::error::Error;
 use crate::graph::arena::{self, Handle};
 use crate::graph::{Var, profile};
-use parking_lot::Mutex;
+use crate::lock::plain::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

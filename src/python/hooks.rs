@@ -3,13 +3,14 @@
 use super::collect::Links;
 use super::errors::raised;
 use super::node::PyNode;
+use super::user;
 use super::variable::PyVariable;
 use crate::engine::accumulate;
 use crate::error::Result;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
+use crate::lock::plain::Mutex;
 use crate::tensor::{class_name, sizes_text};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -232,7 +233,8 @@ pub fn on_gradient(
     };
     let original = total.as_ref().map(|var| var.tensor.clone());
     for hook in hooks {
-        let result = hook.call1((current.as_ref().map(|c| c.clone_ref(py)),))?;
+        let given = (current.as_ref().map(|c| c.clone_ref(py)),);
+        let result = user::call(&hook, &given.into_pyobject(py)?)?;
         if result.is_none() {
             continue;
         }
@@ -300,7 +302,8 @@ pub fn on_node(
     let mut inputs = objects(outgoing)?;
     let mut replaced = false;
     for hook in hooks {
-        let result = hook.call1((inputs.bind(py), outputs.bind(py)))?;
+        let given = (inputs.bind(py), outputs.bind(py)).into_pyobject(py)?;
+        let result = user::call(&hook, &given)?;
         if result.is_none() {
             continue;
         }

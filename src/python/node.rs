@@ -11,7 +11,7 @@ use crate::engine;
 use crate::error::Result;
 use crate::graph::arena::Handle;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Rule, Step, Var, Variable, is_recording};
-use parking_lot::Mutex;
+use crate::lock::plain::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;

@@ -3,9 +3,9 @@
 use super::classes;
 use super::errors::run;
 use super::{construct, indexing, number};
+use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::tensor::{Held, Tensor, class_name, sizes_text};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};

@@ -6,8 +6,8 @@
 //! [`limit`]; above it the longest unused memory goes back to the system.
 
 use crate::error::Error;
+use crate::lock::plain::{Mutex, MutexGuard};
 use memmap2::MmapMut;
-use parking_lot::{Mutex, MutexGuard};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -113,6 +113,7 @@ PARAMETERS = {
     "callback": "Callable[[], object]",
     "phase": "str",
     "info": "dict[str, int]",
+    "child": "bool",
     "on": "bool",
     "root": "Variable",
     "names": "Sequence[tuple[str, Variable]]",

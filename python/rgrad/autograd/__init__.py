@@ -3,6 +3,7 @@
 `backward` adds gradients into the leaves' `.grad`, `grad` returns them.
 """
 
+import atexit
 import gc
 import os
 from typing import TYPE_CHECKING
@@ -51,7 +52,11 @@ __all__ = [
 
 # The collector sees rings through the graph only while it looks for them.
 gc.callbacks.append(_collecting)
+# At the end there is nothing left to search with.
+atexit.register(lambda: _collecting in gc.callbacks and gc.callbacks.remove(_collecting))
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+        before=_before_fork,
+        after_in_parent=lambda: _after_fork(False),
+        after_in_child=lambda: _after_fork(True),
     )

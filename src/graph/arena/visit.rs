@@ -76,6 +76,12 @@ impl Visit {
         (slot.mark.1, slot.key, id)
     }
 
+    /// Calls `each` for every node to which an edge of the node in `slot` leads; the caller holds
+    /// what `slot` can be reached from.
+    pub(crate) fn each_edge(&mut self, slot: u32, each: impl FnMut(u32)) {
+        self.arena().slot(slot).body.each_edge(each);
+    }
+
     /// The node where `edge` leads, and its key.
     pub(crate) fn at(&mut self, edge: Edge) -> (u64, NodeId) {
         let slot = self.arena().slot(edge.slot);

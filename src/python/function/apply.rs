@@ -5,12 +5,13 @@ use super::{From, Input, Kept, Kind, Marks, PyFunction};
 use crate::error::Error;
 use crate::graph::arena::{self, Extra, Handle, Payload};
 use crate::graph::{Rule, Var, Variable, is_recording, rule};
+use crate::lock::plain::Mutex;
 use crate::ops::shape;
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
+use crate::python::user;
 use crate::python::variable::PyVariable;
 use crate::tensor::{Held, Tensor};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -109,7 +110,7 @@ pub fn new_style(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
         let py = context.py();
         let mut all = vec![context.as_any().clone()];
         all.extend(given);
-        forward.call1(PyTuple::new(py, all)?)
+        user::call(&forward, &PyTuple::new(py, all)?)
     })
 }
 
@@ -137,7 +138,7 @@ pub fn old_style(slf: &Bound<'_, PyFunction>, args: &Bound<'_, PyTuple>) -> PyRe
     let forward = forward_of(slf.as_any(), &class)?;
     let name = format!("{class}LegacyBackward");
     run(slf, args, &name, |given| {
-        forward.call1(PyTuple::new(slf.py(), given)?)
+        user::call(&forward, &PyTuple::new(slf.py(), given)?)
     })
 }
 

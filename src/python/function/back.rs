@@ -9,6 +9,7 @@ use crate::python::errors::raised;
 use crate::python::hooks::{object_of, var_of};
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
+use crate::python::user;
 use crate::python::variable::PyVariable;
 use crate::tensor::{Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
@@ -68,7 +69,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                 )));
             }
             gradients.insert(0, context.as_any().clone().unbind());
-            backward.call1(PyTuple::new(py, gradients)?)?
+            user::call(&backward, &PyTuple::new(py, gradients)?)?
         }
         None => {
             let backward = context.getattr("backward")?;
@@ -77,7 +78,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                     "{name}: a Function must define backward to be differentiated, and this class does not"
                 )));
             }
-            backward.call1(PyTuple::new(py, gradients)?)?
+            user::call(&backward, &PyTuple::new(py, gradients)?)?
         }
     };
     let mut items: Vec<Bound<'_, PyAny>> = match result.cast::<PyTuple>() {

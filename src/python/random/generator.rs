@@ -2,12 +2,12 @@
 //! one for the GPU, whose numbers come from the host too (T-113).
 
 use crate::cpu::random::Generator;
+use crate::lock::plain::Mutex;
 use crate::ops::copy::as_contiguous;
 use crate::python::classes;
 use crate::python::errors::run;
 use crate::python::tensor::raw;
 use crate::tensor::{DType, Device, Tensor, class_name};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

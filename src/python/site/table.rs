@@ -5,7 +5,7 @@
 
 use super::frames;
 use crate::graph::site::Site;
-use parking_lot::Mutex;
+use crate::lock::plain::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyWeakrefReference};
 use std::collections::HashMap;

@@ -14,9 +14,9 @@ mod query;
 
 use crate::graph::arena::{self, Handle};
 use crate::graph::{Var, Variable};
+use crate::lock::plain::Mutex;
 use crate::ops::{self, copy, shape};
 use crate::tensor::{DType, Dims, Held, class_name, sizes_text};
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -343,7 +343,10 @@ impl PyVariable {
 
     /// The names that resolve: `retains_grad` is one after `retain_grad()` only.
     fn __dir__<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let names = slf.py().get_type::<PyAny>().call_method1("__dir__", (slf,))?;
+        let names = slf
+            .py()
+            .get_type::<PyAny>()
+            .call_method1("__dir__", (slf,))?;
         let retains = slf.get().var.retains_grad();
         let mut shown = Vec::new();
         for name in names.try_iter()? {
