@@ -55,7 +55,7 @@ fn clamp_(x: f32, low: f32, high: f32) -> f32 {
 }
 // `a != b` that is true for NaN.
 fn ne_(a: f32, b: f32) -> bool { return is_nan_(a) || is_nan_(b) || !(a == b); }
-fn sign_(x: f32) -> f32 { return select(select(select(0.0, -1.0, x < 0.0), 1.0, x > 0.0), x, is_nan_(x)); }
+fn sign_(x: f32) -> f32 { return select(select(select(0.0, -1.0, x < 0.0), 1.0, x > 0.0), 0.0, is_nan_(x)); }
 
 // The remainder with the divisor's sign; of integers it is 0 for a divisor of 0.
 fn modulo_(a: f32, b: f32) -> f32 { return a - b * floor(a / b); }

@@ -19,6 +19,11 @@ def chunk(tensor: _T, chunks: int, dim: int = 0) -> tuple[_T, ...]:
 
 def unbind(tensor: _T, dim: int = 0) -> tuple[_T, ...]:
     """All slices along `dim`, without that dimension. Views."""
+    n = tensor.dim()
+    if not -n <= dim < n:
+        raise RuntimeError(
+            f"unbind: dimension out of range (expected to be in [{-n}, {n - 1}], but got {dim})"
+        )
     return cast(tuple[_T, ...], tuple(tensor.select(dim, i) for i in range(tensor.size(dim))))
 
 
@@ -57,6 +62,10 @@ def btriunpack(
         for exchanges in pivots.cpu().tolist():
             order = list(range(n))
             for i, place in enumerate(exchanges):
+                if not 1 <= place <= n:
+                    raise RuntimeError(
+                        f"btriunpack: the pivots must be rows from 1 to {n}; got {place}"
+                    )
                 order[i], order[place - 1] = order[place - 1], order[i]
             at = {row: i for i, row in enumerate(order)}
             stack.append([[float(at[row] == i) for i in range(n)] for row in range(n)])

@@ -68,7 +68,7 @@ pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Value
         return Ok(Var {
             tensor,
             history: None,
-            volatile,
+            volatile: volatile && !op.forms.places,
         });
     }
     let kept = (op.rule.saves)(needs);
@@ -160,7 +160,7 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         let wrap = |(nr, tensor)| Var {
             tensor,
             history: None,
-            volatile: volatile && (nr == 0 || op.forms.view),
+            volatile: volatile && !op.forms.places && (nr == 0 || op.forms.view),
         };
         return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }

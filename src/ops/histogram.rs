@@ -36,9 +36,15 @@ fn counts(x: &Tensor, bins: i64, low: f64, high: f64) -> Result<Tensor> {
         low = bound(super::device::Reduction::Min)?;
         high = bound(super::device::Reduction::Max)?;
     }
-    if low == high {
-        (low, high) = (low - 1.0, high + 1.0);
+    if !low.is_finite() || !high.is_finite() || low > high {
+        fail!(
+            Runtime,
+            "histc: min and max must be finite, and min not above max; got min {low} and max {high}"
+        );
     }
+    // Of a range larger than the largest number, halves are computed with.
+    let part = if (high - low).is_finite() { 1.0 } else { 0.5 };
+    let range = high * part - low * part;
     let mut found = Vec::new();
     if found.try_reserve_exact(bins as usize).is_err() {
         fail!(Memory, "histc: no memory for {bins} bins");
@@ -49,7 +55,13 @@ fn counts(x: &Tensor, bins: i64, low: f64, high: f64) -> Result<Tensor> {
         for i in 0..flat.numel() as i64 {
             let v = flat.read::<T>(i).to_f64();
             if v >= low && v <= high {
-                let bin = ((v - low) / (high - low) * bins as f64) as i64;
+                // Equal elements count in the middle.
+                let place = if range == 0.0 {
+                    0.5
+                } else {
+                    (v * part - low * part) / range
+                };
+                let bin = (place * bins as f64) as i64;
                 found[bin.min(bins - 1) as usize] += 1;
             }
         }

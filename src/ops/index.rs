@@ -227,14 +227,13 @@ pub(super) fn select_rows(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tens
     vector(OP, index, x)?;
     let mut sizes = Dims::from_slice(x.sizes());
     sizes[dim] = index.sizes()[0];
-    if x.device() == Device::Cpu {
-        kernel::check(OP, index, x.sizes()[dim])?;
-    }
+    // Memory comes first: an expanded index may name more than there is memory for.
     let y = device::empty(OP, x.dtype(), x.device(), &sizes)?;
     if x.device() == Device::Gpu {
         device::index_select(x, dim, index, &y)?;
         return Ok(y);
     }
+    kernel::check(OP, index, x.sizes()[dim])?;
     dispatch!(any x.dtype(), T => slices::select::<T>(x, dim, index, &y));
     Ok(y)
 }
@@ -294,14 +293,12 @@ fn along(op: &str, x: &Tensor, dim: usize, index: &Tensor) -> Result<()> {
 
 pub(super) fn gathered(x: &Tensor, dim: usize, index: &Tensor) -> Result<Tensor> {
     along("gather", x, dim, index)?;
-    if x.device() == Device::Cpu {
-        kernel::check("gather", index, x.sizes()[dim])?;
-    }
     let y = device::empty("gather", x.dtype(), x.device(), index.sizes())?;
     if x.device() == Device::Gpu {
         device::gather(x, dim, index, &y)?;
         return Ok(y);
     }
+    kernel::check("gather", index, x.sizes()[dim])?;
     dispatch!(any x.dtype(), T => kernel::gather::<T>(x, dim, index, &y));
     Ok(y)
 }
@@ -342,8 +339,8 @@ fn taken(x: &Tensor, index: &Tensor) -> Result<Tensor> {
     const OP: &str = "take";
     long(OP, index, x)?;
     let count = x.numel() as i64;
-    kernel::within(OP, index, -count, count)?;
     let y = Tensor::empty(OP, x.dtype(), index.sizes())?;
+    kernel::within(OP, index, -count, count)?;
     dispatch!(any x.dtype(), T => kernel::take::<T>(x, index, &y));
     Ok(y)
 }

@@ -304,6 +304,7 @@ pub mod prelude {
         compares: false,
         host: false,
         updates: false,
+        places: false,
     };
 
     /// Whether an argument of this kind is a tensor, whose version a node notes.

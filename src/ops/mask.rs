@@ -56,7 +56,7 @@ ops! {
     }
     /// The places of the elements that are not zero: a LongTensor with a row for each, in row-major
     /// order, and a column for each dimension; without dimensions when all are zero.
-    method function out host: fn nonzero(x) -> (y): Any named "nonzero" {
+    method function out host places: fn nonzero(x) -> (y): Any named "nonzero" {
         forward(out) = places_of_nonzero(x)?;
         try [(crate::ops::sample::grid(&[2, 3])), (crate::ops::sample::grid(&[4]))];
     }

@@ -152,6 +152,8 @@ pub struct Forms {
     pub host: bool,
     /// In place, the kernel changes its first operand where it lies.
     pub updates: bool,
+    /// The results are places of elements, not values: leaves without flags (O-18).
+    pub places: bool,
 }
 
 impl Op {

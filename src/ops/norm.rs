@@ -147,6 +147,12 @@ fn slope(g: &Var, x: &Var, y: &Var, p: f64) -> Result<Var> {
     if p == 0.0 {
         return zeros_like(g, &sizes);
     }
+    if p.is_infinite() {
+        crate::fail!(
+            Runtime,
+            "norm: p={p} has no derivative (the sum of powers is always 1, as in 0.3); for the largest absolute value use x.abs().max()"
+        );
+    }
     let g = expand(g, sizes.clone())?;
     if p == 1.0 {
         return Ok(g * sign(x)?);

@@ -85,9 +85,9 @@ pointwise! {
         grad x = |g, x| g * sign(&x.detach())?;
         try [(sample(&[5]))];
     }
-    /// -1, 0 or 1.
+    /// -1, 0 or 1; 0 for NaN, which is neither above nor below 0.
     method function in_place out: sign(x) -> y: Number named "sign" as "SignBackward" {
-        cpu = if x > T::default() { T::ONE } else if x < T::default() { T::default().minus(T::ONE) } else { x.minus(x) };
+        cpu = if x > T::default() { T::ONE } else if x < T::default() { T::default().minus(T::ONE) } else { T::default() };
         wgsl = "sign_(a)" or "sign(a)";
         grad x = |g| no_gradient(g)?;
         try [(sample(&[5]))];

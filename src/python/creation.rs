@@ -275,6 +275,11 @@ fn steps(op: &str, start: f64, end: f64, step: f64, closed: bool) -> PyResult<i6
             "{op}: the step must not be zero; got {step}"
         )));
     }
+    if !start.is_finite() || !end.is_finite() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: start and end must be finite; got {start} and {end}"
+        )));
+    }
     if (end - start) * step < 0.0 {
         return Err(PyRuntimeError::new_err(format!(
             "{op}: steps of {step} do not lead from {start} to {end}; turn the sign of the step"
@@ -338,6 +343,14 @@ fn range<'py>(
     computed(py, "range", &[n], out, |i| start + i as f64 * step)
 }
 
+fn linspace_steps(steps: &Bound<'_, PyAny>) -> PyResult<i64> {
+    number::whole(
+        "linspace",
+        "(number start, number end, int steps=100)",
+        steps,
+    )
+}
+
 /// `steps` numbers from `start` to `end`, evenly spaced, both included.
 #[pyfunction]
 #[pyo3(signature = (start, end, steps=100, out=None))]
@@ -345,7 +358,7 @@ fn linspace<'py>(
     py: Python<'py>,
     start: f64,
     end: f64,
-    steps: i64,
+    #[pyo3(from_py_with = linspace_steps)] steps: i64,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     floats_only("linspace", out)?;

@@ -6,7 +6,7 @@ use super::tensor::{PyTensor, raw};
 use crate::dispatch;
 use crate::ops::apply::refuse_repeats;
 use crate::ops::copy::{as_contiguous, copy_into};
-use crate::tensor::{Device, Scalar, Tensor, class_name};
+use crate::tensor::{Device, Scalar, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -32,7 +32,14 @@ fn each(op: &str, t: &Tensor, others: &[Tensor], function: &Bound<'_, PyAny>) ->
         run(|| crate::tensor::dtype::same(op, t.kind(), other.kind()))?;
         let wide = match other.expand(t.sizes()) {
             Err(_) if other.numel() == t.numel() => other.view_or_copy(t.sizes())?,
-            wide => wide?,
+            Err(_) => {
+                return Err(PyRuntimeError::new_err(format!(
+                    "{op}: a tensor of size {} does not expand to the size {} of what is written",
+                    sizes_text(other.sizes()),
+                    sizes_text(t.sizes())
+                )));
+            }
+            Ok(wide) => wide,
         };
         operands.push(run(|| as_contiguous(&wide))?);
     }

@@ -14,7 +14,7 @@ use crate::graph::{Input, Var};
 use crate::ops::apply::Values;
 use crate::ops::copy::as_contiguous;
 use crate::ops::{self, Op, device, matmul as products, pointwise, shape, softmax};
-use crate::tensor::{Tensor, Value, class_name, sizes_text};
+use crate::tensor::{Tensor, Value, class_name, dims, sizes_text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -163,7 +163,7 @@ fn stack(
             "stack: needs at least one tensor; the sequence is empty",
         ));
     };
-    let n = first.sizes().len() as i64;
+    let n = first.sizes().len();
     let made = run(|| {
         for part in &parts {
             if part.sizes() != first.sizes() {
@@ -175,7 +175,7 @@ fn stack(
                 );
             }
         }
-        let dim = if dim < 0 { dim + n + 1 } else { dim };
+        let dim = dims::wrap_dim("stack", dim, n + 1)? as i64;
         let wide: Result<Vec<Var>> = parts.iter().map(|p| shape::unsqueeze(p, dim)).collect();
         shape::cat(&wide?, dim)
     })?;

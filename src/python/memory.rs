@@ -16,6 +16,10 @@ impl PyTensor {
     /// Becomes a tensor of `sizes`, keeping elements in storage order (T-41).
     pub fn resize(&self, sizes: &[i64]) -> PyResult<()> {
         let tensor = self.tensor();
+        // Its own sizes change nothing, not even the strides of a view.
+        if tensor.sizes() == sizes {
+            return Ok(());
+        }
         let resized = run(|| {
             let count = dims::count("resize_", sizes)?;
             if count == tensor.numel() && tensor.is_contiguous() {

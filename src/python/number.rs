@@ -2,7 +2,7 @@
 
 use crate::ops::device;
 use crate::tensor::{Scalar, Tensor};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
@@ -39,4 +39,17 @@ pub fn number_object(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
 /// Whether `obj` counts as an int by its `__index__`.
 pub fn is_index(obj: &Bound<'_, PyAny>) -> bool {
     obj.cast::<PyFloat>().is_err() && obj.extract::<i64>().is_ok()
+}
+
+/// An int argument of `op`, which is called like `form`.
+pub fn whole(op: &str, form: &str, obj: &Bound<'_, PyAny>) -> PyResult<i64> {
+    obj.extract::<i64>().map_err(|error: PyErr| {
+        if !error.is_instance_of::<PyTypeError>(obj.py()) {
+            return error;
+        }
+        PyTypeError::new_err(format!(
+            "{op} received an invalid argument - got {}, but expected {op}{form}",
+            super::call::kind_name(obj)
+        ))
+    })
 }

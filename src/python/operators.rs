@@ -9,7 +9,7 @@ use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
 use crate::ops::{self, Op, arith, compare, copy, device, pointwise, power};
-use crate::tensor::{DType, FromValue, Scalar, class_name};
+use crate::tensor::{DType, FromValue, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
@@ -52,6 +52,11 @@ fn beside(var: &Variable, value: Scalar) -> Scalar {
         Scalar::Float(f) if !var.tensor().dtype().is_float() => Scalar::Int(f as i64),
         other => other,
     }
+}
+
+/// Whether a tensor takes `value` beside it: integer classes take no fractions (E-60).
+fn takes(t: &Tensor, value: Scalar) -> bool {
+    t.dtype().is_float() || matches!(value, Scalar::Int(_))
 }
 
 fn one(value: Scalar) -> Values {
@@ -126,11 +131,11 @@ fn raw_binary(
         };
     }
     match number(other)? {
-        Some(value) => classes::wrap(
+        Some(value) if takes(&me.tensor, value) => classes::wrap(
             py,
             call::single_op(py, pair.number, [me], one(value))?.tensor,
         ),
-        None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
+        _ => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
 
@@ -143,8 +148,10 @@ fn raw_in_place(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair
             .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
     match number(other)? {
-        Some(value) => call::raw_in_place(pair.number, &mut [me], &one(value)),
-        None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
+        Some(value) if takes(&me.tensor, value) => {
+            call::raw_in_place(pair.number, &mut [me], &one(value))
+        }
+        _ => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
 

@@ -6,6 +6,23 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+fn dim_of(op: &str, dim: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    match dim.is_none() {
+        true => Ok(None),
+        false => super::number::whole(op, "() or (int dim)", dim).map(Some),
+    }
+}
+
+/// The argument of `size`.
+pub fn size_dim(dim: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    dim_of("size", dim)
+}
+
+/// The argument of `stride`.
+pub fn stride_dim(dim: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
+    dim_of("stride", dim)
+}
+
 /// `size()` and `size(dim)`.
 pub fn size(py: Python<'_>, t: &Tensor, dim: Option<i64>) -> PyResult<Py<PyAny>> {
     match dim {
@@ -69,7 +86,11 @@ macro_rules! queries {
         #[pymethods]
         impl $class {
             #[pyo3(signature = (dim=None))]
-            fn size(&self, py: Python<'_>, dim: Option<i64>) -> PyResult<Py<PyAny>> {
+            fn size(
+                &self,
+                py: Python<'_>,
+                #[pyo3(from_py_with = $crate::python::query::size_dim)] dim: Option<i64>,
+            ) -> PyResult<Py<PyAny>> {
                 let $me = self;
                 $crate::python::query::size(py, &$tensor, dim)
             }
@@ -81,7 +102,11 @@ macro_rules! queries {
             }
 
             #[pyo3(signature = (dim=None))]
-            fn stride(&self, py: Python<'_>, dim: Option<i64>) -> PyResult<Py<PyAny>> {
+            fn stride(
+                &self,
+                py: Python<'_>,
+                #[pyo3(from_py_with = $crate::python::query::stride_dim)] dim: Option<i64>,
+            ) -> PyResult<Py<PyAny>> {
                 let $me = self;
                 $crate::python::query::stride(py, &$tensor, dim)
             }

@@ -2,6 +2,7 @@
 
 use super::classes;
 use super::errors::run;
+use super::number::whole;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Var, Variable};
@@ -19,6 +20,10 @@ fn warn(py: Python<'_>, text: &CStr) -> PyResult<()> {
 
 const MASKED_COPY: &CStr = c"masked_copy is deprecated and renamed to masked_scatter";
 const RESIZE: &CStr = c"non-inplace resize is deprecated; use view()";
+
+fn split_number(n: &Bound<'_, PyAny>) -> PyResult<i64> {
+    whole("split", "(int split_size, int dim=0)", n)
+}
 
 /// The size of parts for about `chunks` of them.
 fn part_size(t: &Tensor, chunks: i64, dim: i64) -> crate::error::Result<i64> {
@@ -70,8 +75,8 @@ impl PyTensor {
     fn split<'py>(
         &self,
         py: Python<'py>,
-        split_size: i64,
-        dim: i64,
+        #[pyo3(from_py_with = split_number)] split_size: i64,
+        #[pyo3(from_py_with = split_number)] dim: i64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         raw_parts(py, self.tensor(), split_size, dim)
     }
@@ -102,8 +107,8 @@ impl PyVariable {
     fn split<'py>(
         &self,
         py: Python<'py>,
-        split_size: i64,
-        dim: i64,
+        #[pyo3(from_py_with = split_number)] split_size: i64,
+        #[pyo3(from_py_with = split_number)] dim: i64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         var_parts(py, &self.var, split_size, dim)
     }

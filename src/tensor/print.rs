@@ -262,8 +262,9 @@ impl Page<'_> {
                 }
                 self.scale_line(format);
                 let places: Vec<i64> = (first..last).collect();
+                let indent = format!("{indent}{}", format.lead());
                 for row in 0..rows {
-                    self.row(index, row, &places, false, indent, format);
+                    self.row(index, row, &places, false, &indent, format);
                 }
                 first = last;
             }
@@ -273,17 +274,21 @@ impl Page<'_> {
         let edge = self.edge();
         let (places, cut_columns) = shown(columns, edge, true);
         let (lines, cut_rows) = shown(rows, edge, true);
+        // Unlike those of a block, rows here are not indented behind a common factor.
+        let mut row_length = 0;
         for (i, row) in lines.into_iter().enumerate() {
             if cut_rows && i as i64 == edge {
-                let cells = places.len() * (format.width + 1);
                 let _ = if cut_columns {
-                    let half = cells / 2 - 1;
+                    let half = (places.len() * (format.width + 1) / 2).saturating_sub(1);
                     writeln!(self.out, "{indent}{0:^1$} {2:^5} {0:^1$}", "...", half, '⋱')
                 } else {
-                    writeln!(self.out, "{:^1$}", '⋮', cells + format.lead().len())
+                    // The numbers can be wider or narrower than the column, so the row before counts.
+                    writeln!(self.out, "{:^1$}", '⋮', row_length)
                 };
             }
+            let start = self.out.len() + indent.len();
             self.row(index, row, &places, cut_columns, indent, format);
+            row_length = self.out.len() - start;
         }
     }
 
@@ -299,7 +304,6 @@ impl Page<'_> {
         let n = index.len();
         index[n - 2] = row;
         self.out.push_str(indent);
-        self.out.push_str(format.lead());
         for (i, column) in columns.iter().enumerate() {
             if cut && i as i64 == self.edge() {
                 self.out.push_str("  ... ");

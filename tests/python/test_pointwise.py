@@ -112,7 +112,7 @@ UNARY = {
     "round": rounded(away),
     "rsqrt": lambda x: reciprocal(math.sqrt(x)),
     "sigmoid": sigmoid,
-    "sign": lambda x: x if math.isnan(x) else float((x > 0) - (x < 0)),
+    "sign": lambda x: float((x > 0) - (x < 0)),
     "sin": math.sin,
     "sinh": math.sinh,
     "sqrt": math.sqrt,

@@ -16,7 +16,7 @@ use crate::python::site::detached;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
 use crate::tensor::{Tensor, Value, class_name, sizes_text};
-use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use smallvec::SmallVec;
@@ -138,21 +138,12 @@ fn raw<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>> {
     if m.op.forms.number {
         return number_of(py, m.op, &inputs, values);
     }
-    let results = apply_op(py, m.op, &inputs, values).map_err(|e| refusal(py, m.op, e))?;
+    let results = apply_op(py, m.op, &inputs, values)?;
     let made: PyResult<SmallVec<[Py<PyAny>; 2]>> = results
         .into_iter()
         .map(|v| classes::wrap(py, v.tensor))
         .collect();
     several(py, made?)
-}
-
-/// 0.3 asserts where tensors permute (T-45, E-97).
-fn refusal(py: Python<'_>, op: &Op, error: PyErr) -> PyErr {
-    if op.name == "permute" && error.is_instance_of::<PyRuntimeError>(py) {
-        let text = error.value(py).to_string();
-        return PyAssertionError::new_err(format!("Invalid permutation: {text}"));
-    }
-    error
 }
 
 fn number_of(

@@ -8,7 +8,7 @@ use super::call::{self, Operand};
 use super::classes;
 use super::creation::filled;
 use super::errors::run;
-use super::number::number;
+use super::number::{number, whole};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::Variable;
@@ -146,12 +146,16 @@ fn randn<'py>(
     fresh(py, "randn", (sizes, out, generator), Law::Normal(0.0, 1.0))
 }
 
+fn randperm_count(n: &Bound<'_, PyAny>) -> PyResult<i64> {
+    whole("randperm", "(int n)", n)
+}
+
 /// The ints from 0 to n - 1 in random order, as a LongTensor.
 #[pyfunction]
 #[pyo3(signature = (n, out=None, generator=None))]
 fn randperm<'py>(
     py: Python<'py>,
-    n: i64,
+    #[pyo3(from_py_with = randperm_count)] n: i64,
     out: Given<'_, 'py>,
     generator: Given<'_, 'py>,
 ) -> PyResult<Py<PyAny>> {
