@@ -4,7 +4,6 @@ use super::collect;
 use super::errors::guard;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
-use super::user;
 use super::variable::PyVariable;
 use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
@@ -154,7 +153,7 @@ fn pass<R: Send>(
     queued.append(&mut QUEUED_ELSEWHERE.lock());
     if result.is_ok() {
         for callback in queued {
-            user::call(callback.bind(py), &PyTuple::empty(py))?;
+            callback.bind(py).call0()?;
         }
         collect::when_due(py)?;
     }

@@ -49,7 +49,7 @@ fn each(op: &str, t: &Tensor, others: &[Tensor], function: &Bound<'_, PyAny>) ->
             .iter()
             .map(|o| number_object(py, scalar_at(o, i)?))
             .collect();
-        let result = super::user::call(function, &PyTuple::new(py, elements?)?)?;
+        let result = function.call1(PyTuple::new(py, elements?)?)?;
         let value =
             number(&result)?.filter(|v| t.dtype().is_float() || matches!(v, Scalar::Int(_)));
         let Some(value) = value else {

@@ -3,7 +3,6 @@
 use super::collect::Links;
 use super::errors::raised;
 use super::node::PyNode;
-use super::user;
 use super::variable::PyVariable;
 use crate::engine::accumulate;
 use crate::error::Result;
@@ -234,7 +233,7 @@ pub fn on_gradient(
     let original = total.as_ref().map(|var| var.tensor.clone());
     for hook in hooks {
         let given = (current.as_ref().map(|c| c.clone_ref(py)),);
-        let result = user::call(&hook, &given.into_pyobject(py)?)?;
+        let result = hook.call1(given)?;
         if result.is_none() {
             continue;
         }
@@ -303,7 +302,7 @@ pub fn on_node(
     let mut replaced = false;
     for hook in hooks {
         let given = (inputs.bind(py), outputs.bind(py)).into_pyobject(py)?;
-        let result = user::call(&hook, &given)?;
+        let result = hook.call1(&given)?;
         if result.is_none() {
             continue;
         }

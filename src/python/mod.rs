@@ -32,7 +32,6 @@ pub mod storage;
 pub mod storages;
 pub mod table;
 pub mod tensor;
-pub mod user;
 pub mod variable;
 
 use pyo3::prelude::*;

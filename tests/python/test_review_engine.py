@@ -98,49 +98,6 @@ def test_children_forked_while_threads_record_and_run_never_hang():
     assert out == "0\n"
 
 
-DAEMON = """
-import threading, time
-import rgrad as torch
-from rgrad.autograd import Function, Variable
-
-class Slow(Function):
-    @staticmethod
-    def forward(ctx, x):
-        {forward}
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, g):
-        {backward}
-        return g
-
-x = Variable(torch.ones(2), requires_grad=True)
-
-def nothing(*_):
-    {hook}
-
-def run():
-    while True:
-        y = Slow.apply(x)
-        y.register_hook(nothing)
-        y.grad_fn.register_hook(nothing)
-        y.sum().backward()
-
-threading.Thread(target=run, daemon=True).start()
-time.sleep(0.3)
-print("end")
-"""
-
-
-@pytest.mark.parametrize("where", ["forward", "backward", "hook"])
-def test_the_interpreter_ends_while_a_daemon_thread_is_in_a_users_function(where):
-    """E-37: the thread sleeps until the process is gone."""
-    parts = dict.fromkeys(("forward", "backward", "hook"), "pass")
-    code = DAEMON.format(**{**parts, where: "time.sleep(0.001)"})
-    for _ in range(3):
-        assert run_python(code, timeout=30) == "end\n"
-
-
 def test_grad_of_a_long_chain_answers_a_signal():
     """E-37: also while it searches for the paths to the inputs."""
     out = run_python(

@@ -43,7 +43,7 @@ def test_a_failed_mark_on_a_view_counts():  # A-116
     s = (z * z).sum()
     with pytest.raises(RuntimeError, match="view"):
         Add1.apply(z.narrow(0, 0, 1))
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         s.backward()
 
 
@@ -52,7 +52,7 @@ def test_a_forward_that_raises_after_its_mark_counts():  # A-116
     s = (z * z).sum()
     with pytest.raises(KeyError):
         Add1AndFail.apply(z)
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         s.backward()
 
 
@@ -62,7 +62,7 @@ def test_a_failed_mark_on_a_leaf_counts():  # A-116, A-155
     with pytest.raises(RuntimeError, match="leaf") as error:
         Add1.apply(x)
     assert "'x'" in str(error.value) or "x" in str(error.value).split("leaf")[-1]
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         s.backward()
 
 
@@ -72,7 +72,7 @@ def test_memory_shared_without_a_mark_shares_the_count():  # A-115
     s, t = (x * x).sum(), (y * y).sum()
     y.mul_(3)
     for changed in (s, t):
-        with pytest.raises(RuntimeError, match="in-?place"):
+        with pytest.raises(RuntimeError, match=r"in-?place"):
             changed.backward(retain_graph=True)
     assert x._version == y._version == 1
 
@@ -82,7 +82,7 @@ def test_changes_of_the_argument_count_for_the_result():  # A-115
     y = Column.apply(x)
     t = (y * y).sum()
     x.mul_(3)
-    with pytest.raises(RuntimeError, match="in-?place"):
+    with pytest.raises(RuntimeError, match=r"in-?place"):
         t.backward()
 
 

@@ -19,7 +19,6 @@ UNSAFE_ALLOWED = (
     "src/python/table.rs",
     "src/python/interop.rs",
     "src/python/site/frames.rs",
-    "src/python/user.rs",
 )
 # A row opens at the first step of indentation inside a table: `tanh(x) -> y: Float as "..." {`.
 ROW = re.compile(r"^ {4}[^\s/}].*[{;]$")

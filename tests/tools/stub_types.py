@@ -201,6 +201,7 @@ RETURNS = {
     **{f"__i{name}__": "Self" for name in ("and", "or", "xor", "lshift", "rshift")},
     **{f"__r{name}__": "Any" for name in ("and", "or", "xor", "lshift", "rshift")},
     "__contains__": "bool",
+    "__dir__": "list[str]",
     "Variable.__ipow__": "NoReturn",
     **{f"__{name}__": "{Byte}" for name in ("eq", "ne", "lt", "le", "gt", "ge")},
     "__neg__": "{R}",

@@ -52,8 +52,15 @@ __all__ = [
 
 # The collector sees rings through the graph only while it looks for them.
 gc.callbacks.append(_collecting)
-# At the end there is nothing left to search with.
-atexit.register(lambda: _collecting in gc.callbacks and gc.callbacks.remove(_collecting))
+
+
+@atexit.register
+def _stop_collecting() -> None:
+    """At the end there is nothing left to search with."""
+    if _collecting in gc.callbacks:
+        gc.callbacks.remove(_collecting)
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork,

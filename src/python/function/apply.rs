@@ -9,7 +9,6 @@ use crate::lock::plain::Mutex;
 use crate::ops::shape;
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
-use crate::python::user;
 use crate::python::variable::PyVariable;
 use crate::tensor::{Held, Tensor};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
@@ -110,7 +109,7 @@ pub fn new_style(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
         let py = context.py();
         let mut all = vec![context.as_any().clone()];
         all.extend(given);
-        user::call(&forward, &PyTuple::new(py, all)?)
+        forward.call1(PyTuple::new(py, all)?)
     })
 }
 
@@ -138,7 +137,7 @@ pub fn old_style(slf: &Bound<'_, PyFunction>, args: &Bound<'_, PyTuple>) -> PyRe
     let forward = forward_of(slf.as_any(), &class)?;
     let name = format!("{class}LegacyBackward");
     run(slf, args, &name, |given| {
-        user::call(&forward, &PyTuple::new(slf.py(), given)?)
+        forward.call1(PyTuple::new(slf.py(), given)?)
     })
 }
 

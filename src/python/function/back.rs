@@ -9,7 +9,6 @@ use crate::python::errors::raised;
 use crate::python::hooks::{object_of, var_of};
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
-use crate::python::user;
 use crate::python::variable::PyVariable;
 use crate::tensor::{Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
@@ -69,7 +68,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                 )));
             }
             gradients.insert(0, context.as_any().clone().unbind());
-            user::call(&backward, &PyTuple::new(py, gradients)?)?
+            backward.call1(PyTuple::new(py, gradients)?)?
         }
         None => {
             let backward = context.getattr("backward")?;
@@ -78,7 +77,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                     "{name}: a Function must define backward to be differentiated, and this class does not"
                 )));
             }
-            user::call(&backward, &PyTuple::new(py, gradients)?)?
+            backward.call1(PyTuple::new(py, gradients)?)?
         }
     };
     let mut items: Vec<Bound<'_, PyAny>> = match result.cast::<PyTuple>() {
