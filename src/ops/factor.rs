@@ -3,7 +3,10 @@
 //! Arguments and results are LAPACK's: right-hand sides come first, pivots count from 1, results lie
 //! column by column. Only `inverse`, `gesv` and `potrf` have derivatives.
 #![allow(non_snake_case, reason = "arguments have the names of 0.3")]
-#![cfg_attr(not(feature = "linalg"), allow(unused, unreachable_code))]
+#![cfg_attr(
+    not(feature = "linalg"),
+    allow(unused, unreachable_code, clippy::diverging_sub_expression)
+)]
 
 use super::Op;
 use super::arith::{mul, neg};

@@ -2,7 +2,10 @@
 //!
 //! Packed forms and signs are LAPACK's, results lie column by column. None has a derivative.
 #![allow(non_snake_case, reason = "arguments have the names of 0.3")]
-#![cfg_attr(not(feature = "linalg"), allow(unused, unreachable_code))]
+#![cfg_attr(
+    not(feature = "linalg"),
+    allow(unused, unreachable_code, clippy::diverging_sub_expression)
+)]
 
 use super::Op;
 use super::factor::{columns, definite, kernel, regular, square};
