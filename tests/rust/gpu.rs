@@ -52,7 +52,7 @@ fn in_class(op: &Op, sample: &Sample, dtype: DType) -> Sample {
             Value::Int((f * scale as f64) as i64)
         }
         // A loss's targets and a system's matrix are of the input's class.
-        Value::Tensor(t) if t.dtype() == DType::F64 && op.name != "nll_loss" => {
+        Value::Tensor(t) if t.dtype() == DType::F64 && !op.name.starts_with("nll_loss") => {
             Value::Tensor(as_dtype(t, dtype))
         }
         other => other.clone(),
