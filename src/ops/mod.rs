@@ -174,7 +174,8 @@ impl Op {
             return Err(crate::tensor::dtype::no_half(self.name));
         }
         let _span = profile::op(self.name);
-        if self.on_host(inputs) {
+        let is_there = |v: &Value| matches!(v, Value::Tensor(t) if t.device() == Device::Gpu);
+        if self.on_host(inputs) || (self.forms.host && values.iter().any(is_there)) {
             return device::through_host(self, inputs, values);
         }
         (self.run)(inputs, values, out)
