@@ -52,10 +52,10 @@ def test_truncated_rows_with_a_common_factor_are_not_indented(options):
     options(threshold=10)
     lines = str(F(9, 2).fill_(0.0002)).split("\n")
     assert lines[1].endswith(" *")
-    assert lines[2] == "  2.0000  2.0000"
+    assert lines[2] == " 2.0000  2.0000"
     assert lines[5] == f"{'⋮':^{len(lines[2]) + 1}}"
     options(threshold=1000)
-    assert str(F(9, 2).fill_(0.0002)).split("\n")[2] == "   2.0000  2.0000"
+    assert str(F(9, 2).fill_(0.0002)).split("\n")[2] == "  2.0000  2.0000"
 
 
 def test_out_of_range_dimensions_name_the_op():
