@@ -257,7 +257,7 @@ pub fn run_into(
     out: &Tensor,
 ) -> Result<Values> {
     if op.forms.direct
-        && !op.on_host(inputs)
+        && !op.on_host(inputs, values)
         && writes_directly(inputs, out)
         && op.rule_result(inputs) == Some(out.kind())
     {

@@ -174,8 +174,7 @@ impl Op {
             return Err(crate::tensor::dtype::no_half(self.name));
         }
         let _span = profile::op(self.name);
-        let is_there = |v: &Value| matches!(v, Value::Tensor(t) if t.device() == Device::Gpu);
-        if self.on_host(inputs) || (self.forms.host && values.iter().any(is_there)) {
+        if self.on_host(inputs, values) {
             return device::through_host(self, inputs, values);
         }
         (self.run)(inputs, values, out)
@@ -188,10 +187,13 @@ impl Op {
             .any(|rows| rows.iter().any(|row| std::ptr::eq(*row, self)))
     }
 
-    /// Whether operands on the GPU have to be fetched for it.
+    /// Whether something on the GPU, an operand or an argument, has to be fetched for it.
     #[inline]
-    pub fn on_host(&self, inputs: &[Input]) -> bool {
-        self.forms.host && inputs.iter().any(|i| i.tensor.device() == Device::Gpu)
+    pub fn on_host(&self, inputs: &[Input], values: &[Value]) -> bool {
+        let is_there = |v: &Value| matches!(v, Value::Tensor(t) if t.device() == Device::Gpu);
+        self.forms.host
+            && (inputs.iter().any(|i| i.tensor.device() == Device::Gpu)
+                || values.iter().any(is_there))
     }
 }
 

@@ -93,7 +93,7 @@ def _close(analytic: Any, numeric: Any, atol: float, rtol: float) -> bool:
     if analytic.numel() == 0:
         return True
     within = (analytic - numeric).abs() <= numeric.abs() * rtol + atol
-    return int(within.long().sum()) == within.numel()
+    return bool(int(within.long().sum()) == within.numel())
 
 
 def gradcheck(
