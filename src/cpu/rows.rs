@@ -70,6 +70,33 @@ unsafe fn load<T: Math>(from: *const T) -> [T; LANES] {
     unsafe { from.cast::<[T; LANES]>().read_unaligned() }
 }
 
+/// Reads the first `len` elements of a block; the rest is -inf, whose power is 0.
+///
+/// # Safety
+/// `len` elements are there.
+#[inline(always)]
+unsafe fn load_part<T: Math>(from: *const T, len: usize) -> [T; LANES] {
+    let mut block = [T::from_f64(f64::NEG_INFINITY); LANES];
+    for (j, v) in block.iter_mut().enumerate().take(len) {
+        // SAFETY: the caller's.
+        *v = unsafe { from.add(j).read() };
+    }
+    block
+}
+
+/// Joins the lanes in halves, which keeps the chain of operations short.
+#[inline(always)]
+fn joined<A: Copy>(mut lanes: [A; LANES], join: impl Fn(A, A) -> A) -> A {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for j in 0..width {
+            lanes[j] = join(lanes[j], lanes[j + width]);
+        }
+    }
+    lanes[0]
+}
+
 /// Softmax of one dense line.
 ///
 /// # Safety
@@ -77,28 +104,27 @@ unsafe fn load<T: Math>(from: *const T) -> [T; LANES] {
 #[inline(always)]
 unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
     let whole = len / LANES * LANES;
-    // SAFETY: blocks end at `whole`, single elements at `len`.
+    // SAFETY: blocks end at `whole`, parts of one at `len`.
     unsafe {
-        let mut top = x.read();
-        let mut tops = [top; LANES];
+        let mut tops = [x.read(); LANES];
         for k in (0..whole).step_by(LANES) {
             let block = load(x.add(k));
             for j in 0..LANES {
                 tops[j] = larger(block[j], tops[j]);
             }
         }
-        for k in whole..len {
-            top = larger(x.add(k).read(), top);
+        if whole < len {
+            let block = load_part(x.add(whole), len - whole);
+            for j in 0..LANES {
+                tops[j] = larger(block[j], tops[j]);
+            }
         }
-        for v in tops {
-            top = larger(v, top);
-        }
+        let top = joined(tops, larger);
         let mut sums = [0.0f64; LANES];
-        let mut sum = 0.0;
         for k in (0..whole).step_by(LANES) {
             let mut block = load(x.add(k));
             for v in &mut block {
-                *v = Math::exp(*v - top);
+                *v = Math::exp_below(*v - top);
             }
             for j in 0..LANES {
                 sums[j] += block[j].to_f64();
@@ -107,39 +133,37 @@ unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
                 y.add(k).cast::<[T; LANES]>().write_unaligned(block);
             }
         }
-        for k in whole..len {
-            let e = Math::exp(x.add(k).read() - top);
-            sum += e.to_f64();
+        if whole < len {
+            let mut block = load_part(x.add(whole), len - whole);
+            for v in &mut block {
+                *v = Math::exp_below(*v - top);
+            }
+            for j in 0..LANES {
+                sums[j] += block[j].to_f64();
+            }
             if !log {
-                y.add(k).write(e);
-            }
-        }
-        for v in sums {
-            sum += v;
-        }
-        if log {
-            let shift = T::from_f64(sum.ln());
-            for k in (0..whole).step_by(LANES) {
-                let mut block = load(x.add(k));
-                for v in &mut block {
-                    *v = *v - top - shift;
+                for (j, v) in block.iter().enumerate().take(len - whole) {
+                    y.add(whole + j).write(*v);
                 }
-                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
             }
-            for k in whole..len {
-                y.add(k).write(x.add(k).read() - top - shift);
+        }
+        let sum = joined(sums, |a, b| a + b);
+        // Plain loops over elements: in blocks the compiler would gather, at twice the time.
+        if !log {
+            let scale = T::from_f64(1.0 / sum);
+            for k in 0..len {
+                y.add(k).write(y.add(k).read() * scale);
+            }
+            return;
+        }
+        let shift = T::from_f64(sum.ln());
+        if std::ptr::eq(x, y) {
+            for k in 0..len {
+                y.add(k).write(y.add(k).read() - top - shift);
             }
         } else {
-            let scale = T::from_f64(1.0 / sum);
-            for k in (0..whole).step_by(LANES) {
-                let mut block = load(y.add(k));
-                for v in &mut block {
-                    *v = *v * scale;
-                }
-                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
-            }
-            for k in whole..len {
-                y.add(k).write(y.add(k).read() * scale);
+            for k in 0..len {
+                y.add(k).write(x.add(k).read() - top - shift);
             }
         }
     }
@@ -184,7 +208,7 @@ unsafe fn strip<T: Math, const STRIP: usize>(
         for k in 0..len {
             let mut some = read::<T, STRIP>(row(k), width, whole);
             for j in 0..STRIP {
-                some[j] = Math::exp(some[j] - tops[j]);
+                some[j] = Math::exp_below(some[j] - tops[j]);
                 sums[j] += some[j].to_f64();
             }
             if !log {
