@@ -214,13 +214,13 @@ unsafe fn line<T: Element, const LARGEST: bool>(
     // SAFETY: there are enough for a block.
     let top = unsafe { dense::<T, LARGEST>(from, len) };
     // Reading the line again, which is in the cache, is cheaper than keeping an index beside
-    // every lane.
-    let mut k = 0;
+    // every lane. It ends at the last element even if another thread has overwritten the best.
+    let (mut k, last) = (0, len - 1);
     if top.is_nan() {
-        while !at(k).is_nan() {
+        while k < last && !at(k).is_nan() {
             k += 1;
         }
-        return (at(k), k);
+        return (top, k);
     }
     while k + WIDE <= len {
         // SAFETY: the block ends at `len` at most.
@@ -234,7 +234,7 @@ unsafe fn line<T: Element, const LARGEST: bool>(
         }
         k += WIDE;
     }
-    while at(k) != top {
+    while k < last && at(k) != top {
         k += 1;
     }
     (at(k), k)
