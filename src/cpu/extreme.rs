@@ -220,7 +220,7 @@ unsafe fn line<T: Element, const LARGEST: bool>(
         while k < last && !at(k).is_nan() {
             k += 1;
         }
-        return (top, k);
+        return (at(k), k);
     }
     while k + WIDE <= len {
         // SAFETY: the block ends at `len` at most.
