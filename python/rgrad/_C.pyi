@@ -49,7 +49,6 @@ __all__ = [
     "_Range",
     "_StorageBase",
     "_TensorBase",
-    "__version__",
     "_after_fork",
     "_backcompat_warning",
     "_before_fork",
@@ -65,6 +64,7 @@ __all__ = [
     "_gpu_is_available",
     "_gpu_manifest",
     "_gpu_synchronize",
+    "_last_search",
     "_log_softmax",
     "_mse_loss",
     "_nll_loss",
@@ -84,6 +84,7 @@ __all__ = [
     "_tensor_class",
     "_threshold",
     "_to_dlpack",
+    "_version",
     "abs",
     "acos",
     "add",
@@ -258,7 +259,7 @@ _Key: TypeAlias = (
 )
 _T = TypeVar("_T", bound=_TensorBase)
 default_generator: Generator
-__version__: str
+_version: str
 
 class InternalError(RuntimeError): ...
 class IntegerDivisionByZero(ZeroDivisionError, RuntimeError): ...
@@ -3208,6 +3209,7 @@ def _queue_callback(callback: Callable[[], object]) -> None: ...
 def _before_fork() -> None: ...
 def _after_fork(child: bool) -> None: ...
 def _collecting(phase: str, info: dict[str, int]) -> None: ...
+def _last_search() -> None: ...
 def _backcompat_warning(name: str, on: bool | None = None) -> bool: ...
 @overload
 def zeros(*sizes: _int, out: None = None) -> FloatTensor: ...

@@ -15,6 +15,10 @@ from ._C import *  # noqa: F403
 from ._C import FloatStorage, FloatTensor
 from ._size import Size
 
+# The API that this is; programs of the time compare it (U-1). `importlib.metadata.version("rgrad")`
+# is our own number.
+__version__ = "0.3.1"
+
 _C._set_size_class(Size)
 
 from . import _absent, autograd, cuda, functional, grad_mode, nn, random, utils  # noqa: E402

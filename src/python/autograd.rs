@@ -375,5 +375,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_before_fork, m)?)?;
     m.add_function(wrap_pyfunction!(_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
+    m.add_function(wrap_pyfunction!(super::collect::_last_search, m)?)?;
     Ok(())
 }

@@ -48,6 +48,15 @@ impl Default for Links {
     }
 }
 
+impl Drop for Links {
+    fn drop(&mut self) {
+        // An object can die while the collector looks, or after the last search.
+        if LOOKING.load(Relaxed) {
+            self.clear();
+        }
+    }
+}
+
 #[derive(Default)]
 struct Held {
     to: Vec<Py<PyAny>>,
@@ -138,6 +147,17 @@ pub fn _collecting(py: Python<'_>, phase: &str, info: &Bound<'_, PyDict>) -> PyR
         begin(py)?;
     }
     Ok(())
+}
+
+/// What is called when the program ends: sets the links a last time and leaves them, since the
+/// interpreter's last collection calls nobody. Without them a ring through the graph would keep all
+/// globals of the program, and files that it left open would lose what waits to be written.
+#[pyfunction]
+pub fn _last_search(py: Python<'_>) -> PyResult<()> {
+    match cycles::suspected() {
+        true => begin(py),
+        false => Ok(()),
+    }
 }
 
 fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {

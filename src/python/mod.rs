@@ -57,5 +57,5 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     picture::register(m)?;
     site::register(m)?;
     explain::register(m)?;
-    m.add("__version__", env!("CARGO_PKG_VERSION"))
+    m.add("_version", env!("CARGO_PKG_VERSION"))
 }
