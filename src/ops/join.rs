@@ -119,6 +119,13 @@ fn split_run(inputs: &[Input], values: &[Value], _out: &super::Out) -> Result<su
     }
     let size = x.sizes()[dim];
     let mut outputs = SmallVec::new();
+    let count = (size - 1) / each + 1;
+    if outputs.try_reserve(count as usize).is_err() {
+        fail!(
+            Memory,
+            "split: no memory for {count} parts of size {each}; make the parts larger"
+        );
+    }
     let mut at = 0;
     while at < size {
         let length = each.min(size - at);

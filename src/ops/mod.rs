@@ -169,15 +169,22 @@ impl Op {
 
     #[cold]
     fn call_with_care(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
-        let half = |i: &Input| i.tensor.dtype() == DType::F16;
-        if self.class != Class::Any && inputs.first().is_some_and(half) {
-            return Err(crate::tensor::dtype::no_half(self.name));
-        }
+        self.refuse_half(inputs)?;
         let _span = profile::op(self.name);
         if self.on_host(inputs, values) {
             return device::through_host(self, inputs, values);
         }
         (self.run)(inputs, values, out)
+    }
+
+    /// Fails for halves, unless it only moves elements (T-9).
+    #[inline]
+    pub fn refuse_half(&self, inputs: &[Input]) -> Result<()> {
+        let half = |i: &Input| i.tensor.dtype() == DType::F16;
+        if self.class != Class::Any && inputs.first().is_some_and(half) {
+            return Err(crate::tensor::dtype::no_half(self.name));
+        }
+        Ok(())
     }
 
     /// Whether it takes longer than the size of its operands tells.

@@ -269,6 +269,9 @@ pub fn cut_at_zero(mut sizes: Dims) -> Dims {
 }
 
 /// The elements as nested lists of Python numbers.
+///
+/// # Errors
+/// `MemoryError` when there is no room for them.
 pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyList>> {
     let tensor = device::to_cpu(tensor)?;
     if tensor.ndim() == 0 {
@@ -287,22 +290,15 @@ fn rows<'py, T: Element>(
     let (size, stride) = (tensor.sizes()[dim] as usize, tensor.strides()[dim]);
     let at = |i: usize| start + i as i64 * stride;
     if dim + 1 == tensor.ndim() {
-        return PyList::new(
-            py,
-            (0..size).map(|i| python_number(py, tensor.read::<T>(at(i)))),
-        );
+        return interop::list(py, size, |i| {
+            let value = tensor.read::<T>(at(i));
+            match T::DTYPE.is_float() {
+                true => interop::float(py, value.to_f64()),
+                false => interop::int(py, value.to_i64()),
+            }
+        });
     }
-    let inner: Vec<_> = (0..size)
-        .map(|i| rows::<T>(py, tensor, dim + 1, at(i)))
-        .collect::<PyResult<_>>()?;
-    PyList::new(py, inner)
-}
-
-#[inline]
-fn python_number<T: Element>(py: Python<'_>, value: T) -> Bound<'_, PyAny> {
-    if T::DTYPE.is_float() {
-        return PyFloat::new(py, value.to_f64()).into_any();
-    }
-    let Ok(int) = value.to_i64().into_pyobject(py);
-    int.into_any()
+    interop::list(py, size, |i| {
+        Ok(rows::<T>(py, tensor, dim + 1, at(i))?.into_any())
+    })
 }

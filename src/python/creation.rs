@@ -3,7 +3,7 @@
 use super::classes;
 use super::construct::{self, cut_at_zero, sizes_from_args};
 use super::errors::run;
-use super::number::{self, number};
+use super::number::{self, int64, int64_or_none, number};
 use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
@@ -14,7 +14,7 @@ use crate::ops::copy::fill_with;
 use crate::ops::device;
 use crate::tensor::print::{self, Number, Options};
 use crate::tensor::{DType, Device, Held, Scalar, Tensor, class_name};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
@@ -140,14 +140,39 @@ pub fn text_of(t: &Tensor) -> PyResult<String> {
     ))
 }
 
+/// More digits than any double has.
+const MAX_PRECISION: i64 = 1100;
+/// So many items at either edge that nothing is left out.
+const MAX_EDGE: usize = 1 << 60;
+
+fn out_of_range(name: &str, got: &Bound<'_, PyAny>, last: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(format!(
+        "set_printoptions: {name} is a number from 0 to {last}; got {got}"
+    ))
+}
+
+/// The value of a print option, an int from 0 to `last`.
+fn print_option(name: &str, given: &Bound<'_, PyAny>, last: i64) -> PyResult<usize> {
+    match given.extract::<i64>() {
+        Ok(n) if (0..=last).contains(&n) => Ok(n as usize),
+        Err(e) if !e.is_instance_of::<PyOverflowError>(given.py()) => {
+            Err(PyTypeError::new_err(format!(
+                "set_printoptions: {name} is an int from 0 to {last}; got {}",
+                construct::type_name(given)
+            )))
+        }
+        _ => Err(out_of_range(name, given, last)),
+    }
+}
+
 /// Items of text for printing tensors: digits, threshold, items at the edges, line width.
 #[pyfunction]
 #[pyo3(signature = (precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None))]
 fn set_printoptions(
-    precision: Option<usize>,
-    threshold: Option<f64>,
-    edgeitems: Option<usize>,
-    linewidth: Option<usize>,
+    precision: Option<&Bound<'_, PyAny>>,
+    threshold: Option<&Bound<'_, PyAny>>,
+    edgeitems: Option<&Bound<'_, PyAny>>,
+    linewidth: Option<&Bound<'_, PyAny>>,
     profile: Option<&str>,
 ) -> PyResult<()> {
     let mut options = PRINT.lock().unwrap_or_default();
@@ -158,12 +183,23 @@ fn set_printoptions(
             ))
         })?;
     }
-    options.precision = precision.unwrap_or(options.precision);
-    options.threshold = threshold.map_or(options.threshold, |t| {
-        if t >= 1e18 { usize::MAX } else { t as usize }
-    });
-    options.edgeitems = edgeitems.unwrap_or(options.edgeitems);
-    options.linewidth = linewidth.unwrap_or(options.linewidth);
+    if let Some(digits) = precision {
+        options.precision = print_option("precision", digits, MAX_PRECISION)?;
+    }
+    if let Some(items) = edgeitems {
+        options.edgeitems = print_option("edgeitems", items, i64::MAX)?.min(MAX_EDGE);
+    }
+    if let Some(width) = linewidth {
+        options.linewidth = print_option("linewidth", width, i64::MAX)?;
+    }
+    if let Some(count) = threshold {
+        options.threshold = match count.extract::<f64>()? {
+            // No tensor has that many elements.
+            n if n >= 1e18 => usize::MAX,
+            n if n >= 0.0 => n as usize,
+            _ => return Err(out_of_range("threshold", count, "infinity")),
+        };
+    }
     *PRINT.lock() = Some(options);
     Ok(())
 }
@@ -380,8 +416,8 @@ fn linspace<'py>(
 #[pyo3(signature = (n, m=None, out=None))]
 fn eye<'py>(
     py: Python<'py>,
-    n: i64,
-    m: Option<i64>,
+    #[pyo3(from_py_with = int64)] n: i64,
+    #[pyo3(from_py_with = int64_or_none)] m: Option<i64>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let m = m.unwrap_or(n);
@@ -450,7 +486,7 @@ fn get_num_threads() -> usize {
 
 /// Sets how many threads loops may use; results do not depend on it.
 #[pyfunction]
-fn set_num_threads(n: i64) -> PyResult<()> {
+fn set_num_threads(#[pyo3(from_py_with = int64)] n: i64) -> PyResult<()> {
     if n < 1 {
         return Err(PyRuntimeError::new_err(format!(
             "set_num_threads: needs a positive number; got {n}"

@@ -3,7 +3,7 @@
 use super::call::{self, Operand};
 use super::classes;
 use super::errors::run;
-use super::number::{number, number_object, scalar_at};
+use super::number::{int64, number, number_object, scalar_at};
 use super::site::detached;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
@@ -139,7 +139,7 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
 fn cat(
     py: Python<'_>,
     seq: &Bound<'_, PyAny>,
-    dim: i64,
+    #[pyo3(from_py_with = int64)] dim: i64,
     out: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("cat", seq)?;
@@ -154,7 +154,7 @@ fn cat(
 fn stack(
     py: Python<'_>,
     sequence: &Bound<'_, PyAny>,
-    dim: i64,
+    #[pyo3(from_py_with = int64)] dim: i64,
     out: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("stack", sequence)?;
@@ -204,7 +204,10 @@ fn row<'py>(obj: &Bound<'py, PyAny>, op: &'static Op, values: Values) -> PyResul
 
 /// e^x / sum e^x along `dim`.
 #[pyfunction(name = "_softmax")]
-fn softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
+fn softmax_function(
+    input: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = int64)] dim: i64,
+) -> PyResult<Py<PyAny>> {
     row(
         input,
         &softmax::softmax::OP,
@@ -214,7 +217,10 @@ fn softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
 
 /// x - log sum e^x along `dim`.
 #[pyfunction(name = "_log_softmax")]
-fn log_softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
+fn log_softmax_function(
+    input: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = int64)] dim: i64,
+) -> PyResult<Py<PyAny>> {
     row(
         input,
         &softmax::log_softmax::OP,
@@ -265,7 +271,7 @@ fn nll_loss_function(
     target: &Bound<'_, PyAny>,
     weight: Option<&Bound<'_, PyAny>>,
     size_average: bool,
-    ignore_index: i64,
+    #[pyo3(from_py_with = int64)] ignore_index: i64,
 ) -> PyResult<Py<PyAny>> {
     let Some(classes) = Operand::of(target) else {
         return Err(PyTypeError::new_err(format!(

@@ -137,8 +137,16 @@ impl PyTensor {
         slf: &Bound<'py, Self>,
         the_template: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, Self>> {
-        let sizes = Dims::from_slice(raw("resize_as_", the_template)?.sizes());
-        slf.get().resize(&sizes)?;
+        let like = raw("resize_as_", the_template)?;
+        let me = slf.get().tensor();
+        if me.kind() != like.kind() {
+            return Err(PyTypeError::new_err(format!(
+                "resize_as_: a {} takes the size of one of its own class; got a {}; use resize_(other.size())",
+                class_name(me.dtype(), me.device()),
+                class_name(like.dtype(), like.device())
+            )));
+        }
+        slf.get().resize(like.sizes())?;
         Ok(slf.clone())
     }
 

@@ -1,6 +1,7 @@
 //! Numbers in even steps whose spacing is not theirs.
 
 use super::creation::{computed, floats_only};
+use super::number::int64;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -11,7 +12,7 @@ fn logspace<'py>(
     py: Python<'py>,
     start: f64,
     end: f64,
-    steps: i64,
+    #[pyo3(from_py_with = int64)] steps: i64,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     floats_only("logspace", out)?;

@@ -2,7 +2,7 @@
 
 use super::classes;
 use super::errors::run;
-use super::number::whole;
+use super::number::{int64, int64_or_none, whole};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Var, Variable};
@@ -83,7 +83,12 @@ impl PyTensor {
 
     /// About `chunks` parts of equal size along `dim`. Views.
     #[pyo3(signature = (chunks, dim=0))]
-    fn chunk<'py>(&self, py: Python<'py>, chunks: i64, dim: i64) -> PyResult<Bound<'py, PyTuple>> {
+    fn chunk<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = int64)] chunks: i64,
+        #[pyo3(from_py_with = int64)] dim: i64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let t = self.tensor();
         let size = part_size(&t, chunks, dim)?;
         raw_parts(py, t, size, dim)
@@ -115,7 +120,12 @@ impl PyVariable {
 
     /// About `chunks` parts of equal size along `dim`. Views.
     #[pyo3(signature = (chunks, dim=0))]
-    fn chunk<'py>(&self, py: Python<'py>, chunks: i64, dim: i64) -> PyResult<Bound<'py, PyTuple>> {
+    fn chunk<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = int64)] chunks: i64,
+        #[pyo3(from_py_with = int64)] dim: i64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let size = part_size(&self.var.tensor(), chunks, dim)?;
         var_parts(py, &self.var, size, dim)
     }
@@ -125,10 +135,10 @@ impl PyVariable {
     fn slice(
         &self,
         py: Python<'_>,
-        start: i64,
-        end: Option<i64>,
-        step: i64,
-        dim: i64,
+        #[pyo3(from_py_with = int64)] start: i64,
+        #[pyo3(from_py_with = int64_or_none)] end: Option<i64>,
+        #[pyo3(from_py_with = int64)] step: i64,
+        #[pyo3(from_py_with = int64)] dim: i64,
     ) -> PyResult<Py<PyAny>> {
         let var = run(|| {
             let t = self.var.tensor();

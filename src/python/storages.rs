@@ -3,6 +3,7 @@
 use super::construct::{self, type_name};
 use super::creation::{check_device, check_gpu};
 use super::errors::run;
+use super::number::int64;
 use super::storage::{PyStorage, storage, storage_name};
 use crate::cpu::bytes;
 use crate::ops::device;
@@ -216,8 +217,8 @@ impl PyStorage {
         cls: &Bound<'_, PyType>,
         buffer: &Bound<'_, PyAny>,
         byte_order: Option<&str>,
-        count: i64,
-        offset: i64,
+        #[pyo3(from_py_with = int64)] count: i64,
+        #[pyo3(from_py_with = int64)] offset: i64,
     ) -> PyResult<Py<PyAny>> {
         let py = cls.py();
         let (dtype, device) = kind_of(cls)?;
@@ -288,7 +289,7 @@ impl PyStorage {
         cls: &Bound<'_, PyType>,
         filename: PathBuf,
         shared: bool,
-        size: i64,
+        #[pyo3(from_py_with = int64)] size: i64,
     ) -> PyResult<Py<PyAny>> {
         let (dtype, device) = kind_of(cls)?;
         let name = storage_name(dtype, device);

@@ -152,6 +152,7 @@ fn number_of(
     inputs: &[Input],
     values: Values,
 ) -> PyResult<Py<PyAny>> {
+    run(|| op.refuse_half(inputs))?;
     let known = match op.name {
         "dot" => Some(run(|| {
             ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)

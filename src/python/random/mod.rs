@@ -8,7 +8,7 @@ use super::call::{self, Operand};
 use super::classes;
 use super::creation::filled;
 use super::errors::run;
-use super::number::{number, whole};
+use super::number::{int64, number, whole};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::Variable;
@@ -206,7 +206,7 @@ fn drawn<'py>(
 #[pyo3(signature = (input, num_samples=1, replacement=false, out=None, generator=None))]
 fn multinomial<'py>(
     input: &Bound<'py, PyAny>,
-    num_samples: i64,
+    #[pyo3(from_py_with = int64)] num_samples: i64,
     replacement: bool,
     out: Given<'_, 'py>,
     generator: Given<'_, 'py>,
@@ -336,7 +336,7 @@ impl PyTensor {
     #[pyo3(name = "multinomial", signature = (num_samples, replacement=false, *, generator=None))]
     fn multinomial_method<'py>(
         slf: &Bound<'py, Self>,
-        num_samples: i64,
+        #[pyo3(from_py_with = int64)] num_samples: i64,
         replacement: bool,
         generator: Given<'_, 'py>,
     ) -> PyResult<Py<PyAny>> {
@@ -359,7 +359,7 @@ impl PyVariable {
     #[pyo3(name = "multinomial", signature = (num_samples=1, replacement=false, *, generator=None))]
     fn multinomial_method<'py>(
         slf: &Bound<'py, Self>,
-        num_samples: i64,
+        #[pyo3(from_py_with = int64)] num_samples: i64,
         replacement: bool,
         generator: Given<'_, 'py>,
     ) -> PyResult<Py<PyAny>> {
