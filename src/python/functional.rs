@@ -22,6 +22,7 @@ use pyo3::prelude::*;
 pub fn equal(a: &Tensor, b: &Tensor) -> PyResult<bool> {
     run(|| {
         crate::tensor::dtype::same("equal", a.kind(), b.kind())?;
+        crate::tensor::dtype::computed("equal", a.dtype())?;
         if a.sizes() != b.sizes() {
             return Ok(false);
         }

@@ -39,7 +39,10 @@ fn on_floats(op: &str, v: &Variable) -> PyResult<()> {
 fn float_operand(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<(Tensor, bool)> {
     match Operand::of(obj) {
         Some(Operand::Var(v)) => on_floats(op, &v.var).map(|()| (v.var.tensor(), true)),
-        Some(Operand::Raw(t)) if t.dtype().is_float() => Ok((t, false)),
+        Some(Operand::Raw(t)) if t.dtype().is_float() => {
+            crate::tensor::dtype::computed(op, t.dtype())?;
+            Ok((t, false))
+        }
         Some(Operand::Raw(t)) => Err(crate::tensor::dtype::not_float(op, t.dtype()).into()),
         None => Err(PyTypeError::new_err(format!(
             "{op}: needs a tensor or Variable; got {}",
