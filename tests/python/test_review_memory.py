@@ -222,8 +222,10 @@ def test_errors_about_halves_name_the_op():  # T-9
     seen = 0
     for place in (torch, half):
         for name in dir(place):
+            if name.startswith(("_", "masked_copy")) or name == "data":
+                continue
             f = getattr(place, name, None)
-            if name.startswith(("_", "masked_copy")) or not callable(f) or isinstance(f, type):
+            if not callable(f) or isinstance(f, type):
                 continue
             for args in more:
                 try:
@@ -235,5 +237,6 @@ def test_errors_about_halves_name_the_op():  # T-9
     assert seen > 20
     for name in ("sum", "max", "equal", "scatter_"):
         args = {"equal": (half,), "scatter_": (0, index, half)}.get(name, ())
-        with pytest.raises(TypeError, match=f"^{name}: torch.HalfTensor"):
+        words = f"torch.HalfTensor has no {name}|^{name.rstrip('_')}: torch.HalfTensor"
+        with pytest.raises((TypeError, AttributeError), match=words):
             getattr(half, name)(*args)
