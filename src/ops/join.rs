@@ -90,6 +90,7 @@ pub static SPLIT: Op = Op {
         inputs: 1,
         back: Some(split_back),
     },
+    parts: None,
     run: split_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};
@@ -197,6 +198,7 @@ pub static CAT: Op = Op {
         inputs: 0,
         back: Some(cat_back),
     },
+    parts: None,
     run: cat_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};
