@@ -254,7 +254,7 @@ pub fn bytes_of(op: &str, t: &Tensor) -> PyResult<Vec<u8>> {
     })
 }
 
-super::query::queries!(PyTensor, me => me.tensor());
+super::query::queries!(PyTensor, Tensors, me => me.tensor());
 
 /// `torch.is_tensor`.
 #[pyfunction]

@@ -325,6 +325,9 @@ pub fn computed(op: &str, dtype: DType) -> Result<()> {
 
 /// The error for a float-only op on an integer class.
 pub fn not_float(op: &str, dtype: DType) -> Error {
+    if dtype == DType::F16 {
+        return no_half(op);
+    }
     Error::Type(format!(
         "{op}: torch.{}Tensor does not implement it (only FloatTensor and DoubleTensor do); convert with .float() first",
         dtype.name()

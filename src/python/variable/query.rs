@@ -71,4 +71,4 @@ impl PyVariable {
     }
 }
 
-crate::python::query::queries!(PyVariable, me => me.var.tensor());
+crate::python::query::queries!(PyVariable, Variables, me => me.var.tensor());
