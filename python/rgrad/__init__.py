@@ -41,7 +41,7 @@ class FatalError(Exception):
 def set_default_tensor_type(t: str) -> None:
     """Makes the class named `t`, such as 'torch.DoubleTensor', that of zeros, randn and their kin.
 
-    Raises TypeError for anything but the name of a float class.
+    Raises TypeError for anything but the name of a tensor class.
     """
     global Tensor, Storage
     if not isinstance(t, str):

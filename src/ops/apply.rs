@@ -20,6 +20,13 @@ pub type Results = SmallVec<[Var; 1]>;
 /// What the op refuses; nothing is recorded then.
 #[inline]
 pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Results> {
+    if let (Some(parts), [input]) = (op.parts, inputs)
+        && input.requires_grad()
+        && !input.volatile
+        && is_recording()
+    {
+        return Ok(Results::from_iter([parts(input, &values)?]));
+    }
     if op.forms.broadcasts
         && let Some(sizes) = broadcast(op, inputs)?
     {
@@ -53,7 +60,7 @@ pub fn first(op: &'static Op, inputs: &[Input], values: Values) -> Result<Var> {
 pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Values) -> Result<Var> {
     let sizes = inputs[0].tensor.sizes();
     let agree = !op.forms.broadcasts || inputs[1..].iter().all(|i| i.tensor.sizes() == sizes);
-    if !agree || op.forms.expands_first || op.results.len() > 1 {
+    if !agree || op.forms.expands_first || op.results.len() > 1 || op.parts.is_some() {
         return first(op, &inputs, values);
     }
     let mut made = op.call(&inputs, &values, &Out::Fresh)?;
@@ -156,11 +163,10 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         needs(inputs)
     };
     if needs == 0 || !is_recording() {
-        // Index results have no flags at all.
-        let wrap = |(nr, tensor)| Var {
+        let wrap = |(nr, tensor): (usize, Tensor)| Var {
+            volatile: volatile && shares_flags(op, nr, &tensor),
             tensor,
             history: None,
-            volatile: volatile && !op.forms.places && (nr == 0 || op.forms.view),
         };
         return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }
@@ -181,14 +187,18 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         .into_iter()
         .enumerate()
         .map(|(nr, tensor)| {
-            // Index results are leaves without gradient.
-            if tensor.dtype().is_float() || nr == 0 {
+            if shares_flags(op, nr, &tensor) {
                 Var::made_by(tensor, handle.clone(), nr as u32)
             } else {
                 Var::from(tensor)
             }
         })
         .collect())
+}
+
+/// Whether result `nr` has the flags of the operands: indices have none at all.
+fn shares_flags(op: &Op, nr: usize, result: &Tensor) -> bool {
+    !op.forms.places && (nr == 0 || op.forms.view || result.dtype().is_float())
 }
 
 #[inline(always)]

@@ -313,6 +313,7 @@ pub(super) fn scatter_with(
     let op = if add { "scatter_add" } else { "scatter" };
     along(op, y, dim, index)?;
     crate::tensor::dtype::same(op, y.kind(), src.kind())?;
+    crate::tensor::dtype::computed(op, y.dtype())?;
     let fits =
         src.ndim() == index.ndim() && index.sizes().iter().zip(src.sizes()).all(|(i, s)| i <= s);
     if !fits {
@@ -349,6 +350,7 @@ fn put_into(y: &Tensor, index: &Tensor, x: &Tensor, add: bool) -> Result<()> {
     const OP: &str = "put_";
     long(OP, index, y)?;
     crate::tensor::dtype::same(OP, y.kind(), x.kind())?;
+    crate::tensor::dtype::computed(OP, y.dtype())?;
     if index.numel() != x.numel() {
         fail!(
             Runtime,

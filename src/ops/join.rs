@@ -90,6 +90,7 @@ pub static SPLIT: Op = Op {
         inputs: 1,
         back: Some(split_back),
     },
+    parts: None,
     run: split_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};
@@ -119,6 +120,13 @@ fn split_run(inputs: &[Input], values: &[Value], _out: &super::Out) -> Result<su
     }
     let size = x.sizes()[dim];
     let mut outputs = SmallVec::new();
+    let count = (size - 1) / each + 1;
+    if outputs.try_reserve(count as usize).is_err() {
+        fail!(
+            Memory,
+            "split: no memory for {count} parts of size {each}; make the parts larger"
+        );
+    }
     let mut at = 0;
     while at < size {
         let length = each.min(size - at);
@@ -190,6 +198,7 @@ pub static CAT: Op = Op {
         inputs: 0,
         back: Some(cat_back),
     },
+    parts: None,
     run: cat_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};

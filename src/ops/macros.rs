@@ -7,6 +7,7 @@
 /// view fn name(x, other; param: Type = default) -> y: Class named "python" as "NodeBackward" {
 ///     let shape: Dims = ...;          // shared by forward and formulas, kept with the node
 ///     forward(out) = kernel(...)?;    // `out` says where to write
+///     made_of = parts;                // instead of a node of its own, if 0.3 has none: see `Op::parts`
 ///     grad x = |g, y| formula;        // `g` incoming, then the operands and results it reads
 ///     try [(sample(&[2, 3]); 1, true)];
 /// }
@@ -22,6 +23,7 @@ macro_rules! ops {
         {
             $(let $kept:ident : $kt:ty = $kv:expr;)*
             forward($out:ident $(, $operands:ident, $arguments:ident)?) = $forward:expr;
+            $(made_of = $parts:expr;)?
             $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
             try [$(($($tx:expr),* $(; $($tv:expr),*)?)),* $(,)?];
         }
@@ -56,6 +58,7 @@ macro_rules! ops {
                         inputs: INPUTS.len() as u32,
                         back: row_back!($($gx)*),
                     },
+                    parts: row_parts!($($parts)?),
                     run,
                     tries,
                 };
@@ -199,6 +202,15 @@ macro_rules! row_default {
     };
     ($t:ty, $default:expr) => {
         Some(|| FromValue::into_value(<$t>::from($default)))
+    };
+}
+
+macro_rules! row_parts {
+    () => {
+        None
+    };
+    ($parts:expr) => {
+        Some($parts)
     };
 }
 

@@ -205,6 +205,7 @@ pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> 
 }
 
 fn places_of_nonzero(x: &Tensor) -> Result<Tensor> {
+    crate::tensor::dtype::computed("nonzero", x.dtype())?;
     let flat = as_contiguous(x)?;
     let make = |count: usize| {
         let sizes = [count as i64, x.ndim() as i64];

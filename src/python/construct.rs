@@ -1,19 +1,18 @@
 //! Python numbers, sizes and nested lists, and tensors made of them (T-15 to T-29).
 //!
 //! Nothing here calls back into the user's code: items are judged by type, never converted by
-//! asking them.
+//! asking them; only sizes of a Variable may have an `__index__` (O-8).
 #![forbid(unsafe_code)]
 
-use super::{interop, numpy};
+use super::call::Side;
+use super::interop;
+use super::number::int_of;
 use crate::dispatch;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{
-    PyBytes, PyFloat, PyInt, PyList, PyRange, PySequence, PyString, PyTuple, PyType,
-};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyRange, PySequence, PyString, PyTuple};
 
 /// The type of `obj` as a reader knows it: `float`, `numpy.int64`, `torch.FloatTensor`.
 pub fn type_name(obj: &Bound<'_, PyAny>) -> String {
@@ -187,7 +186,10 @@ fn path(levels: &[Level<'_>]) -> String {
 
 fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>]) -> PyErr {
     let place = path(levels);
-    let class = class_name(dtype, Device::Cpu);
+    let made = match op.starts_with("torch.") {
+        true => op.into(),
+        false => class_name(dtype, Device::Cpu),
+    };
     PyRuntimeError::new_err(match number(item) {
         Number::TooBig => format!("{op}: the int at {place} does not fit 64 bits"),
         _ if items_of(item).is_some() => format!(
@@ -195,7 +197,7 @@ fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>])
             type_name(item)
         ),
         _ => format!(
-            "{op}: the item at {place} has type {}; a {class} is made of {} only",
+            "{op}: the item at {place} has type {}; a {made} is made of {} only",
             type_name(item),
             if dtype.is_float() {
                 "int and float numbers"
@@ -210,24 +212,24 @@ fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>])
 ///
 /// # Errors
 /// `TypeError` for what is no int, `RuntimeError` for negative sizes and too many elements.
-pub fn sizes_from_args(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
-    let sizes = ints_from_args(op, args)?;
+pub fn sizes_from_args(side: Side, op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let sizes = ints_from_args(side, op, args)?;
     dims::count(op, &sizes)?;
     Ok(cut_at_zero(sizes))
 }
 
 /// Ints, or one list or tuple of ints, of any sign.
-pub fn ints_from_args(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+pub fn ints_from_args(side: Side, op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     if args.len() == 1
         && let Some(items) = items_of(&args.get_item(0)?)
     {
-        return ints(op, &items);
+        return ints(side, op, &items);
     }
-    ints(op, args)
+    ints(side, op, args)
 }
 
-fn ints(op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
-    let one = |(i, item): (usize, Borrowed<'_, '_, PyAny>)| match int_from(op, &item)? {
+fn ints(side: Side, op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let one = |(i, item): (usize, Borrowed<'_, '_, PyAny>)| match int_of(side, op, &item)? {
         Some(v) => Ok(v),
         None => Err(PyTypeError::new_err(format!(
             "{op}: sizes are int numbers; number {} has type {}",
@@ -236,28 +238,6 @@ fn ints(op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
         ))),
     };
     items.iter_borrowed().enumerate().map(one).collect()
-}
-
-/// An int, a bool or a NumPy integer; `None` for anything else.
-///
-/// # Errors
-/// `RuntimeError` beyond 64 bits.
-pub fn int_from(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    if obj.cast::<PyInt>().is_err() && !is_numpy_integer(obj)? {
-        return Ok(None);
-    }
-    match obj.extract() {
-        Ok(v) => Ok(Some(v)),
-        Err(_) => Err(PyRuntimeError::new_err(format!(
-            "{op}: the int {obj} does not fit 64 bits"
-        ))),
-    }
-}
-
-/// Whether `obj` is a `numpy.integer`; false without a look as long as nobody has imported numpy.
-fn is_numpy_integer(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    numpy::is_instance_of_numpy(obj, &INTEGER, "integer")
 }
 
 /// A size with a zero in it ends before the zero: no dimension of 0.3 has size zero (T-4).
@@ -269,6 +249,9 @@ pub fn cut_at_zero(mut sizes: Dims) -> Dims {
 }
 
 /// The elements as nested lists of Python numbers.
+///
+/// # Errors
+/// `MemoryError` when there is no room for them.
 pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyList>> {
     let tensor = device::to_cpu(tensor)?;
     if tensor.ndim() == 0 {
@@ -287,22 +270,15 @@ fn rows<'py, T: Element>(
     let (size, stride) = (tensor.sizes()[dim] as usize, tensor.strides()[dim]);
     let at = |i: usize| start + i as i64 * stride;
     if dim + 1 == tensor.ndim() {
-        return PyList::new(
-            py,
-            (0..size).map(|i| python_number(py, tensor.read::<T>(at(i)))),
-        );
+        return interop::list(py, size, |i| {
+            let value = tensor.read::<T>(at(i));
+            match T::DTYPE.is_float() {
+                true => interop::float(py, value.to_f64()),
+                false => interop::int(py, value.to_i64()),
+            }
+        });
     }
-    let inner: Vec<_> = (0..size)
-        .map(|i| rows::<T>(py, tensor, dim + 1, at(i)))
-        .collect::<PyResult<_>>()?;
-    PyList::new(py, inner)
-}
-
-#[inline]
-fn python_number<T: Element>(py: Python<'_>, value: T) -> Bound<'_, PyAny> {
-    if T::DTYPE.is_float() {
-        return PyFloat::new(py, value.to_f64()).into_any();
-    }
-    let Ok(int) = value.to_i64().into_pyobject(py);
-    int.into_any()
+    interop::list(py, size, |i| {
+        Ok(rows::<T>(py, tensor, dim + 1, at(i))?.into_any())
+    })
 }

@@ -1,8 +1,10 @@
 //! The storage classes, and what makes storages: sizes, sequences, other storages, buffers, files.
 
+use super::call::Side;
 use super::construct::{self, type_name};
 use super::creation::{check_device, check_gpu};
 use super::errors::run;
+use super::number::{int_of, int_readers};
 use super::storage::{PyStorage, storage, storage_name};
 use crate::cpu::bytes;
 use crate::ops::device;
@@ -139,7 +141,7 @@ fn construct(
         return view(&name, &other, &given[1..]);
     }
     if given.len() == 1 {
-        if let Some(count) = construct::int_from(&name, first)? {
+        if let Some(count) = int_of(Side::Tensors, &name, first)? {
             return fresh(count);
         }
         if let Some(items) = construct::sequence(first)? {
@@ -182,11 +184,16 @@ pub fn keywords(name: &str, device: Device, kwargs: Option<&Bound<'_, PyDict>>) 
     Ok(())
 }
 
+int_readers! {
+    buffer_number = Tensors "from_buffer" "(buffer, str byte_order, int count=-1, int offset=0)";
+    file_size = Tensors "from_file" "(str filename, bool shared=False, int size=0)";
+}
+
 /// A storage that is a view of another: all of it, or from an offset on.
 fn view(name: &str, of: &Tensor, bounds: &[Bound<'_, PyAny>]) -> PyResult<Tensor> {
     let mut numbers = Vec::new();
     for bound in bounds {
-        match construct::int_from(name, bound)? {
+        match int_of(Side::Tensors, name, bound)? {
             Some(n) => numbers.push(n),
             None => {
                 return Err(PyTypeError::new_err(format!(
@@ -216,8 +223,8 @@ impl PyStorage {
         cls: &Bound<'_, PyType>,
         buffer: &Bound<'_, PyAny>,
         byte_order: Option<&str>,
-        count: i64,
-        offset: i64,
+        #[pyo3(from_py_with = buffer_number)] count: i64,
+        #[pyo3(from_py_with = buffer_number)] offset: i64,
     ) -> PyResult<Py<PyAny>> {
         let py = cls.py();
         let (dtype, device) = kind_of(cls)?;
@@ -288,7 +295,7 @@ impl PyStorage {
         cls: &Bound<'_, PyType>,
         filename: PathBuf,
         shared: bool,
-        size: i64,
+        #[pyo3(from_py_with = file_size)] size: i64,
     ) -> PyResult<Py<PyAny>> {
         let (dtype, device) = kind_of(cls)?;
         let name = storage_name(dtype, device);

@@ -79,7 +79,11 @@ pub(super) fn fresh<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>
     };
     let base = me.var.clone();
     implemented(m.op, &base)?;
-    let inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
+    let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
+    inputs[0].volatile |= m.beside.volatile;
+    if m.beside.requires_grad && is_recording() {
+        refuse_constant(m.op, &inputs)?;
+    }
     let results = apply_op(py, m.op, &inputs, m.values)?;
     let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
     for var in results {
@@ -91,6 +95,18 @@ pub(super) fn fresh<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>
         made.push(PyVariable::wrap(py, variable)?.into_any());
     }
     several(py, made)
+}
+
+/// Fails where nothing but an argument without a derivative requires grad: the result would lose it.
+fn refuse_constant(op: &Op, inputs: &[Input]) -> PyResult<()> {
+    let told = |i: &Input| i.volatile || i.requires_grad();
+    if inputs.iter().any(told) {
+        return Ok(());
+    }
+    Err(PyRuntimeError::new_err(format!(
+        "{}: the derivative by its second operand is not implemented, and that one requires grad; give its detach()",
+        op.name
+    )))
 }
 
 /// Fails for a Variable of a class that the op does not take (E-81).
@@ -152,6 +168,7 @@ fn number_of(
     inputs: &[Input],
     values: Values,
 ) -> PyResult<Py<PyAny>> {
+    run(|| op.refuse_half(inputs))?;
     let known = match op.name {
         "dot" => Some(run(|| {
             ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)

@@ -422,10 +422,11 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let n = me.var.tensor().sizes().first().copied().unwrap_or(0);
-        let items: PyResult<Vec<Py<PyAny>>> = (0..n)
-            .map(|i| indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any()))
-            .collect();
-        Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
+        let items = crate::python::interop::list(py, n as usize, |i| {
+            let item = indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any())?;
+            Ok(item.into_bound(py))
+        })?;
+        Ok(items.try_iter()?.into_any().unbind())
     }
 
     fn __invert__(&self) -> PyResult<()> {
