@@ -10,6 +10,7 @@ use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
 use crate::graph::{Var, Variable, arena, switch};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use crate::tensor::{alloc, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -152,8 +153,8 @@ fn pass<R: Send>(
     let mut queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
     queued.append(&mut QUEUED_ELSEWHERE.lock());
     if result.is_ok() {
-        for callback in queued {
-            callback.bind(py).call0()?;
+        for queued in queued {
+            callback::call(queued.bind(py), ())?;
         }
         collect::when_due(py)?;
     }
@@ -225,8 +226,8 @@ fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     if of.cast::<PyVariable>().is_ok() || of.cast::<PyTensor>().is_ok() || of.is_none() {
         return Ok(vec![of.clone()]);
     }
-    match of.try_iter() {
-        Ok(items) => items.collect(),
+    match callback::iter(of) {
+        Ok(items) => Ok(callback::items(&items)?.iter().collect()),
         Err(_) => Ok(vec![of.clone()]),
     }
 }

@@ -1,6 +1,7 @@
 //! Errors and panics of the core as Python exceptions.
 
 use crate::error::{Error, Raised, Result};
+use crate::python::callback;
 use pyo3::exceptions::{
     PyAssertionError, PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
     PyZeroDivisionError,
@@ -77,7 +78,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         let both = (first, py.get_type::<PyRuntimeError>());
         let space = pyo3::types::PyDict::new(py);
         space.set_item("__module__", "torch")?;
-        let class = py.get_type::<PyType>().call1((name, both, space))?;
+        let class = callback::call(&py.get_type::<PyType>(), (name, both, space))?;
         m.add(name, &class)?;
         let _ = place.set(class.unbind());
     }

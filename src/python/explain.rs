@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::graph::arena::{self, Handle};
 use crate::graph::{Var, profile};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -120,7 +121,7 @@ fn _explain(
         Root { node, nr, gradient },
         &|| py.check_signals().map_err(keep),
         &mut |turn| {
-            let shown = step(py, &turn, &names).and_then(|step| each.call1((step,)));
+            let shown = step(py, &turn, &names).and_then(|step| callback::call(each, (step,)));
             shown.map(|_| ()).map_err(keep)
         },
     );

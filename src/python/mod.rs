@@ -2,6 +2,7 @@
 
 pub mod autograd;
 pub mod call;
+pub mod callback;
 pub mod cast;
 pub mod classes;
 pub mod collect;

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::graph::arena::Handle;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Rule, Step, Var, Variable, is_recording};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -112,7 +113,7 @@ impl PyNode {
         let id = handle.id();
         let class = class_for(py, handle.rule().node)?;
         NEXT.set(Some(handle));
-        let object = class.bind(py).call0()?;
+        let object = callback::call(class.bind(py), ())?;
         let weak = PyWeakrefReference::new(&object)?.unbind();
         let old = OBJECTS.lock().get_or_insert_default().insert(id, weak);
         drop(old);
@@ -276,9 +277,8 @@ fn class_for(py: Python<'_>, name: &'static str) -> PyResult<Py<PyType>> {
     let space = PyDict::new(py);
     // Native nodes have no module in their name.
     space.set_item("__module__", "builtins")?;
-    let class = py
-        .get_type::<PyType>()
-        .call1((name, (py.get_type::<PyNode>(),), space))?;
+    let bases = (py.get_type::<PyNode>(),);
+    let class = callback::call(&py.get_type::<PyType>(), (name, bases, space))?;
     let class = class.cast_into::<PyType>()?.unbind();
     CLASSES
         .lock()

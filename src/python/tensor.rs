@@ -5,6 +5,7 @@ use super::errors::run;
 use super::{construct, indexing, number};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
+use crate::python::callback;
 use crate::tensor::{Held, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -23,7 +24,7 @@ static SIZE_CLASS: OnceLock<Py<PyAny>> = OnceLock::new();
 pub fn size_object(py: Python<'_>, sizes: &[i64]) -> PyResult<Py<PyAny>> {
     let tuple = PyTuple::new(py, sizes)?;
     match SIZE_CLASS.get() {
-        Some(class) => class.call1(py, (tuple,)),
+        Some(class) => callback::call(class.bind(py), (tuple,)).map(Bound::unbind),
         None => Ok(tuple.into_any().unbind()),
     }
 }

@@ -73,3 +73,30 @@ fn no_layer_looks_up() {
     }
     assert!(seen > 50, "the test reads the sources");
 }
+
+/// A thread may end inside Python code, which must not unwind our frames: `callback.rs` has the
+/// guard.
+#[test]
+fn python_is_called_in_one_place() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/python");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    assert!(all.len() > 20, "the test reads the sources");
+    for path in all {
+        let inside = path.strip_prefix(&src).unwrap().to_path_buf();
+        if inside == Path::new("callback.rs") {
+            continue;
+        }
+        for (i, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            // The collector's visitor has a method of that name too.
+            let calls = [".call0(", ".call1(", ".call_method", ".call("];
+            let called = calls.iter().any(|c| line.contains(c)) && !line.contains("visit.call(");
+            assert!(
+                !called,
+                "{}:{}: calls Python past callback.rs",
+                inside.display(),
+                i + 1
+            );
+        }
+    }
+}

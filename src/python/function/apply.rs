@@ -7,6 +7,7 @@ use crate::graph::arena::{self, Extra, Handle, Payload};
 use crate::graph::{Rule, Var, Variable, is_recording, rule};
 use crate::lock::plain::Mutex;
 use crate::ops::shape;
+use crate::python::callback;
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
@@ -102,14 +103,14 @@ pub fn new_style(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
             "apply belongs to classes made from torch.autograd.Function".into(),
         ));
     };
-    let context = context.call0()?.cast_into::<PyFunction>()?;
+    let context = callback::call(&context, ())?.cast_into::<PyFunction>()?;
     let forward = forward_of(cls.as_any(), &cls.name()?.to_string())?;
     let name = context.get_type().name()?.to_string();
     run(&context, args, &name, |given| {
         let py = context.py();
         let mut all = vec![context.as_any().clone()];
         all.extend(given);
-        forward.call1(PyTuple::new(py, all)?)
+        callback::call(&forward, PyTuple::new(py, all)?)
     })
 }
 
@@ -137,7 +138,7 @@ pub fn old_style(slf: &Bound<'_, PyFunction>, args: &Bound<'_, PyTuple>) -> PyRe
     let forward = forward_of(slf.as_any(), &class)?;
     let name = format!("{class}LegacyBackward");
     run(slf, args, &name, |given| {
-        forward.call1(PyTuple::new(slf.py(), given)?)
+        callback::call(&forward, PyTuple::new(slf.py(), given)?)
     })
 }
 

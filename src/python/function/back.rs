@@ -4,6 +4,7 @@ use super::PyFunction;
 use super::apply::failing;
 use crate::error::{Error, Result};
 use crate::graph::{Step, Var, with_recording};
+use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::raised;
 use crate::python::hooks::{object_of, var_of};
@@ -68,7 +69,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                 )));
             }
             gradients.insert(0, context.as_any().clone().unbind());
-            backward.call1(PyTuple::new(py, gradients)?)?
+            callback::call(&backward, PyTuple::new(py, gradients)?)?
         }
         None => {
             let backward = context.getattr("backward")?;
@@ -77,7 +78,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                     "{name}: a Function must define backward to be differentiated, and this class does not"
                 )));
             }
-            backward.call1(PyTuple::new(py, gradients)?)?
+            callback::call(&backward, PyTuple::new(py, gradients)?)?
         }
     };
     let mut items: Vec<Bound<'_, PyAny>> = match result.cast::<PyTuple>() {

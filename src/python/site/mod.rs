@@ -9,6 +9,7 @@ pub use table::Place;
 use super::node::PyNode;
 use super::variable::PyVariable;
 use crate::graph::site::{self, Site};
+use crate::python::callback;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -55,7 +56,10 @@ pub fn text(py: Python<'_>, place: &Place) -> Option<String> {
     let getline = py.import("linecache").ok()?.getattr("getline").ok()?;
     let mut whole = String::new();
     for line in place.line..=place.end_line.clamp(place.line, place.line + 9) {
-        let got: String = getline.call1((&*place.file, line)).ok()?.extract().ok()?;
+        let got: String = callback::call(&getline, (&*place.file, line))
+            .ok()?
+            .extract()
+            .ok()?;
         let (from, to) = match place.columns {
             Some((start, end)) => (
                 if line == place.line {

@@ -1,5 +1,6 @@
 //! Variables: a tensor with flags, history and `.grad`. Methods of ops come from the table.
 
+use crate::python::callback;
 use crate::python::classes::{self};
 use crate::python::collect::{self, Links};
 use crate::python::errors::run;
@@ -343,10 +344,7 @@ impl PyVariable {
 
     /// The names that resolve: `retains_grad` is one after `retain_grad()` only.
     fn __dir__<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let names = slf
-            .py()
-            .get_type::<PyAny>()
-            .call_method1("__dir__", (slf,))?;
+        let names = callback::call_method(&slf.py().get_type::<PyAny>(), "__dir__", (slf,))?;
         let retains = slf.get().var.retains_grad();
         let mut shown = Vec::new();
         for name in names.try_iter()? {
