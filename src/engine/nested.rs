@@ -5,6 +5,7 @@ use super::Pulse;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::switch;
+use crate::lock::fork;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{Builder, park_timeout, scope};
@@ -57,9 +58,11 @@ pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Sen
         let work = || {
             DEPTH.set(depth + 1);
             switch::set_recording(recording);
-            let result = body(&|| match stop.load(Relaxed) {
-                true => pulse(),
-                false => Ok(()),
+            let result = fork::within(|| {
+                body(&|| match stop.load(Relaxed) {
+                    true => pulse(),
+                    false => Ok(()),
+                })
             });
             done.store(true, Relaxed);
             caller.unpark();
@@ -72,16 +75,19 @@ pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Sen
             );
         };
         let mut interrupted = Ok(());
-        while !thread.is_finished() {
-            if !done.load(Relaxed) {
-                park_timeout(LOOK);
+        let wait = || {
+            while !thread.is_finished() {
+                if !done.load(Relaxed) {
+                    park_timeout(LOOK);
+                }
+                if interrupted.is_ok() {
+                    interrupted = pulse();
+                    stop.store(interrupted.is_err(), Relaxed);
+                }
             }
-            if interrupted.is_ok() {
-                interrupted = pulse();
-                stop.store(interrupted.is_err(), Relaxed);
-            }
-        }
-        match thread.join() {
+            thread.join()
+        };
+        match fork::outside(wait) {
             Ok(result) => interrupted.and(result),
             Err(panic) => std::panic::resume_unwind(panic),
         }

@@ -2,16 +2,16 @@
 
 use super::collect;
 use super::errors::guard;
+use super::interpreter::attached;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
-use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
-use crate::graph::{Var, Variable, arena, switch};
+use crate::graph::{Var, Variable, switch};
 use crate::lock::plain::Mutex;
 use crate::python::callback;
-use crate::tensor::{alloc, sizes_text};
+use crate::tensor::sizes_text;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -124,7 +124,7 @@ fn released<R: Send>(
 ) -> PyResult<R> {
     let interrupted: Mutex<Option<PyErr>> = Mutex::new(None);
     let pulse = || {
-        Python::attach(|py| py.check_signals()).map_err(|e| {
+        attached(|py| py.check_signals()).map_err(|e| {
             *interrupted.lock() = Some(e);
             Error::Runtime("interrupted".into())
         })
@@ -172,29 +172,6 @@ fn _queue_callback(callback: Py<PyAny>) {
         None => Some(callback),
     });
     QUEUED_ELSEWHERE.lock().extend(outside);
-}
-
-thread_local! {
-    /// The locks held while this thread forks.
-    static STILL: RefCell<Vec<(pool::Hold, arena::Hold, alloc::Hold)>> =
-        const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps everything still, so that a child finds nothing half done.
-#[pyfunction]
-fn _before_fork() {
-    let held = (pool::hold(), arena::hold(), alloc::hold());
-    STILL.with_borrow_mut(|still| still.push(held));
-}
-
-/// Lets go of what `_before_fork` holds. The child has this thread only.
-#[pyfunction]
-fn _after_fork(child: bool) {
-    if child {
-        engine::after_fork();
-    }
-    let held = STILL.with_borrow_mut(Vec::pop);
-    drop(held);
 }
 
 /// `backward` from several roots.
@@ -373,8 +350,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
     m.add_function(wrap_pyfunction!(_queue_callback, m)?)?;
-    m.add_function(wrap_pyfunction!(_before_fork, m)?)?;
-    m.add_function(wrap_pyfunction!(_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
     Ok(())
 }

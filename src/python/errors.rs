@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Raised, Result};
 use crate::python::callback;
+use crate::python::interpreter::attached;
 use pyo3::exceptions::{
     PyAssertionError, PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
     PyZeroDivisionError,
@@ -34,9 +35,9 @@ impl From<Error> for PyErr {
             Error::Memory(text) => PyMemoryError::new_err(text),
             Error::ZeroDivision(text) => of_two(&ZERO_DIVISION, text),
             Error::Assertion(text) => of_two(&ASSERTION, text),
-            Error::At(blame) => Python::attach(|py| super::site::teach::explained(py, *blame)),
+            Error::At(blame) => attached(|py| super::site::teach::explained(py, *blame)),
             Error::Raised(Raised(inner)) => match inner.downcast_ref::<PyErr>() {
-                Some(raised) => Python::attach(|py| raised.clone_ref(py)),
+                Some(raised) => attached(|py| raised.clone_ref(py)),
                 None => InternalError::new_err("a bug in rgrad: an exception lost its kind"),
             },
         }
@@ -45,7 +46,7 @@ impl From<Error> for PyErr {
 
 /// An error of a class that `register` made of two.
 fn of_two(class: &OnceLock<Py<PyAny>>, text: String) -> PyErr {
-    Python::attach(
+    attached(
         |py| match class.get().map(|c| c.bind(py).cast::<PyType>()) {
             Some(Ok(class)) => PyErr::from_type(class.clone(), text),
             _ => PyRuntimeError::new_err(text),

@@ -10,6 +10,7 @@ use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
 use crate::lock::plain::Mutex;
 use crate::python::callback;
+use crate::python::interpreter::attached;
 use crate::tensor::{class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -49,7 +50,7 @@ pub struct TableOwner(pub Py<PyTable>);
 
 impl Foreign for TableOwner {
     fn before(&self, incoming: &mut Incoming, create_graph: bool) -> Result<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let Some(table) = self.0.get().table.lock().as_ref().map(|t| t.clone_ref(py)) else {
                 return Ok(());
             };

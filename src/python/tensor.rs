@@ -6,6 +6,7 @@ use super::{construct, indexing, number};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::python::callback;
+use crate::python::interpreter::released;
 use crate::tensor::{Held, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -164,7 +165,7 @@ impl PyTensor {
         let _ = r#async;
         let (to, from) = (slf.get().tensor(), raw("copy_", source)?);
         let from = super::call::for_copy(&to, &from, broadcast)?;
-        slf.py().detach(|| {
+        released(slf.py(), || {
             run(|| {
                 crate::ops::apply::refuse_repeats("copy_", &to)?;
                 copy_into(&to, &from)

@@ -18,6 +18,7 @@ UNSAFE_ALLOWED = (
     "src/gpu/buffer.rs",
     "src/python/table.rs",
     "src/python/callback.rs",
+    "src/python/fork.rs",
     "src/python/interop.rs",
     "src/python/site/frames.rs",
 )

@@ -8,6 +8,7 @@ use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::raised;
 use crate::python::hooks::{object_of, var_of};
+use crate::python::interpreter::attached;
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
@@ -33,7 +34,7 @@ pub fn back(context: &Py<PyNode>, step: &mut Step) -> Result<()> {
     // What a Function computes by itself is recorded as ever: its gradients are volatile unless a
     // graph of them is wanted.
     let create_graph = crate::graph::is_recording();
-    Python::attach(|py| {
+    attached(|py| {
         let Ok(context) = context.bind(py).cast::<PyFunction>() else {
             return Err(PyRuntimeError::new_err("this node has no function"));
         };

@@ -10,6 +10,7 @@ use super::node::PyNode;
 use super::variable::PyVariable;
 use crate::graph::site::{self, Site};
 use crate::python::callback;
+use crate::python::interpreter::released;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -33,7 +34,7 @@ pub fn described(py: Python<'_>, site: Site) -> Option<(String, Option<String>)>
 /// Runs `body` with the interpreter released; nodes it records belong to the place of the call.
 pub fn detached<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send) -> R {
     let here = site::current();
-    py.detach(|| site::within(here, body))
+    released(py, || site::within(here, body))
 }
 
 /// A path as seen from the working directory, if it lies below.
