@@ -3,6 +3,7 @@
 
 mod apply;
 mod back;
+mod results;
 
 pub use apply::*;
 pub use back::{back, free};

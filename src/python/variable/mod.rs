@@ -333,6 +333,11 @@ impl PyVariable {
                 value.get_type().name()?
             )));
         }
+        if self.var.base().is_some() && !self.var.has_own_history() {
+            return Err(PyRuntimeError::new_err(
+                "_grad_fn: a view cannot forget its history, which follows from its base; use detach()",
+            ));
+        }
         let wants = self.var.requires_grad();
         self.var.rebase(None, false);
         if wants {
@@ -469,7 +474,7 @@ impl PyVariable {
 
     fn detach_(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let me = slf.get();
-        if me.var.base().is_some() {
+        if me.var.base().is_some() && !me.var.has_own_history() {
             return Err(PyRuntimeError::new_err(
                 "detach_: cannot detach a view in place; use detach()",
             ));
