@@ -8,7 +8,7 @@ use crate::fail;
 use crate::graph::arena::{Handle, Visit};
 use crate::graph::{Edges, Payload, Rule, Step, Var, Variable, with_recording};
 use crate::ops::{self, Op};
-use crate::tensor::{Scalar, Tensor};
+use crate::tensor::{Scalar, Tensor, Value};
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub struct Turn {
     pub leaf: Option<Variable>,
     /// By index of input, then of result.
     pub saved: Vec<(u32, Tensor)>,
+    /// Arguments, and what else the formula reads.
+    pub values: Vec<Value>,
     /// Gradients of the outputs, each with how many came together in it.
     pub incoming: Vec<Option<(Var, u32)>>,
     /// Gradients that go to the inputs.
@@ -92,6 +94,7 @@ fn turn(node: Handle, incoming: Arrived) -> Result<Turn> {
         edges: taken.edges,
         leaf: taken.leaf,
         saved: saved(rule, &payload),
+        values: payload.values.to_vec(),
         incoming,
         outgoing: Vec::new(),
         local: Vec::new(),

@@ -18,14 +18,14 @@ ops! {
     /// Raises RuntimeError for an empty tensor; one element has no unbiased variance (NaN).
     number method function host: fn var(x; unbiased: bool = true) -> (y): Float named "var" as "VarBackward0" {
         forward(out) = whole("var", x, unbiased)?;
-        grad x = |g, x| slope(g, x, unbiased)?;
+        grad x = |g, x| slope(g, x, unbiased)?, "g * 2 * (x - mean) / (count)";
         try [(sample(&[5]); true), (sample(&[2, 3]); false)];
     }
     /// Variance along `dim`, which is dropped unless `keepdim`.
     method function out host: fn var_dim(x; dim: i64, unbiased: bool = true, keepdim: bool = false) -> (y): Float named "var" as "VarBackward1" {
         let d: i64 = wrap_dim("var", dim, x.ndim())? as i64;
         forward(out) = along("var", x, d as usize, unbiased, keepdim, out)?;
-        grad x = |g, x| slope_along(g, x, d, unbiased, keepdim)?;
+        grad x = |g, x| slope_along(g, x, d, unbiased, keepdim)?, "g * 2 * (x - mean) / (count)";
         try [
             (sample(&[3]); 0i64, true, false), (sample(&[2, 3]); 1i64, false, true), (sample(&[3, 2, 2]); 0i64, true, false),
             (sample(&[2, 1]); 1i64, false, false),
@@ -36,14 +36,14 @@ ops! {
     /// Raises RuntimeError for an empty tensor; one element has no unbiased deviation (NaN).
     number method function host: fn std(x; unbiased: bool = true) -> (y): Float named "std" as "StdBackward0" {
         forward(out) = whole("std", x, unbiased)?;
-        grad x = |g, x, y| slope(&(g / (y * 2.0)), x, unbiased)?;
+        grad x = |g, x, y| slope(&(g / (y * 2.0)), x, unbiased)?, "g * (x - mean) / (count * y)";
         try [(sample(&[5]); true), (sample(&[2, 3]); false)];
     }
     /// Standard deviation along `dim`, which is dropped unless `keepdim`.
     method function out host: fn std_dim(x; dim: i64, unbiased: bool = true, keepdim: bool = false) -> (y): Float named "std" as "StdBackward1" {
         let d: i64 = wrap_dim("std", dim, x.ndim())? as i64;
         forward(out) = along("std", x, d as usize, unbiased, keepdim, out)?;
-        grad x = |g, x, y| slope_along(&(g / (y * 2.0)), x, d, unbiased, keepdim)?;
+        grad x = |g, x, y| slope_along(&(g / (y * 2.0)), x, d, unbiased, keepdim)?, "g * (x - mean) / (count * y)";
         try [(sample(&[3]); 0i64, true, false), (sample(&[2, 3]); 1i64, false, true), (sample(&[3, 2, 2]); 0i64, true, false)];
     }
 }
