@@ -9,7 +9,6 @@ use crate::graph::arena::{Handle, Visit};
 use crate::graph::{Edges, Payload, Rule, Step, Var, Variable, with_recording};
 use crate::ops::{self, Op};
 use crate::tensor::{Scalar, Tensor, Value};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 
 /// One node on the way back.
@@ -136,14 +135,7 @@ fn run(
     let Some(back) = rule.back else {
         fail!(Runtime, "{}: the derivative is not implemented", rule.node);
     };
-    let mut step = Step {
-        rule,
-        payload,
-        incoming,
-        outgoing: SmallVec::new(),
-        history: None,
-        given: None,
-    };
+    let mut step = Step::new(rule, payload, incoming);
     if step.has_gradient() {
         with_recording(false, || back(&mut step))?;
     }

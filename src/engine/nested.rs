@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::fail;
 use crate::graph::switch;
 use crate::lock::fork;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{Builder, park_timeout, scope};
 use std::time::Duration;
@@ -23,6 +24,13 @@ const LOOK: Duration = Duration::from_millis(20);
 thread_local! {
     /// How many runs this thread is inside of, those of the thread that started it included.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// On a thread with a large stack: whether the one that waits for it was interrupted.
+    static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Whether the thread that waits for this one was interrupted, so that all runs here should end.
+pub fn is_stopped() -> bool {
+    STOP.with_borrow(|stop| stop.as_ref().is_some_and(|stop| stop.load(Relaxed)))
 }
 
 struct Level;
@@ -50,13 +58,14 @@ pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Sen
     if depth != HERE {
         return body(pulse);
     }
-    let stop = AtomicBool::new(false);
+    let stop = Arc::new(AtomicBool::new(false));
     let done = AtomicBool::new(false);
     let recording = switch::is_recording();
     let caller = std::thread::current();
     scope(|threads| {
         let work = || {
             DEPTH.set(depth + 1);
+            STOP.set(Some(stop.clone()));
             switch::set_recording(recording);
             let result = fork::within(|| {
                 body(&|| match stop.load(Relaxed) {

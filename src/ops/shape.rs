@@ -279,14 +279,8 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
             node, edges, &g, &own, &sizes, &strides, offset,
         )?),
     };
-    let mut inner = Step {
-        rule,
-        payload,
-        incoming: &incoming,
-        outgoing: smallvec::SmallVec::new(),
-        history: None,
-        given: histories.as_deref(),
-    };
+    let mut inner = Step::new(rule, payload, &incoming);
+    inner.given = histories.as_deref();
     match rule.back {
         Some(back) => back(&mut inner)?,
         None => fail!(Runtime, "{}: the derivative is not implemented", rule.node),

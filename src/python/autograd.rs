@@ -12,7 +12,9 @@ use crate::graph::{Var, Variable, switch};
 use crate::lock::plain::Mutex;
 use crate::python::callback;
 use crate::tensor::sizes_text;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::cell::RefCell;
@@ -117,6 +119,15 @@ fn root_of(i: usize, root: &Variable, gradient: Given, create_graph: bool) -> Re
     Ok(Root { node, nr, gradient })
 }
 
+/// Lets signals in. They come to the main thread only, which may be waiting for this one.
+fn signals(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    if engine::is_stopped() {
+        return Err(PyKeyboardInterrupt::new_err(()));
+    }
+    Ok(())
+}
+
 /// Runs `body` with the interpreter released; signals are looked at now and then.
 fn released<R: Send>(
     py: Python<'_>,
@@ -124,7 +135,7 @@ fn released<R: Send>(
 ) -> PyResult<R> {
     let interrupted: Mutex<Option<PyErr>> = Mutex::new(None);
     let pulse = || {
-        attached(|py| py.check_signals()).map_err(|e| {
+        attached(signals).map_err(|e| {
             *interrupted.lock() = Some(e);
             Error::Runtime("interrupted".into())
         })
