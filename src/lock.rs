@@ -107,3 +107,75 @@ mod model {
         }
     }
 }
+
+/// Who may run while the process forks. Code that runs without the interpreter is [`within`];
+/// a fork waits until nobody is, so that no lock of ours is held in the child by a thread that it
+/// does not have.
+///
+/// [`within`]: fork::within
+pub mod fork {
+    use std::cell::RefCell;
+    use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+
+    static GATE: RwLock<()> = RwLock::new(());
+
+    thread_local! {
+        /// This thread's share of the gate.
+        static SHARE: RefCell<Option<RwLockReadGuard<'static, ()>>> = const { RefCell::new(None) };
+        static STILL: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+    }
+
+    /// Sets the share back as it was.
+    struct Back(bool);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            share(self.0);
+        }
+    }
+
+    /// Takes a share, or lets it go; tells whether there was one.
+    fn share(wanted: bool) -> bool {
+        SHARE.with_borrow_mut(|share| {
+            let had = share.is_some();
+            if had != wanted {
+                *share = wanted.then(|| GATE.read().unwrap_or_else(PoisonError::into_inner));
+            }
+            had
+        })
+    }
+
+    /// Runs `body`, during which no other thread forks.
+    pub fn within<R>(body: impl FnOnce() -> R) -> R {
+        let _back = Back(share(true));
+        body()
+    }
+
+    /// Runs `body`, which waits for other threads or for the interpreter, inside of [`within`].
+    pub fn outside<R>(body: impl FnOnce() -> R) -> R {
+        let _back = Back(share(false));
+        body()
+    }
+
+    /// Waits until no thread is [`within`], and keeps others from entering until [`go_on`].
+    pub fn hold_still() {
+        let guard = GATE.write().unwrap_or_else(PoisonError::into_inner);
+        STILL.set(Some(guard));
+    }
+
+    /// As [`hold_still`], where that takes no time; tells whether it did.
+    pub fn is_still() -> bool {
+        let guard = match GATE.try_write() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        STILL.set(Some(guard));
+        true
+    }
+
+    /// Ends [`hold_still`], in the parent and in the child.
+    pub fn go_on() {
+        STILL.set(None);
+    }
+}

@@ -64,7 +64,8 @@ struct View {
     base: Variable,
     /// The family's version for which `history` is right.
     seen: u32,
-    remake: Remake,
+    /// None for the result of a user's function, whose way back cannot be made anew.
+    remake: Option<Remake>,
 }
 
 /// Reads a base's value with its history through the geometry of a view.
@@ -146,7 +147,17 @@ impl Variable {
     /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
     /// base got one.
     pub fn view_of(var: Var, base: &Variable, remake: Remake) -> Variable {
-        let view = Variable::new(var);
+        Variable::new(var).with_base(base, Some(remake))
+    }
+
+    /// A result of a user's function that shares memory with its argument `base`: its history stays
+    /// its own.
+    pub fn sharing(self, base: &Variable) -> Variable {
+        self.with_base(base, None)
+    }
+
+    fn with_base(self, base: &Variable, remake: Option<Remake>) -> Variable {
+        let view = self;
         let root = base.base().unwrap_or_else(|| base.clone());
         let seen = view.tensor().version();
         view.0.state.lock().rare.get_or_insert_default().view = Some(View {
@@ -394,6 +405,12 @@ impl Variable {
         self.0.state.lock().view().map(|v| v.base.clone())
     }
 
+    /// Whether it is a view whose history no read of the base could stand for.
+    pub fn has_own_history(&self) -> bool {
+        let state = self.0.state.lock();
+        state.view().is_some_and(|view| view.remake.is_none())
+    }
+
     /// Makes a view's history right again after an in-place op in its family.
     #[inline]
     fn refresh(&self) -> Result<()> {
@@ -409,7 +426,16 @@ impl Variable {
             if tensor.version() == view.seen {
                 return Ok(());
             }
-            (view.base.clone(), tensor, view.remake)
+            let Some(remake) = view.remake else {
+                if !state.requires_grad {
+                    return Ok(());
+                }
+                fail!(
+                    Runtime,
+                    "the result of a Function shares memory with an argument that was changed in place since, and its backward knows nothing of the change; give the Function, or change, a clone()"
+                );
+            };
+            (view.base.clone(), tensor, remake)
         };
         let from = base.var()?;
         if from.history.is_none() && !from.volatile {

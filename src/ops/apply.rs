@@ -463,9 +463,43 @@ pub fn apply_in_place(
         target.rebase(Some((handle, 0)), false);
         return Ok(());
     };
+    if target.has_own_history() {
+        let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
+        return written(target, base, &from, Some((handle, 0)));
+    }
     let handle = write_through(op, &from, &inputs, &tensor, payload)?;
     base.rebase(Some((handle, 0)), false);
     target.outdate();
+    Ok(())
+}
+
+/// Gives `target`, a view that was written over, the history of what was written, and its base the
+/// history of a base with that in it. `from` is what the base was.
+pub fn written(
+    target: &Variable,
+    base: &Variable,
+    from: &Input,
+    history: Option<(Handle, u32)>,
+) -> Result<()> {
+    let tensor = target.tensor();
+    let (dtype, device) = tensor.kind();
+    let part = Var {
+        tensor: tensor.clone(),
+        history: history.clone(),
+        volatile: false,
+    };
+    let inputs = [Input::plain(tensor.clone()), part.input()];
+    let kinds = [Value::Int(dtype as i64), Value::Int(device as i64)];
+    let payload = Payload {
+        needs: u64::from(from.requires_grad()) | u64::from(part.requires_grad()) << 1,
+        values: kinds.into_iter().collect(),
+        ..Payload::default()
+    };
+    if payload.needs != 0 {
+        let handle = write_through(&copy::copy::OP, from, &inputs, &tensor, payload)?;
+        base.rebase(Some((handle, 0)), false);
+    }
+    target.rebase(history, false);
     Ok(())
 }
 

@@ -16,13 +16,13 @@ ops! {
     /// diagonal, positive ones are above it.
     method function in_place out updates host: fn tril(x; diagonal: i64 = 0) -> (y): Any named "tril" as "TrilBackward" {
         forward(out) = one_side("tril", x, diagonal, false, out)?;
-        grad x = |g| tril(g, diagonal)?;
+        grad x = |g| tril(g, diagonal)?, "g below the diagonal, else 0";
         try [(sample(&[3, 3]); 0i64), (sample(&[2, 4]); 1i64), (sample(&[4, 2]); -2i64), (sample(&[2, 2]); 9i64)];
     }
     /// The elements of a matrix on and above the diagonal `diagonal`, zeros below.
     method function in_place out updates host: fn triu(x; diagonal: i64 = 0) -> (y): Any named "triu" as "TriuBackward" {
         forward(out) = one_side("triu", x, diagonal, true, out)?;
-        grad x = |g| triu(g, diagonal)?;
+        grad x = |g| triu(g, diagonal)?, "g above the diagonal, else 0";
         try [(sample(&[3, 3]); 0i64), (sample(&[2, 4]); 1i64), (sample(&[4, 2]); -2i64), (sample(&[2, 2]); -9i64)];
     }
     /// The diagonal `diagonal` of a matrix as a vector, or a square matrix of zeros with a vector
@@ -32,7 +32,7 @@ ops! {
     method function out host: fn diag(x; diagonal: i64 = 0) -> (y): Any named "diag" as "DiagBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = diagonal_of(x, diagonal)?;
-        grad x = |g| if back.len() == 1 { diag(g, diagonal)? } else { undiag(g, back.clone(), diagonal)? };
+        grad x = |g| if back.len() == 1 { diag(g, diagonal)? } else { undiag(g, back.clone(), diagonal)? }, "g on the diagonal";
         try [(sample(&[3]); 0i64), (sample(&[2]); -1i64), (sample(&[3, 3]); 0i64), (sample(&[2, 4]); 2i64), (sample(&[4, 2]); -1i64)];
     }
     /// Zeros of `sizes` with the vector g on a diagonal.
@@ -42,7 +42,7 @@ ops! {
             copy_into(&line(&x, diagonal)?, g)?;
             x
         };
-        grad g = |h| diag(h, diagonal)?;
+        grad g = |h| diag(h, diagonal)?, "the diagonal of h";
         try [(sample(&[2]); [2, 4], 2i64)];
     }
     /// The sum of a matrix's main diagonal. Floats add up in double.
@@ -55,7 +55,7 @@ ops! {
         grad x = |g| {
             let count = back.iter().copied().min().unwrap_or(0);
             undiag(&expand(g, Dims::from_slice(&[count]))?, back.clone(), 0)?
-        };
+        }, "g on the diagonal";
         try [(sample(&[3, 3])), (sample(&[2, 4]))];
     }
 }

@@ -8,11 +8,12 @@
 ///     let shape: Dims = ...;          // shared by forward and formulas, kept with the node
 ///     forward(out) = kernel(...)?;    // `out` says where to write
 ///     made_of = parts;                // instead of a node of its own, if 0.3 has none: see `Op::parts`
-///     grad x = |g, y| formula;        // `g` incoming, then the operands and results it reads
+///     grad x = |g, y| formula, "g * y"; // `g` incoming, then the operands and results it reads
 ///     try [(sample(&[2, 3]); 1, true)];
 /// }
 /// ```
-/// `named` defaults to the row's name; without `as` nothing is recorded. The words before `fn`
+/// `named` defaults to the row's name; without `as` nothing is recorded. The text behind a formula is
+/// what `explain` shows; a formula that reads like mathematics needs none. The words before `fn`
 /// are forms: `view`, `method`, `function`, `in_place`, `out`, `direct`, `broadcasts`, `host` and the
 /// others of [`Forms`](crate::ops::Forms).
 macro_rules! ops {
@@ -24,7 +25,7 @@ macro_rules! ops {
             $(let $kept:ident : $kt:ty = $kv:expr;)*
             forward($out:ident $(, $operands:ident, $arguments:ident)?) = $forward:expr;
             $(made_of = $parts:expr;)?
-            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
+            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr $(, $says:literal)?;)*
             try [$(($($tx:expr),* $(; $($tv:expr),*)?)),* $(,)?];
         }
     )*) => {
@@ -59,6 +60,11 @@ macro_rules! ops {
                         back: row_back!($($gx)*),
                     },
                     parts: row_parts!($($parts)?),
+                    formulas: &[$(Formula {
+                        of: stringify!($gx),
+                        incoming: stringify!($g),
+                        text: row_text!($formula $(, $says)?),
+                    }),*],
                     run,
                     tries,
                 };
@@ -141,7 +147,7 @@ macro_rules! pointwise {
             $(check = $check:expr;)?
             cpu $how:tt $cpu:expr;
             wgsl = $wgsl:literal $(or $whole:literal)?;
-            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
+            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr $(, $says:literal)?;)*
             try [$($tries:tt),* $(,)?];
         }
     )*) => {
@@ -169,7 +175,7 @@ macro_rules! pointwise {
                     }
                     $y
                 };
-                $(grad $gx = |$g $(, $s)*| $formula;)*
+                $(grad $gx = |$g $(, $s)*| $formula $(, $says)?;)*
                 try [$($tries),*];
             }
         )*}
@@ -220,6 +226,15 @@ macro_rules! row_back {
     };
     ($($x:ident)+) => {
         Some(back)
+    };
+}
+
+macro_rules! row_text {
+    ($formula:expr) => {
+        stringify!($formula)
+    };
+    ($formula:expr, $says:literal) => {
+        $says
     };
 }
 
@@ -296,7 +311,7 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::graph::{Input, Rule, Step, Var};
     pub use crate::ops::sample::{IntoValue, Sample, bytes, longs, positive, sample, sample_in};
-    pub use crate::ops::{Class, Forms, Kind, Made, Out, Param};
+    pub use crate::ops::{Class, Forms, Formula, Kind, Made, Out, Param};
     pub use crate::tensor::dims::{Dims, wrap_dim};
     pub use crate::tensor::{DType, Device, Element, FromValue, Scalar, Tensor, Value};
     pub use smallvec::SmallVec;

@@ -68,6 +68,8 @@ pub struct Op {
     /// What the graph of a Variable is made of where 0.3 composes the op: recorded results are those
     /// of the parts, and the kernel is for values alone.
     pub parts: Option<Parts>,
+    /// The derivatives in words.
+    pub formulas: &'static [Formula],
     pub run: fn(&[Input], &[Value], &Out) -> Result<Made>,
     /// Inputs and arguments that the table test tries.
     pub tries: fn() -> Vec<Sample>,
@@ -75,6 +77,26 @@ pub struct Op {
 
 /// Composes the result of an op of one operand from other ops.
 pub type Parts = fn(&Input, &[Value]) -> Result<Var>;
+/// How the gradient of an operand is computed, for the reader of an explanation.
+#[derive(Debug)]
+pub struct Formula {
+    /// The operand.
+    pub of: &'static str,
+    /// What `text` calls the incoming gradient.
+    pub incoming: &'static str,
+    /// Mathematics over the names of operands, results and arguments; or the formula as the row has
+    /// it.
+    pub text: &'static str,
+}
+
+impl Formula {
+    /// The text without what only Rust needs.
+    pub fn plain(&self) -> String {
+        let mut text = self.text.replace(".clone()", "").replace(".detach()", "");
+        text.retain(|c| !matches!(c, '?' | '&'));
+        text
+    }
+}
 
 /// An argument that is not differentiated.
 #[derive(Debug)]

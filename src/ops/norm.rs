@@ -29,14 +29,14 @@ ops! {
     /// Its gradient is 0 where the norm is 0. An infinite p gives 1, as 0.3 did: use x.abs().max().
     number method function host: fn norm(x; p: Scalar = 2i64) -> (y): Float named "norm" as "NormBackward0" {
         forward(out) = one("norm", x, total(x, p.f64())?)?;
-        grad x = |g, x, y| slope(g, x, y, p.f64())?;
+        grad x = |g, x, y| slope(g, x, y, p.f64())?, "g * sign x * (abs(x) / y)^(p - 1)";
         try [(sample(&[5]); 2i64), (sample(&[2, 3]); 1i64), (sample(&[5]); 3i64), (sample(&[5]); 1.5), (sample(&[5]); 0i64)];
     }
     /// Norm along `dim`, which is dropped unless `keepdim`.
     method function out host: fn norm_dim(x; p: Scalar, dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
         let d: i64 = wrap_dim("norm", dim, x.ndim())? as i64;
         forward(out) = along(x, p.f64(), d as usize, keepdim, out)?;
-        grad x = |g, x, y| slope_along(g, x, y, p.f64(), d, keepdim)?;
+        grad x = |g, x, y| slope_along(g, x, y, p.f64(), d, keepdim)?, "g * sign x * (abs(x) / y)^(p - 1)";
         try [
             (sample(&[3]); 2i64, 0i64, false), (sample(&[2, 3]); 1i64, 1i64, true), (sample(&[3, 2, 2]); 2.5, 0i64, false),
             (sample(&[2, 3]); 1.5, -1i64, false), (sample(&[2, 3]); 0i64, 0i64, false),
@@ -46,14 +46,14 @@ ops! {
     method function out host: fn norm_two(x; dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
         let d: i64 = wrap_dim("norm", dim, x.ndim())? as i64;
         forward(out) = along(x, 2.0, d as usize, keepdim, out)?;
-        grad x = |g, x, y| slope_along(g, x, y, 2.0, d, keepdim)?;
+        grad x = |g, x, y| slope_along(g, x, y, 2.0, d, keepdim)?, "g * x / y";
         try [(sample(&[2, 3]); 1i64, false)];
     }
     /// Norm of the difference of two tensors: (sum |x - other|^p)^(1/p).
     number method function broadcasts host: fn dist(x, other; p: Scalar = 2i64) -> (y): Float named "dist" as "DistBackward" {
         forward(out) = one("dist", x, distance(x, other, p.f64())?)?;
-        grad x = |g, x, other, y| slope(g, &(x - other), y, p.f64())?;
-        grad other = |g, x, other, y| -slope(g, &(x - other), y, p.f64())?;
+        grad x = |g, x, other, y| slope(g, &(x - other), y, p.f64())?, "g * sign(x - other) * (abs(x - other) / y)^(p - 1)";
+        grad other = |g, x, other, y| -slope(g, &(x - other), y, p.f64())?, "-g * sign(x - other) * (abs(x - other) / y)^(p - 1)";
         try [(sample(&[2, 3]), positive(&[2, 3]); 2i64), (sample(&[4]), positive(&[4]); 3i64), (sample(&[4]), positive(&[4]); 1i64)];
     }
     /// Slices along `dim` whose p-norm exceeds `maxnorm`, scaled by maxnorm / (norm + 1e-7).
@@ -63,7 +63,7 @@ ops! {
         let d: i64 = wrap_dim("renorm", dim, x.ndim())? as i64;
         forward(out) = scaled(x, p.f64(), d as usize, maxnorm.f64())?;
         made_of = scaled_parts;
-        grad x = |g, x| scaled_slope(g, x, p.f64(), d, maxnorm.f64())?;
+        grad x = |g, x| scaled_slope(g, x, p.f64(), d, maxnorm.f64())?, "g through the scale of each part";
         try [
             (sample(&[2, 3]); 2i64, 0i64, 1.5), (sample(&[2, 3]); 3i64, 1i64, 0.7), (sample(&[2, 3]); 2i64, 0i64, 100.0),
             (sample(&[2, 2, 2]); 1i64, -1i64, 2.0),

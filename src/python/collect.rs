@@ -13,6 +13,7 @@ use super::node::{self, PyNode};
 use super::variable::PyVariable;
 use crate::graph::{NodeId, Variable, cycles};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -169,8 +170,8 @@ fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {
 pub fn when_due(py: Python<'_>) -> PyResult<()> {
     if cycles::due() {
         let gc = py.import("gc")?;
-        if gc.call_method0("isenabled")?.is_truthy()? {
-            gc.call_method0("collect")?;
+        if callback::call_method(&gc, "isenabled", ())?.is_truthy()? {
+            callback::call_method(&gc, "collect", ())?;
         }
     }
     Ok(())
@@ -360,7 +361,8 @@ fn holders<'py>(
     py: Python<'py>,
     graph: &mut Graph,
 ) -> PyResult<(Vec<Holder<'py>>, Vec<Vec<usize>>)> {
-    let objects = py.import("gc")?.call_method0("get_objects")?;
+    let gc = py.import("gc")?;
+    let objects = callback::call_method(&gc, "get_objects", ())?;
     let (mut holders, mut starts) = (Vec::new(), Vec::new());
     for object in objects.cast_into::<PyList>()?.iter() {
         let mut start = Vec::new();

@@ -14,6 +14,7 @@ use crate::lock::plain::Mutex;
 use crate::ops::Class;
 use crate::ops::copy::fill_with;
 use crate::ops::device;
+use crate::python::interpreter::released;
 use crate::tensor::print::{self, Number, Options};
 use crate::tensor::{DType, Device, Held, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
@@ -525,7 +526,7 @@ fn _cpu_features() -> &'static str {
 /// (name, kind, driver) of each adapter that could be used.
 #[pyfunction]
 fn _gpu_adapters(py: Python<'_>) -> Vec<String> {
-    py.detach(|| {
+    released(py, || {
         crate::gpu::adapters()
             .iter()
             .map(|a| format!("{a:?}"))
@@ -535,17 +536,17 @@ fn _gpu_adapters(py: Python<'_>) -> Vec<String> {
 
 #[pyfunction]
 fn _gpu_is_available(py: Python<'_>) -> bool {
-    py.detach(crate::gpu::is_available)
+    released(py, crate::gpu::is_available)
 }
 
 #[pyfunction]
 fn _gpu_device_count(py: Python<'_>) -> usize {
-    py.detach(crate::gpu::device_count)
+    released(py, crate::gpu::device_count)
 }
 
 #[pyfunction]
 fn _gpu_device_name(py: Python<'_>) -> PyResult<String> {
-    py.detach(|| run(|| Ok(crate::gpu::device_name()?.to_string())))
+    released(py, || run(|| Ok(crate::gpu::device_name()?.to_string())))
 }
 
 /// Every shader text that is sent, as JSON: for the tests that run them elsewhere.
@@ -556,7 +557,7 @@ fn _gpu_manifest() -> String {
 
 #[pyfunction]
 fn _gpu_synchronize(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| run(crate::gpu::synchronize))
+    released(py, || run(crate::gpu::synchronize))
 }
 
 /// Adds the functions to the module.

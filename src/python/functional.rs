@@ -14,6 +14,7 @@ use crate::graph::{Input, Var};
 use crate::ops::apply::Values;
 use crate::ops::copy::as_contiguous;
 use crate::ops::{self, Op, device, matmul as products, pointwise, shape, softmax};
+use crate::python::callback;
 use crate::tensor::{Tensor, Value, class_name, dims, sizes_text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -118,8 +119,7 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
             "{op}: needs a sequence of tensors; got one tensor; put it in a list"
         )));
     }
-    for item in sequence.try_iter()? {
-        let item = item?;
+    for item in callback::items(sequence)? {
         let (var, variable) = value(op, &item)?;
         out.push(var);
         kinds.push(variable);

@@ -9,6 +9,8 @@ use crate::error::Result;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
+use crate::python::interpreter::attached;
 use crate::tensor::{class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -48,7 +50,7 @@ pub struct TableOwner(pub Py<PyTable>);
 
 impl Foreign for TableOwner {
     fn before(&self, incoming: &mut Incoming, create_graph: bool) -> Result<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let Some(table) = self.0.get().table.lock().as_ref().map(|t| t.clone_ref(py)) else {
                 return Ok(());
             };
@@ -79,7 +81,7 @@ pub fn table_of(py: Python<'_>, variable: &Variable) -> Option<Py<PyAny>> {
 /// An empty `OrderedDict`.
 pub fn new_table(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    CLASS.import(py, "collections", "OrderedDict")?.call0()
+    callback::call(CLASS.import(py, "collections", "OrderedDict")?, ())
 }
 
 /// Puts `hook` into a table; gives the handle that takes it out again.
@@ -88,9 +90,8 @@ pub fn add<'py>(
     hook: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let handle = CLASS
-        .import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?
-        .call1((table,))?;
+    let class = CLASS.import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?;
+    let handle = callback::call(class, (table,))?;
     table.set_item(handle.getattr("id")?, hook)?;
     Ok(handle)
 }
@@ -190,7 +191,10 @@ fn name_of(hook: &Bound<'_, PyAny>) -> String {
 fn hooks_in<'py>(table: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     match table.cast::<PyDict>() {
         Ok(table) => Ok(table.values().iter().collect()),
-        Err(_) => table.call_method0("values")?.try_iter()?.collect(),
+        Err(_) => {
+            let hooks = callback::items(&callback::call_method(table, "values", ())?)?;
+            Ok(hooks.iter().collect())
+        }
     }
 }
 
@@ -233,7 +237,7 @@ pub fn on_gradient(
     let original = total.as_ref().map(|var| var.tensor.clone());
     for hook in hooks {
         let given = (current.as_ref().map(|c| c.clone_ref(py)),);
-        let result = hook.call1(given)?;
+        let result = callback::call(&hook, given)?;
         if result.is_none() {
             continue;
         }
@@ -302,7 +306,7 @@ pub fn on_node(
     let mut replaced = false;
     for hook in hooks {
         let given = (inputs.bind(py), outputs.bind(py)).into_pyobject(py)?;
-        let result = hook.call1(&given)?;
+        let result = callback::call(&hook, &given)?;
         if result.is_none() {
             continue;
         }

@@ -7,6 +7,7 @@
 use super::tensor::PyTensor;
 use crate::fail;
 use crate::ops::copy::contiguous_copy;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Element, Layout, Tensor};
 use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyMemoryError, PyRuntimeError, PyValueError};
@@ -89,7 +90,7 @@ impl<'py> Seen<'py> {
             Err(e) => return Err(e),
         };
         let view = match view.getattr("ndim")?.extract()? {
-            0 => PyMemoryView::from(&array.call_method1("reshape", (1,))?)?,
+            0 => PyMemoryView::from(&callback::call_method(array, "reshape", (1,))?)?,
             _ => view,
         };
         let buffer = PyUntypedBuffer::get(&view)?;

@@ -9,6 +9,7 @@ use super::variable::PyVariable;
 use crate::graph::{Input, Var, Variable};
 use crate::ops::apply::{Values, apply_in_place, first};
 use crate::ops::{join, mask, shape};
+use crate::python::callback;
 use crate::tensor::{Dims, Tensor, Value, dims, sizes_text};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
@@ -106,7 +107,7 @@ impl PyTensor {
         source: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         warn(slf.py(), MASKED_COPY)?;
-        slf.call_method1("masked_scatter_", (mask, source))
+        callback::call_method(slf, "masked_scatter_", (mask, source))
     }
 }
 

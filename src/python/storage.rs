@@ -10,6 +10,7 @@ use super::storages::{kind_of, wrap};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{contiguous_copy, copy_into, fill_with};
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -306,7 +307,7 @@ impl PyStorage {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get_type().call(args, kwargs)
+        callback::call_with(&slf.get_type(), args, kwargs)
     }
 
     #[pyo3(name = "r#type", signature = (new_type=None, r#async=false))]
@@ -379,9 +380,8 @@ impl PyStorage {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py()
-            .import("rgrad._utils")?
-            .call_method1("_reduce_storage", (slf,))
+        let utils = slf.py().import("rgrad._utils")?;
+        callback::call_method(&utils, "_reduce_storage", (slf,))
     }
 
     fn __deepcopy__(slf: &Bound<'_, Self>, memo: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {

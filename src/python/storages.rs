@@ -8,6 +8,7 @@ use super::number::{int_of, int_readers};
 use super::storage::{PyStorage, storage, storage_name};
 use crate::cpu::bytes;
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Tensor};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -247,7 +248,7 @@ impl PyStorage {
             }
         };
         let view = pyo3::types::PyMemoryView::from(buffer)?;
-        let all: Vec<u8> = view.call_method0("tobytes")?.extract()?;
+        let all: Vec<u8> = callback::call_method(&view, "tobytes", ())?.extract()?;
         if offset < 0 || offset as usize > all.len() {
             return Err(wrong(format!(
                 "the offset {offset} is outside a buffer of {} bytes",

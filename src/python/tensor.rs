@@ -5,6 +5,8 @@ use super::errors::run;
 use super::{construct, indexing, interop, number};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
+use crate::python::callback;
+use crate::python::interpreter::released;
 use crate::tensor::{Held, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -23,7 +25,7 @@ static SIZE_CLASS: OnceLock<Py<PyAny>> = OnceLock::new();
 pub fn size_object(py: Python<'_>, sizes: &[i64]) -> PyResult<Py<PyAny>> {
     let tuple = PyTuple::new(py, sizes)?;
     match SIZE_CLASS.get() {
-        Some(class) => class.call1(py, (tuple,)),
+        Some(class) => callback::call(class.bind(py), (tuple,)).map(Bound::unbind),
         None => Ok(tuple.into_any().unbind()),
     }
 }
@@ -162,7 +164,7 @@ impl PyTensor {
         let _ = r#async;
         let (to, from) = (slf.get().tensor(), raw("copy_", source)?);
         let from = super::call::for_copy(&to, &from, broadcast)?;
-        slf.py().detach(|| {
+        released(slf.py(), || {
             run(|| {
                 crate::ops::apply::refuse_repeats("copy_", &to)?;
                 copy_into(&to, &from)

@@ -66,6 +66,6 @@ def _stop_collecting() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork,
-        after_in_parent=lambda: _after_fork(False),
-        after_in_child=lambda: _after_fork(True),
+        after_in_parent=_after_fork,
+        after_in_child=_after_fork,
     )

@@ -11,6 +11,7 @@ use crate::ops::apply::{
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;
+use crate::python::interpreter::released;
 use crate::python::number::{number_object, scalar_at};
 use crate::python::site::detached;
 use crate::python::tensor::PyTensor;
@@ -173,7 +174,7 @@ fn number_of(
         "dot" => Some(run(|| {
             ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)
         })?),
-        _ => py.detach(|| run(|| ops::reduce::number(op, inputs, &values)))?,
+        _ => released(py, || run(|| ops::reduce::number(op, inputs, &values)))?,
     };
     let value = match known {
         Some(value) => value,
@@ -310,7 +311,9 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
         && directly(op, &inputs, &place.get().tensor())
     {
         let to = place.get().tensor();
-        py.detach(|| run(|| run_into(op, &inputs, &values, &to).map(|_| ())))?;
+        released(py, || {
+            run(|| run_into(op, &inputs, &values, &to).map(|_| ()))
+        })?;
         return Ok(out.clone().unbind());
     }
     let made = apply_op(py, op, &inputs, values)?;

@@ -3,6 +3,7 @@
 use super::place::{self, Item, Longs, Slice};
 use super::{Index, OP, Rules};
 use crate::error::Error;
+use crate::python::callback;
 use crate::tensor::{DType, Dims, MAX_DIMS, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
@@ -193,14 +194,13 @@ impl Reader<'_> {
             .into());
         }
         let list = if part.hasattr("tolist")? {
-            part.call_method0("tolist")?
+            callback::call_method(part, "tolist", ())?
         } else {
             part.clone()
         };
         let mut inner: Option<Dims> = None;
         let mut count = 0;
-        for value in list.try_iter()? {
-            let value = value?;
+        for value in callback::items(&list)? {
             let sizes = if is_sequence(&value) {
                 self.gather(&value, found, depth + 1)?
             } else {

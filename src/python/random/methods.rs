@@ -6,6 +6,7 @@ use crate::graph::Input;
 use crate::ops::{apply_in_place, copy};
 use crate::python::call::Side;
 use crate::python::errors::run;
+use crate::python::interpreter::released;
 use crate::python::number::{int_of, number};
 use crate::python::tensor::{PyTensor, raw};
 use crate::python::variable::PyVariable;
@@ -35,7 +36,7 @@ fn filled<'py>(
 ) -> PyResult<Bound<'py, PyTensor>> {
     let t = slf.get().tensor();
     let shared = chosen(generator, t.device())?;
-    slf.py().detach(|| run(|| fill(op, &t, &shared, law)))?;
+    released(slf.py(), || run(|| fill(op, &t, &shared, law)))?;
     Ok(slf.clone())
 }
 
@@ -178,7 +179,9 @@ impl PyTensor {
         };
         let shared = chosen(generator, t.device())?;
         let py = slf.py();
-        py.detach(|| run(|| bernoulli_each("bernoulli_", &t, &each, &shared)))?;
+        released(py, || {
+            run(|| bernoulli_each("bernoulli_", &t, &each, &shared))
+        })?;
         Ok(slf.clone())
     }
 }

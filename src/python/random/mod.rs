@@ -14,6 +14,7 @@ use super::variable::PyVariable;
 use crate::graph::Variable;
 use crate::ops::apply::{Values, refuse_repeats, single};
 use crate::ops::{arith, device};
+use crate::python::interpreter::released;
 use crate::tensor::{DType, Device, FromValue, Scalar, Tensor, class_name};
 use generator::{PyGenerator, chosen};
 use laws::{Law, bernoulli_each, fill, zeroed};
@@ -119,7 +120,7 @@ fn fresh<'py>(
     chosen(generator, Device::Cpu)?;
     filled(py, op, &sizes, out, |t| {
         let shared = chosen(generator, t.device())?;
-        py.detach(|| run(|| fill(op, t, &shared, law)))
+        released(py, || run(|| fill(op, t, &shared, law)))
     })
 }
 
@@ -171,7 +172,7 @@ fn randperm<'py>(
     }
     place_of("randperm", out, (DType::I64, Device::Cpu))?;
     let shared = chosen(generator, Device::Cpu)?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let mut order = zeroed("randperm", n as usize)?;
             shared.lock().permutation(&mut order);
@@ -192,7 +193,7 @@ fn drawn<'py>(
     let (t, variable) = float_operand("multinomial", input)?;
     place_of("multinomial", out, (DType::I64, t.device()))?;
     let shared = chosen(generator, t.device())?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let made = laws::multinomial(&t, num_samples, replacement, &shared)?;
             if t.device() == Device::Cpu {
@@ -228,7 +229,7 @@ fn coins<'py>(
     let (p, variable) = float_operand("bernoulli", input)?;
     place_of("bernoulli", out, p.kind())?;
     let shared = chosen(generator, p.device())?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let y = device::empty("bernoulli", p.dtype(), p.device(), p.sizes())?;
             bernoulli_each("bernoulli", &y, &p, &shared)?;
@@ -300,7 +301,7 @@ fn normal<'py>(
     };
     place_of("normal", out, t.kind())?;
     let shared = chosen(generator, t.device())?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let y = device::empty("normal", t.dtype(), t.device(), t.sizes())?;
             // Rounded after each step, as 0.3 does (T-108).

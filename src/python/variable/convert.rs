@@ -2,6 +2,7 @@
 
 use super::PyVariable;
 use crate::ops::copy;
+use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::run;
 use pyo3::exceptions::PyRuntimeError;
@@ -24,7 +25,7 @@ impl PyVariable {
         }
         let data = classes::wrap(py, run(|| copy::contiguous_copy(&me.var.tensor()))?)?;
         let class = slf.get_type();
-        let made = class.call1((data,))?;
+        let made = callback::call(&class, (data,))?;
         made.setattr("requires_grad", me.var.requires_grad())?;
         made.setattr("volatile", me.var.volatile())?;
         memo.set_item(key, &made)?;
