@@ -394,3 +394,7 @@ unsafe fn best_of<T: Element, const LARGEST: bool>(
     }
     best
 }
+
+#[cfg(test)]
+#[path = "extreme_tests.rs"]
+mod tests;

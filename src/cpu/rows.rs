@@ -3,10 +3,14 @@
 use super::lines::{Lines, dense_beside};
 use super::map::Start;
 use super::math::{Math, wide};
+use super::slices::ask_for;
 use crate::tensor::Tensor;
 
 /// Elements computed together: two AVX-512 registers of f32.
 const LANES: usize = 32;
+/// Elements of which powers are taken in one loop: with fewer, its constants are loaded too often, and
+/// what compilers make of a block that they unroll first is half as fast.
+const CHUNK: usize = 256;
 /// Columns that go through all passes together where another dimension is dense.
 const STRIP: usize = 64;
 
@@ -97,7 +101,21 @@ fn joined<A: Copy>(mut lanes: [A; LANES], join: impl Fn(A, A) -> A) -> A {
     lanes[0]
 }
 
-/// Softmax of one dense line.
+/// The powers of e of a block, once `top` is off, which are also added to the sums of the lanes.
+#[inline(always)]
+fn powers<T: Math, const N: usize>(mut block: [T; N], top: T, sums: &mut [f64; LANES]) -> [T; N] {
+    for v in &mut block {
+        *v = Math::exp_below(*v - top);
+    }
+    for k in (0..N).step_by(LANES) {
+        for j in 0..LANES {
+            sums[j] += block[k + j].to_f64();
+        }
+    }
+    block
+}
+
+/// Softmax of one dense line. The line behind it is asked for meanwhile.
 ///
 /// # Safety
 /// Both have `len` elements; `x` may be `y`.
@@ -121,29 +139,33 @@ unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
         }
         let top = joined(tops, larger);
         let mut sums = [0.0f64; LANES];
-        for k in (0..whole).step_by(LANES) {
-            let mut block = load(x.add(k));
-            for v in &mut block {
-                *v = Math::exp_below(*v - top);
+        let mut k = 0;
+        while k + CHUNK <= len {
+            for at in (0..CHUNK).step_by(LANES) {
+                ask_for(x.wrapping_add(len + k + at), LANES);
             }
-            for j in 0..LANES {
-                sums[j] += block[j].to_f64();
+            let block = powers(
+                x.add(k).cast::<[T; CHUNK]>().read_unaligned(),
+                top,
+                &mut sums,
+            );
+            if !log {
+                y.add(k).cast::<[T; CHUNK]>().write_unaligned(block);
             }
+            k += CHUNK;
+        }
+        while k < whole {
+            let block = powers(load(x.add(k)), top, &mut sums);
             if !log {
                 y.add(k).cast::<[T; LANES]>().write_unaligned(block);
             }
+            k += LANES;
         }
-        if whole < len {
-            let mut block = load_part(x.add(whole), len - whole);
-            for v in &mut block {
-                *v = Math::exp_below(*v - top);
-            }
-            for j in 0..LANES {
-                sums[j] += block[j].to_f64();
-            }
+        if k < len {
+            let block = powers(load_part(x.add(k), len - k), top, &mut sums);
             if !log {
-                for (j, v) in block.iter().enumerate().take(len - whole) {
-                    y.add(whole + j).write(*v);
+                for (j, v) in block.iter().enumerate().take(len - k) {
+                    y.add(k + j).write(*v);
                 }
             }
         }
@@ -414,3 +436,7 @@ unsafe fn strip_grad<T: Math, const STRIP: usize>(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

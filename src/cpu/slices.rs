@@ -81,7 +81,7 @@ fn numbers(index: &Tensor, size: i64) -> SmallVec<[i64; 8]> {
 
 /// Asks for the first lines of a slice that will be read soon.
 #[inline(always)]
-fn ask_for<T>(at: *const T, len: usize) {
+pub(super) fn ask_for<T>(at: *const T, len: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         let bytes = (len * size_of::<T>()).min(512);

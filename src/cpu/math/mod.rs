@@ -296,4 +296,8 @@ pub fn wide<R>(body: impl FnOnce() -> R) -> R {
 }
 
 #[cfg(test)]
+use super::pool;
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod tests;
