@@ -17,6 +17,7 @@ ops! {
     ///
     /// Raises RuntimeError for an empty tensor; one element has no unbiased variance (NaN).
     number method function host: fn var(x; unbiased: bool = true) -> (y): Float named "var" as "VarBackward0" {
+        sized [1i64];
         forward(out) = whole("var", x, unbiased)?;
         grad x = |g, x| slope(g, x, unbiased)?;
         try [(sample(&[5]); true), (sample(&[2, 3]); false)];
@@ -35,6 +36,7 @@ ops! {
     ///
     /// Raises RuntimeError for an empty tensor; one element has no unbiased deviation (NaN).
     number method function host: fn std(x; unbiased: bool = true) -> (y): Float named "std" as "StdBackward0" {
+        sized [1i64];
         forward(out) = whole("std", x, unbiased)?;
         grad x = |g, x, y| slope(&(g / (y * 2.0)), x, unbiased)?;
         try [(sample(&[5]); true), (sample(&[2, 3]); false)];
