@@ -1,5 +1,6 @@
 //! Running an op: forward, then a node when somebody wants a gradient.
 
+use super::macros::prelude::same_sizes;
 use super::{Made, Op, Out, copy, shape};
 use crate::error::{Error, Result};
 use crate::fail;
@@ -266,6 +267,10 @@ pub fn run_into(
     values: &[Value],
     out: &Tensor,
 ) -> Result<Values> {
+    if op.forms.broadcasts {
+        // Kernels of such rows take operands that were expanded before.
+        same_sizes(op.name, inputs)?;
+    }
     if op.forms.direct
         && !op.on_host(inputs, values)
         && writes_directly(inputs, out)
@@ -345,6 +350,31 @@ pub fn refuse_repeats(op: &str, target: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// Fails for a write with history through `view`, where that has no place of its own in its base.
+fn refuse_parts(op: &str, base: &Tensor, view: &Tensor) -> Result<()> {
+    if repeats(base) {
+        fail!(
+            Runtime,
+            "{op}_: cannot write with gradients into a part of a Variable whose elements share memory (size {}, strides {:?}); clone() that Variable first",
+            sizes_text(base.sizes()),
+            base.strides()
+        );
+    }
+    let end = |t: &Tensor| {
+        let reach = t.sizes().iter().zip(t.strides());
+        t.offset() as i64 + reach.map(|(n, step)| (n - 1).max(0) * step).sum::<i64>()
+    };
+    if view.offset() < base.offset() || end(view) > end(base) {
+        fail!(
+            Runtime,
+            "{op}_: the view of size {} lies outside the Variable of size {} that it is a view of, whose .data was replaced; make the view again",
+            sizes_text(view.sizes()),
+            sizes_text(base.sizes())
+        );
+    }
+    Ok(())
+}
+
 impl Op {
     /// Class and place of the first result, where the row's kernel gives that of its operands.
     fn rule_result(
@@ -409,15 +439,16 @@ pub fn apply_in_place(
         Some(base) => Some(base.input()?),
         None => None,
     };
-    let mut wanted = if volatile || !recording || op.rule.node.is_empty() {
-        0
-    } else {
-        needs(&inputs)
-    };
-    if let Some(base) = &base_var
-        && wanted != 0
-    {
-        wanted |= u64::from(base.requires_grad());
+    let mut wanted = 0;
+    if !volatile && recording && !op.rule.node.is_empty() {
+        wanted = needs(&inputs);
+        if let Some(base) = &base_var {
+            // Also where the view itself was made without recording: what it writes is the base's.
+            wanted |= u64::from(base.requires_grad());
+            if wanted != 0 {
+                refuse_parts(op.name, &base.tensor, &tensor)?;
+            }
+        }
     }
     // A formula that reads what is overwritten gets a copy of it, be it the target itself or
     // another operand on the same memory.
@@ -432,13 +463,17 @@ pub fn apply_in_place(
         });
     }
     let lets = run_into(op, &inputs, &values, &tensor)?;
+    let version = tensor.version();
     tensor.bump();
     site::note_change(&tensor);
     for (input, before) in inputs.iter_mut().zip(before) {
         input.tensor = before;
     }
     if !recording {
-        target.settle();
+        target.settle(version);
+        if let Some(base) = base {
+            base.settle(version);
+        }
         return Ok(());
     }
     if wanted == 0 {
@@ -529,6 +564,7 @@ fn write_through(
         .map(|n| Value::Dims(Box::new(Dims::from_slice(n))))
         .collect();
     values.push(Value::Int(view.offset() as i64 - t.offset() as i64));
+    values.push(Value::Dims(Box::new(Dims::from_slice(t.sizes()))));
     let payload = Payload {
         needs: inner.needs,
         values,

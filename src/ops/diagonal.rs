@@ -31,12 +31,14 @@ ops! {
     /// Raises RuntimeError when the matrix has no such diagonal.
     method function out host: fn diag(x; diagonal: i64 = 0) -> (y): Any named "diag" as "DiagBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized diagonal_sizes(&back, diagonal);
         forward(out) = diagonal_of(x, diagonal)?;
         grad x = |g| if back.len() == 1 { diag(g, diagonal)? } else { undiag(g, back.clone(), diagonal)? }, "g on the diagonal";
         try [(sample(&[3]); 0i64), (sample(&[2]); -1i64), (sample(&[3, 3]); 0i64), (sample(&[2, 4]); 2i64), (sample(&[4, 2]); -1i64)];
     }
     /// Zeros of `sizes` with the vector g on a diagonal.
     host: fn undiag(g; sizes: Dims, diagonal: i64) -> (x): Any named "diag" as "DiagBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("diag", g.dtype(), g.device(), &sizes)?;
             copy_into(&line(&x, diagonal)?, g)?;
@@ -48,6 +50,7 @@ ops! {
     /// The sum of a matrix's main diagonal. Floats add up in double.
     number method function host: fn trace(x) -> (y): Number named "trace" as "TraceBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized [1i64];
         forward(out) = {
             matrix("trace", x)?;
             crate::ops::reduce::sum(&Var::from(line(x, 0)?))?.tensor
@@ -58,6 +61,18 @@ ops! {
         }, "g on the diagonal";
         try [(sample(&[3, 3])), (sample(&[2, 4]))];
     }
+}
+
+/// The size of `diag` of a tensor of `sizes`.
+fn diagonal_sizes(sizes: &[i64], k: i64) -> Dims {
+    let count = match *sizes {
+        [rows, columns] => {
+            let (rows, columns) = (rows - k.min(0).saturating_neg(), columns - k.max(0));
+            return Dims::from_slice(&[rows.min(columns)]);
+        }
+        _ => sizes.first().copied().unwrap_or(0) + k.saturating_abs(),
+    };
+    Dims::from_slice(&[count, count])
 }
 
 fn matrix(op: &str, x: &Tensor) -> Result<()> {

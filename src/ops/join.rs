@@ -175,7 +175,11 @@ fn split_back(step: &mut Step) -> Result<()> {
             }
         });
     }
-    step.give(0, cat(&parts, dim)?);
+    let whole = cat(&parts, dim)?;
+    if whole.sizes() != sizes.as_slice() {
+        return Err(step.rule.misfit(&sizes, whole.sizes()));
+    }
+    step.give(0, whole);
     Ok(())
 }
 
@@ -291,6 +295,13 @@ fn cat_run(inputs: &[Input], values: &[Value], out: &super::Out) -> Result<super
 fn cat_back(step: &mut Step) -> Result<()> {
     let g = step.gradient().clone();
     let (dim, lengths): (i64, Dims) = (step.value(1), step.value(2));
+    let total = lengths.iter().sum();
+    if g.sizes().get(dim as usize).copied().unwrap_or(0) != total {
+        let mut sizes = Dims::from_slice(g.sizes());
+        sizes.resize(sizes.len().max(dim as usize + 1), 1);
+        sizes[dim as usize] = total;
+        return Err(step.rule.misfit(&sizes, g.sizes()));
+    }
     let mut at = 0;
     for (i, &length) in lengths.iter().enumerate() {
         if step.needs(i as u32) && length > 0 {

@@ -28,6 +28,7 @@ ops! {
     ///
     /// Its gradient is 0 where the norm is 0. An infinite p gives 1, as 0.3 did: use x.abs().max().
     number method function host: fn norm(x; p: Scalar = 2i64) -> (y): Float named "norm" as "NormBackward0" {
+        sized [1i64];
         forward(out) = one("norm", x, total(x, p.f64())?)?;
         grad x = |g, x, y| slope(g, x, y, p.f64())?, "g * sign x * (abs(x) / y)^(p - 1)";
         try [(sample(&[5]); 2i64), (sample(&[2, 3]); 1i64), (sample(&[5]); 3i64), (sample(&[5]); 1.5), (sample(&[5]); 0i64)];
@@ -51,6 +52,7 @@ ops! {
     }
     /// Norm of the difference of two tensors: (sum |x - other|^p)^(1/p).
     number method function broadcasts host: fn dist(x, other; p: Scalar = 2i64) -> (y): Float named "dist" as "DistBackward" {
+        sized [1i64];
         forward(out) = one("dist", x, distance(x, other, p.f64())?)?;
         grad x = |g, x, other, y| slope(g, &(x - other), y, p.f64())?, "g * sign(x - other) * (abs(x - other) / y)^(p - 1)";
         grad other = |g, x, other, y| -slope(g, &(x - other), y, p.f64())?, "-g * sign(x - other) * (abs(x - other) / y)^(p - 1)";

@@ -153,13 +153,27 @@ pub fn register<'py>(variable: &Variable, hook: &Bound<'py, PyAny>) -> PyResult<
     add(&current_table(hook.py(), variable)?, hook)
 }
 
-/// `retain_grad`: a hook among the others, which does not keep the Variable.
+/// `retain_grad`: a hook among the others, which does not keep the Variable. Again after an
+/// in-place op it moves to the node that made the Variable last.
 pub fn retain(py: Python<'_>, variable: &Variable) -> PyResult<()> {
+    let before = table_of(py, variable);
+    let table = current_table(py, variable)?;
+    if table.contains(RETAIN)? {
+        return Ok(());
+    }
+    if let Some(before) = before.map(|table| table.into_bound(py))
+        && before.contains(RETAIN)?
+    {
+        before.del_item(RETAIN)?;
+    }
     let hook = Retain {
         slot: Arc::downgrade(&variable.grad_slot()),
     };
-    current_table(py, variable)?.set_item("retain_grad", Py::new(py, hook)?)
+    table.set_item(RETAIN, Py::new(py, hook)?)
 }
+
+/// Its name in a table.
+const RETAIN: &str = "retain_grad";
 
 /// Keeps the gradient it is called with in a Variable's `.grad`.
 #[pyclass(name = "_RetainGrad", module = "torch", frozen)]

@@ -29,6 +29,7 @@ pub mod picture;
 pub mod query;
 pub mod random;
 pub mod ranges;
+mod reach;
 pub mod shapes;
 pub mod site;
 pub mod storage;

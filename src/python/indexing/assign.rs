@@ -95,7 +95,9 @@ pub fn set(x: &Tensor, index: &Index, value: Given) -> Result<()> {
             copy_into(&to, &fitted(&t, to.sizes())?)
         }
         (Index::Mask(mask), Err(n)) => mask::fill_masked(x, mask, n),
-        (Index::Mask(mask), Ok(t)) => mask::scatter_masked(x, &apart(mask, x)?, &apart(&t, x)?),
+        (Index::Mask(mask), Ok(t)) => {
+            mask::scatter_masked(x, &apart(mask, x)?, &apart(&t, x)?).map(drop)
+        }
         (Index::Rows { steps, .. } | Index::Places { steps, .. }, value) => {
             let to = shape::walk(x, steps)?;
             let places = places(index, &to);
