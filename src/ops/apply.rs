@@ -329,7 +329,7 @@ fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
 }
 
 /// Whether several elements of `t` are one in memory.
-fn repeats(t: &Tensor) -> bool {
+pub fn repeats(t: &Tensor) -> bool {
     !t.is_contiguous() && super::overlap::repeats(t.sizes(), t.strides())
 }
 

@@ -2,14 +2,15 @@
 
 use super::Op;
 use super::copy::copy_into;
-use super::device;
+use super::device::{self, Reduction};
+use super::reduce::total;
 use super::shape::expand;
 use crate::cpu::mask::triangle;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
-use crate::tensor::{Dims, Tensor, sizes_text};
+use crate::tensor::{Dims, Scalar, Tensor, sizes_text};
 
 ops! {
     /// The elements of a matrix on and below the diagonal `diagonal`, zeros above; 0 is the main
@@ -85,6 +86,15 @@ fn matrix(op: &str, x: &Tensor) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The sum of the main diagonal as a number (T-7).
+///
+/// # Errors
+/// `RuntimeError` for what is no matrix.
+pub fn traced(x: &Tensor) -> Result<Scalar> {
+    matrix("trace", x)?;
+    total(&line(x, 0)?, Reduction::Sum)
 }
 
 fn one_side(op: &str, x: &Tensor, k: i64, upper: bool, out: &super::Out) -> Result<Tensor> {

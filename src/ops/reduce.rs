@@ -187,6 +187,7 @@ pub fn number(op: &Op, inputs: &[Input], values: &[Value]) -> Result<Option<Scal
     let here = |i: usize| device::to_cpu(&inputs[i].tensor);
     Ok(Some(match op.name {
         "prod" => super::product::total(&here(0)?),
+        "trace" => super::diagonal::traced(&here(0)?)?,
         "std" | "var" => {
             let unbiased = bool::from_value(&values[0]);
             let v = super::variance::total(op.name, &here(0)?, unbiased)?;

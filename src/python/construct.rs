@@ -1,10 +1,12 @@
 //! Python numbers, sizes and nested lists, and tensors made of them (T-15 to T-29).
 //!
-//! Nothing here calls back into the user's code: items are judged by type, never converted by
-//! asking them; only sizes of a Variable may have an `__index__` (O-8).
+//! Items are judged by type, never converted by asking them (only sizes of a Variable may have an
+//! `__index__`, O-8), and lists and tuples are walked without a call into the user's code. Sequences
+//! of other types are asked for their items, once at each visit, and may give others the next time:
+//! sizes are compared at every step.
 #![forbid(unsafe_code)]
 
-use super::call::Side;
+use super::call::{Operand, Side};
 use super::interop;
 use super::number::int_of;
 use crate::dispatch;
@@ -12,7 +14,9 @@ use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyFloat, PyInt, PyList, PyRange, PySequence, PyString, PyTuple};
+use pyo3::types::{
+    PyBytes, PyFloat, PyInt, PyList, PyMapping, PyRange, PySequence, PyString, PyTuple,
+};
 
 /// The type of `obj` as a reader knows it: `float`, `numpy.int64`, `torch.FloatTensor`.
 pub fn type_name(obj: &Bound<'_, PyAny>) -> String {
@@ -63,16 +67,41 @@ pub fn from_sequence(op: &str, data: &Bound<'_, PyAny>, dtype: DType) -> PyResul
     Ok(tensor)
 }
 
-/// The items of a list, a tuple or another sequence of Python's: a range, a deque. Text is none.
+/// The items of a list, a tuple or another sequence of Python's: a range, a deque, an array, an object
+/// with `__len__` and `__getitem__`. Numbers, text, mappings, tensors and Variables are none.
+#[inline]
 pub fn sequence<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    if let Some(items) = items_of(obj) {
-        return Ok(Some(items));
-    }
-    let text = obj.is_instance_of::<PyString>() || obj.is_instance_of::<PyBytes>();
-    if text || obj.cast::<PySequence>().is_err() {
+    if obj.cast::<PyFloat>().is_ok() || obj.cast::<PyInt>().is_ok() {
         return Ok(None);
     }
-    Ok(Some(obj.cast::<PySequence>()?.to_tuple()?))
+    match items_of(obj) {
+        None if is_sequence(obj)? => counted(obj),
+        found => Ok(found),
+    }
+}
+
+fn is_sequence(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let is_text = obj.is_instance_of::<PyString>() || obj.is_instance_of::<PyBytes>();
+    let is_ours = Operand::of(obj).is_some() || super::storage::storage(obj).is_some();
+    if is_text || is_ours {
+        return Ok(false);
+    }
+    if obj.cast::<PySequence>().is_ok() {
+        return Ok(true);
+    }
+    let has_items = obj.hasattr("__len__")? && obj.hasattr("__getitem__")?;
+    Ok(has_items && obj.cast::<PyMapping>().is_err())
+}
+
+/// As many items as `obj` says it has, since not every sequence ends by itself; none where it has no
+/// length after all, as a class or an array without dimensions.
+fn counted<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let length = match obj.len() {
+        Err(e) if e.is_instance_of::<PyTypeError>(obj.py()) => return Ok(None),
+        length => length?,
+    };
+    let items: PyResult<Vec<_>> = obj.try_iter()?.take(length).collect();
+    Ok(Some(PyTuple::new(obj.py(), items?)?))
 }
 
 /// The items of a list or tuple as they are at this moment: what happens to the list later, in
@@ -92,7 +121,7 @@ fn items_of<'py>(obj: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
 fn sizes_of(op: &str, outer: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     let mut sizes = Dims::from_slice(&[outer.len() as i64]);
     let mut first = outer.get_item(0)?;
-    while let Some(items) = items_of(&first) {
+    while let Some(items) = sequence(&first)? {
         if items.is_empty() {
             return Err(PyRuntimeError::new_err(format!(
                 "{op}: the sequence at {} is empty; only the outermost may be",
@@ -143,7 +172,7 @@ fn fill<T: Element>(op: &str, outer: Bound<'_, PyTuple>, tensor: &mut Tensor) ->
             continue;
         }
         let item = items.get_item(at)?;
-        match items_of(&item) {
+        match sequence(&item)? {
             Some(items) if items.len() as i64 == sizes[depth] => {
                 levels[depth - 1].done += 1;
                 levels.push(Level { items, done: 0 });
@@ -192,7 +221,7 @@ fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>])
     };
     PyRuntimeError::new_err(match number(item) {
         Number::TooBig => format!("{op}: the int at {place} does not fit 64 bits"),
-        _ if items_of(item).is_some() => format!(
+        _ if matches!(sequence(item), Ok(Some(_))) => format!(
             "{op}: rows must have one length; the item at {place} has type {}, the first beside it is a number",
             type_name(item)
         ),

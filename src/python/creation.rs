@@ -282,7 +282,12 @@ pub(super) fn computed<'py>(
         op,
         &PyTuple::new(py, [PyTuple::new(py, sizes)?])?,
         out,
-        |t| run(|| crate::ops::copy::copy_into(t, &flat)),
+        |t| {
+            run(|| {
+                crate::ops::apply::refuse_repeats(op, t)?;
+                crate::ops::copy::copy_into(t, &flat)
+            })
+        },
     )
 }
 
@@ -308,9 +313,14 @@ fn real(op: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
 }
 
 fn steps(op: &str, start: f64, end: f64, step: f64, closed: bool) -> PyResult<i64> {
-    if step == 0.0 || !step.is_finite() {
+    if step == 0.0 {
         return Err(PyRuntimeError::new_err(format!(
             "{op}: the step must not be zero; got {step}"
+        )));
+    }
+    if !step.is_finite() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: the step must be finite; got {step}"
         )));
     }
     if !start.is_finite() || !end.is_finite() {

@@ -94,9 +94,19 @@ fn into_given(
     let Some(out) = out.filter(|o| !o.is_none()) else {
         return Ok(made);
     };
-    let (Ok(place), Ok(result)) = (out.cast::<PyTensor>(), made.bind(py).cast::<PyTensor>()) else {
+    let Ok(result) = made.bind(py).cast::<PyTensor>() else {
+        let what = match Operand::of(made.bind(py)) {
+            Some(_) => "Variables have no out=",
+            None => "the product of two vectors is a number and has no out=",
+        };
         return Err(PyTypeError::new_err(format!(
-            "{op}: out= takes tensors only"
+            "{op}: {what}; use what is returned"
+        )));
+    };
+    let Ok(place) = out.cast::<PyTensor>() else {
+        return Err(PyTypeError::new_err(format!(
+            "{op}: out= must be a tensor; got {}",
+            call::kind_name(out)
         )));
     };
     let (have, want) = (place.get().tensor().kind(), result.get().tensor().kind());

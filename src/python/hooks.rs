@@ -9,6 +9,8 @@ use crate::error::Result;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
 use crate::lock::plain::Mutex;
+use crate::ops::apply::repeats;
+use crate::ops::copy::contiguous_copy;
 use crate::python::callback;
 use crate::python::interpreter::attached;
 use crate::tensor::{class_name, sizes_text};
@@ -221,6 +223,14 @@ pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<P
     PyVariable::fresh(py, var)
 }
 
+/// A gradient that a hook may also write to: where elements share memory it is a copy (E-9).
+fn writable(mut var: Var) -> Result<Var> {
+    if repeats(&var.tensor) {
+        var.tensor = contiguous_copy(&var.tensor)?;
+    }
+    Ok(var)
+}
+
 /// A gradient that came back from a hook or function.
 pub fn var_of(variable: &PyVariable, create_graph: bool) -> Result<Var> {
     if create_graph {
@@ -243,6 +253,7 @@ pub fn on_gradient(
     if hooks.is_empty() {
         return Ok(total);
     }
+    let total = total.map(writable).transpose()?;
     let mut replaced = false;
     let mut current = match &total {
         Some(var) => Some(object_of(py, var.clone(), create_graph)?),
@@ -308,13 +319,16 @@ pub fn on_node(
     let (incoming, edges) = seen;
     let objects = |vars: &[Option<Var>]| -> PyResult<Py<PyTuple>> {
         let wrap = |var: &Option<Var>| match var {
-            Some(var) => object_of(py, var.clone(), create_graph),
+            Some(var) => object_of(py, writable(var.clone())?, create_graph),
             None => Ok(py.None()),
         };
         let items = vars.iter().map(wrap).collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(py, items)?.unbind())
     };
     outgoing.resize(edges, None);
+    for var in outgoing.iter_mut().flatten() {
+        *var = writable(var.clone())?;
+    }
     let outputs = objects(incoming)?;
     let mut inputs = objects(outgoing)?;
     let mut replaced = false;

@@ -581,6 +581,9 @@ pub(super) fn take<M: Managed>(capsule: &Bound<'_, PyCapsule>) -> PyResult<Tenso
     let (sizes, strides) =
         unsafe { (given(seen.shape, seen.ndim), given(seen.strides, seen.ndim)) };
     let (dtype, layout) = super::dlpack::check(&seen, sizes, strides)?;
+    if layout.sizes.is_empty() {
+        return Ok(Tensor::empty("from_dlpack", dtype, &[])?);
+    }
     let host = seen
         .data
         .cast::<u8>()

@@ -8,6 +8,7 @@ use super::number::int_of;
 use super::storage::{copied, storage as storage_in, storage_of};
 use super::tensor::{PyTensor, raw};
 use super::{classes, query};
+use crate::ops::apply::refuse_repeats;
 use crate::ops::device;
 use crate::tensor::{Dims, Layout, Tensor, class_name, dims, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -37,17 +38,26 @@ impl PyTensor {
         Ok(())
     }
 
+    /// Fails where it cannot take the size and elements of a result.
+    pub fn check_takes(&self, op: &str, result: &Tensor) -> PyResult<()> {
+        let have = self.tensor();
+        if have.sizes() == result.sizes() {
+            return Ok(refuse_repeats(op, &have)?);
+        }
+        if !have.is_resizable() && have.offset() + result.numel() > have.storage_len() {
+            return Err(PyRuntimeError::new_err(format!(
+                "{op}: out= has size {}, the result {}, and its storage is not resizable; give a tensor of the result's size",
+                sizes_text(have.sizes()),
+                sizes_text(result.sizes())
+            )));
+        }
+        Ok(())
+    }
+
     /// Takes the size and elements of a result (`out=`).
     pub fn take_result(&self, op: &str, result: &Tensor) -> PyResult<()> {
-        let have = self.tensor();
-        if have.sizes() != result.sizes() {
-            if !have.is_resizable() && have.offset() + result.numel() > have.storage_len() {
-                return Err(PyRuntimeError::new_err(format!(
-                    "{op}: out= has size {}, the result {}, and its storage is not resizable; give a tensor of the result's size",
-                    sizes_text(have.sizes()),
-                    sizes_text(result.sizes())
-                )));
-            }
+        self.check_takes(op, result)?;
+        if self.tensor().sizes() != result.sizes() {
             self.resize(result.sizes())?;
         }
         run(|| crate::ops::copy::copy_into(&self.tensor(), result))

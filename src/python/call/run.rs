@@ -318,7 +318,7 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
     }
     let made = apply_op(py, op, &inputs, values)?;
     for (place, result) in places.iter().zip(&made) {
-        fits_out(op, &inputs, &place.get().tensor(), &result.tensor)?;
+        fits_out(op, &inputs, place.get(), &result.tensor)?;
     }
     let shared = |i: usize, j: usize| {
         let (a, b) = (places[i].get().tensor(), places[j].get().tensor());
@@ -351,8 +351,8 @@ fn directly(op: &Op, inputs: &[Input], to: &Tensor) -> bool {
 }
 
 /// Fails for an `out=` that cannot take `result`.
-fn fits_out(op: &Op, inputs: &[Input], to: &Tensor, result: &Tensor) -> PyResult<()> {
-    let (have, want) = (to.kind(), result.kind());
+fn fits_out(op: &Op, inputs: &[Input], to: &PyTensor, result: &Tensor) -> PyResult<()> {
+    let (have, want) = (to.tensor().kind(), result.kind());
     // A comparison also writes its 0 and 1 into the class it compared.
     if have != want && !(op.forms.compares && have == inputs[0].tensor.kind()) {
         return Err(PyTypeError::new_err(format!(
@@ -362,8 +362,5 @@ fn fits_out(op: &Op, inputs: &[Input], to: &Tensor, result: &Tensor) -> PyResult
             class_name(have.0, have.1)
         )));
     }
-    if to.sizes() == result.sizes() {
-        refuse_repeats(op.name, to)?;
-    }
-    Ok(())
+    to.check_takes(op.name, result)
 }
