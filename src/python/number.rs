@@ -1,6 +1,7 @@
 //! Python numbers from and to the core.
 
 use super::call::Side;
+use super::callback;
 use crate::ops::device;
 use crate::tensor::{Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};
@@ -42,7 +43,7 @@ pub fn int_object(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
     let number = number_object(py, value)?;
     match value {
         Scalar::Int(_) => Ok(number),
-        Scalar::Float(_) => number.call_method0(py, "__int__"),
+        Scalar::Float(_) => Ok(callback::call_method(number.bind(py), "__int__", ())?.unbind()),
     }
 }
 
