@@ -138,6 +138,13 @@ def build(node, operation, wanted=None):
     return first, names, made
 
 
+def leaves_of(node):
+    """The leaves that a node leads to."""
+    if hasattr(node, "variable"):
+        return {id(node.variable)}
+    return set().union(*(leaves_of(f) for f, _ in node.next_functions if f is not None))
+
+
 CASES = [(node, op) for node in TENSOR for op in NODES[node]["recorded_by"].split(",")]
 
 
@@ -148,6 +155,10 @@ def test_name_and_inputs(node, operation):  # A-50, A-52
     expected = [made[name] for name in names]
     if NODES[node]["next_functions_order"] == "tensors":
         expected = [made["self"], made["other"], made["self"]]
+    if name_of(y.grad_fn) != node and NODES[node]["in_version"] == "snapshot":
+        # The release makes it of several operations.
+        assert leaves_of(y.grad_fn) == {id(made[name]) for name in names}
+        return
     found = [f for f, _ in y.grad_fn.next_functions]
     if operation.endswith("_") and name_of(found[0]) == "CloneBackward":
         found[0] = found[0].next_functions[0][0]
