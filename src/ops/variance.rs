@@ -45,7 +45,10 @@ ops! {
     method function out host: fn std_dim(x; dim: i64, unbiased: bool = true, keepdim: bool = false) -> (y): Float named "std" as "StdBackward1" {
         let d: i64 = wrap_dim("std", dim, x.ndim())? as i64;
         forward(out) = along("std", x, d as usize, unbiased, keepdim, out)?;
-        grad x = |g, x, y| slope_along(&(g / (y * 2.0)), x, d, unbiased, keepdim)?;
+        grad x = |g, x, y| {
+            expect(&OP.rule, g, y.sizes())?;
+            slope_along(&(g / (y * 2.0)), x, d, unbiased, keepdim)?
+        };
         try [(sample(&[3]); 0i64, true, false), (sample(&[2, 3]); 1i64, false, true), (sample(&[3, 2, 2]); 0i64, true, false)];
     }
 }
