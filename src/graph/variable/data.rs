@@ -102,30 +102,41 @@ impl Variable {
     pub(super) fn guard(&self) -> Result<()> {
         let mut state = self.0.state.lock();
         let now = state.held.get();
-        let Some((node, nr)) = state.history.clone().filter(|_| state.is_another(&now)) else {
+        if !state.is_another(&now) {
+            return Ok(());
+        }
+        let Some((node, nr)) = state.history.clone() else {
             return Ok(());
         };
-        let new = made_of(&now);
-        let made = state.rare.as_mut().and_then(|rare| rare.made.as_mut());
-        let made = made.expect("it is another than what was noted");
-        let old = std::mem::replace(&mut **made, new.clone());
+        let noted = state.rare.as_ref().and_then(|rare| rare.made.as_deref());
+        let Some(old) = noted.cloned() else {
+            return Ok(());
+        };
         drop(state);
+        let new = made_of(&now);
         let mut payload = Payload {
             needs: 1,
             ..Payload::default()
         };
         payload.values.push(Value::Dims(Box::new(old.0)));
-        payload.values.push(Value::Dims(Box::new(new.0)));
+        payload.values.push(Value::Dims(Box::new(new.0.clone())));
         for (dtype, device) in [old.1, new.1] {
             payload.values.push(Value::Int(dtype as i64));
             payload.values.push(Value::Int(device as i64));
         }
         let origin = [Origin::Node(node.id(), nr)];
-        let guard = arena::record(&REPLACED, origin.into_iter(), payload)?;
+        let mut guard = Some((arena::record(&REPLACED, origin.into_iter(), payload)?, 0));
         let mut state = self.0.state.lock();
-        let old = state.history.replace((guard, 0));
+        // Another thread may have seen to it meanwhile.
+        let then = state.history.as_ref();
+        if then.is_some_and(|(then, at)| then.id() == node.id() && *at == nr) {
+            std::mem::swap(&mut state.history, &mut guard);
+            if let Some(rare) = &mut state.rare {
+                rare.made = Some(Box::new(new));
+            }
+        }
         drop(state);
-        drop(old);
+        drop(guard);
         Ok(())
     }
 
