@@ -71,6 +71,8 @@ ops! {
         -> (y): Number named "addbmm" as "AddbmmBackward"
     {
         let count: i64 = batch1.sizes().first().copied().unwrap_or(0);
+        let whole: Dims = Dims::from_slice(x.sizes());
+        sized whole;
         forward(out, inputs, values) = {
             same_kind("addbmm", inputs)?;
             let y = start("addbmm", [x, batch1, batch2], beta, alpha)?;

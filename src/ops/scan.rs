@@ -19,7 +19,7 @@ ops! {
     }
     /// Running sums along `dim` from its end.
     host: fn cumsum_back(g; dim: i64) -> (x): Number named "cumsum_backward" as "CumsumBackwardBackward" {
-        forward(out) = sums(g, dim as usize, true, out)?;
+        forward(out) = sums(g, wrap_dim("cumsum", dim, g.ndim())?, true, out)?;
         grad g = |h| cumsum(h, dim)?, "sums of h";
         try [(sample(&[2, 3]); 1i64), (sample(&[3, 2]); 0i64)];
     }

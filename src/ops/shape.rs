@@ -130,6 +130,8 @@ ops! {
     }
     /// `x`, laid out with the strides `own`, with `part` written where sizes, strides and offset lead.
     : fn put_strided(x, part; own: Dims, sizes: Dims, strides: Dims, offset: i64) -> (y): Any named "as_strided" as "PutStridedBackward" {
+        let whole: Dims = Dims::from_slice(x.sizes());
+        sized whole;
         forward(out) = {
             let y = laid_out(x, &own)?;
             let place = y.as_strided(&sizes, &strides, y.offset() as i64 + offset)?;

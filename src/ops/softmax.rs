@@ -31,6 +31,7 @@ ops! {
         forward(to) = lines_grad("softmax_backward", g, y, dim as usize, false, to)?;
         grad g = |h, y| softmax_grad(h, y, dim)?, "y * (h - sum(h * y))";
         grad y = |h, g, y| {
+            expect(&OP.rule, h, y.sizes())?;
             let sizes = Dims::from_slice(y.sizes());
             let gy = spread(&sum_dim(&(g * y), dim, true)?, sizes.clone(), dim, true)?;
             let hy = spread(&sum_dim(&(h * y), dim, true)?, sizes, dim, true)?;
@@ -49,10 +50,12 @@ ops! {
     : fn log_softmax_grad(g, y; dim: i64) -> (out): Float named "log_softmax_backward" as "LogSoftmaxBackwardBackward" {
         forward(to) = lines_grad("log_softmax_backward", g, y, dim as usize, true, to)?;
         grad g = |h, y| {
+            expect(&OP.rule, h, y.sizes())?;
             let hy = sum_dim(&(h * exp(y)?), dim, true)?;
             h - spread(&hy, Dims::from_slice(y.sizes()), dim, true)?
         }, "h - sum(h * exp(y))";
         grad y = |h, g, y| {
+            expect(&OP.rule, h, y.sizes())?;
             let all = spread(&sum_dim(g, dim, true)?, Dims::from_slice(y.sizes()), dim, true)?;
             -(h * exp(y)? * all)
         }, "-h * exp(y) * sum(g)";

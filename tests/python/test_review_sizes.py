@@ -99,7 +99,7 @@ def test_retained_gradients_of_two_sizes_are_not_added():
     y.retain_grad()
     y.grad = Variable(D([1, 1, 1]), volatile=True)
     y.grad.data.resize_(1)
-    with pytest.raises(RuntimeError, match="retain_grad: .* size 3, but .grad holds .* size 1"):
+    with pytest.raises(RuntimeError, match=r"retain_grad: .* size 3, but .grad holds .* size 1"):
         y.sum().backward()
 
 
@@ -266,11 +266,11 @@ def test_grad_speaks_of_itself():
     """E-20…E-25 with the name of the call."""
     x = leaf(1, 2)
     for outputs, outer in [(x * 2, None), (x.sum(), [3]), (x.sum(), [D([1, 2])])]:
-        with pytest.raises((RuntimeError, TypeError), match="^grad: "):
+        with pytest.raises((RuntimeError, TypeError), match=r"^grad: "):
             grad(outputs, x, outer)
-    with pytest.raises(RuntimeError, match="^grad: element 0 of outputs does not require grad"):
+    with pytest.raises(RuntimeError, match=r"^grad: element 0 of outputs does not require grad"):
         grad(Variable(D([1])), x)
-    with pytest.raises(RuntimeError, match="^grad: element 0 of outputs is volatile"):
+    with pytest.raises(RuntimeError, match=r"^grad: element 0 of outputs is volatile"):
         grad(Variable(D([1]), volatile=True), x)
 
 
@@ -280,7 +280,7 @@ def test_a_part_that_nothing_uses_is_unreachable():
     a, b = x.chunk(2)
     for unused, used in [(b, a), (a, b)]:
         y = (used * 3).sum()
-        with pytest.raises(RuntimeError, match="unreachable.*allow_unused=True"):
+        with pytest.raises(RuntimeError, match=r"unreachable.*allow_unused=True"):
             grad(y, [unused, used], retain_graph=True)
         assert grad(y, [unused, used], allow_unused=True, retain_graph=True)[0] is None
 

@@ -74,7 +74,7 @@ def test_changes_without_recording_do_not_excuse_those_before():
     v.requires_grad = True
     with torch.no_grad():
         v.mul_(2)
-    with pytest.raises(RuntimeError, match="in-?place operation"):
+    with pytest.raises(RuntimeError, match=r"in-?place operation"):
         (v * 2).sum().backward()
 
 
@@ -122,13 +122,13 @@ def test_errors_of_old_views_name_the_base_and_what_happened_to_it():
     base = Variable(D([1, 1]))
     view = base[:1]
     base.mul_(w)
-    with pytest.raises(RuntimeError, match="(?s)by something that requires grad.*`base`.*changed"):
+    with pytest.raises(RuntimeError, match=r"(?s)by something that requires grad.*`base`.*changed"):
         view * 2
     vol = Variable(D([1, 1]), volatile=True)
     old = vol[:1]
     vol.mul_(2)
     old.volatile = False
-    with pytest.raises(RuntimeError, match="(?s)became volatile, which the view is not.*`vol`"):
+    with pytest.raises(RuntimeError, match=r"(?s)became volatile, which the view is not.*`vol`"):
         old * leaf(1)
 
 
@@ -213,8 +213,8 @@ def test_data_put_back_leaves_a_view_what_it_is():
     x = leaf(1, 1, 1, 1)
     b = x * 1
     v = b[2:4]
-    v.data = v.data  # noqa: PLW0127
-    b.data = b.data  # noqa: PLW0127
+    v.data = v.data
+    b.data = b.data
     v.mul_(5)
     b.sum().backward()
     assert x.grad.data.tolist() == [1, 1, 5, 5]

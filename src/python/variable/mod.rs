@@ -316,10 +316,8 @@ impl PyVariable {
 
     #[getter]
     fn grad_fn(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        match self.var.grad_fn()? {
-            None => Ok(None),
-            Some((handle, _)) => PyNode::wrap(py, handle).map(Some),
-        }
+        let node = self.var.shown_grad_fn()?;
+        node.map(|handle| PyNode::wrap(py, handle)).transpose()
     }
 
     #[getter]
