@@ -1,6 +1,5 @@
 """torch.Size: a tuple of ints that keeps its class."""
 
-import operator
 from collections.abc import Iterable
 from typing import Any, Self, SupportsIndex, overload
 
@@ -18,12 +17,8 @@ class Size(tuple[int, ...]):
     def __new__(cls, sizes: Iterable[int] = ()) -> Self:
         items = tuple(sizes)
         for i, item in enumerate(items):
-            try:
-                operator.index(item)
-            except TypeError:
-                raise TypeError(
-                    f"torch.Size takes ints only; item {i} is a {type(item).__name__}"
-                ) from None
+            if not isinstance(item, int):
+                raise TypeError(f"torch.Size takes ints only; item {i} is a {type(item).__name__}")
         return tuple.__new__(cls, items)
 
     def __repr__(self) -> str:

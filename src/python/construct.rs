@@ -7,8 +7,8 @@
 #![forbid(unsafe_code)]
 
 use super::call::{Operand, Side};
-use super::interop;
 use super::number::int_of;
+use super::{interop, table};
 use crate::dispatch;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
@@ -299,15 +299,15 @@ fn rows<'py, T: Element>(
     let (size, stride) = (tensor.sizes()[dim] as usize, tensor.strides()[dim]);
     let at = |i: usize| start + i as i64 * stride;
     if dim + 1 == tensor.ndim() {
-        return interop::list(py, size, |i| {
+        return table::list(py, size, |i| {
             let value = tensor.read::<T>(at(i));
             match T::DTYPE.is_float() {
-                true => interop::float(py, value.to_f64()),
-                false => interop::int(py, value.to_i64()),
+                true => table::float(py, value.to_f64()),
+                false => table::int(py, value.to_i64()),
             }
         });
     }
-    interop::list(py, size, |i| {
+    table::list(py, size, |i| {
         Ok(rows::<T>(py, tensor, dim + 1, at(i))?.into_any())
     })
 }

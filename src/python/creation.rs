@@ -223,9 +223,7 @@ pub fn filled<'py>(
                 out.get_type().name()?
             )));
         };
-        if place.get().tensor().sizes() != sizes.as_slice() {
-            place.get().resize(&sizes)?;
-        }
+        place.get().resize(&sizes)?;
         fill(&place.get().tensor())?;
         return Ok(out.clone().unbind());
     }
@@ -291,8 +289,7 @@ pub(super) fn computed<'py>(
     )
 }
 
-/// Fails where the class of the result, that of `out` or the default one, is not computed with in
-/// fractions.
+/// Fails unless the class of the result, that of `out` or the default one, has fractions.
 pub(super) fn floats_only(op: &str, out: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let place = out.and_then(|o| o.cast::<PyTensor>().ok());
     let dtype = place.map_or(default_kind().0, |p| p.get().tensor().dtype());

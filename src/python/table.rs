@@ -1,13 +1,15 @@
-//! Methods and functions made from the op table, and the identity of wrapper objects.
+//! Methods and functions made from the op table, the identity of wrapper objects, and objects of
+//! Python that PyO3 would not make without a panic when memory is short.
 
 use super::call::{self, Form, Group, Side};
 use super::errors::guard;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::tensor::{DType, Device};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyList, PyTuple, PyType};
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
@@ -219,4 +221,41 @@ pub fn noted<'py>(py: Python<'py>, note: usize) -> Option<Bound<'py, PyAny>> {
 pub fn is_exact(object: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> bool {
     // SAFETY: both are live objects.
     unsafe { std::ptr::eq(ffi::Py_TYPE(object.as_ptr()), class.as_type_ptr()) }
+}
+
+/// A list of `size` items, made one by one.
+///
+/// # Errors
+/// `MemoryError` when there is no room, where PyO3's own would panic; what `item` fails with.
+pub fn list<'py>(
+    py: Python<'py>,
+    size: usize,
+    mut item: impl FnMut(usize) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let Ok(length) = isize::try_from(size) else {
+        return Err(PyMemoryError::new_err("there are no lists of that length"));
+    };
+    // SAFETY: a new list or null with an exception set.
+    let list = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))? };
+    for i in 0..length {
+        let item = item(i as usize)?.into_ptr();
+        // SAFETY: nobody else has seen the list, the place is inside it and empty, and the item
+        // is given away.
+        unsafe { ffi::PyList_SetItem(list.as_ptr(), i, item) };
+    }
+    Ok(list.cast_into::<PyList>()?)
+}
+
+/// A Python float, or `MemoryError`.
+#[inline]
+pub fn float(py: Python<'_>, value: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: a new float or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(value)) }
+}
+
+/// A Python int, or `MemoryError`.
+#[inline]
+pub fn int(py: Python<'_>, value: i64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: a new int or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(value)) }
 }

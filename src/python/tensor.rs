@@ -2,7 +2,7 @@
 
 use super::classes;
 use super::errors::run;
-use super::{construct, indexing, interop, number};
+use super::{construct, indexing, number, table};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::python::callback;
@@ -135,7 +135,7 @@ impl PyTensor {
         let py = slf.py();
         let t = slf.get().tensor();
         let n = t.sizes().first().copied().unwrap_or(0);
-        let items = interop::list(py, n as usize, |i| {
+        let items = table::list(py, n as usize, |i| {
             let i = i as i64;
             let item = match t.ndim() {
                 1 => number::number_object(py, number::scalar_at(&t, i)?)?,

@@ -22,6 +22,11 @@ pub(super) fn help(overload: &Overload, form: Form) -> String {
             kind => plain(kind),
         },
     };
+    called(overload.op, form) + &signature(overload, form, words)
+}
+
+/// `(kind name=default, *, …)`, where `kind` says what each argument is; a method leaves its object out.
+fn signature<'a>(overload: &Overload, form: Form, kind: impl Fn(&Slot) -> &'a str) -> String {
     let mut parts: Vec<String> = Vec::new();
     for slot in &overload.slots {
         if slot.place == Place::Operand(0) && form != Form::Function {
@@ -30,9 +35,9 @@ pub(super) fn help(overload: &Overload, form: Form) -> String {
         if slot.named && !parts.iter().any(|p| p == "*") {
             parts.push("*".into());
         }
-        parts.push(format!("{} {}{}", words(slot), slot.name, default(slot)));
+        parts.push(format!("{} {}{}", kind(slot), slot.name, default(slot)));
     }
-    format!("{}({})", called(overload.op, form), parts.join(", "))
+    format!("({})", parts.join(", "))
 }
 
 fn called(op: &Op, form: Form) -> String {
@@ -65,31 +70,20 @@ fn default(slot: &Slot) -> String {
 /// `(number value=1, torch.FloatTensor other)`, in the words of an error: `own` is the class of
 /// tensors, or `Variable`.
 fn accepted(overload: &Overload, form: Form, side: Side, own: &str) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for slot in &overload.slots {
-        if slot.place == Place::Operand(0) && form != Form::Function {
-            continue;
-        }
-        if slot.named && !parts.iter().any(|p| p == "*") {
-            parts.push("*".into());
-        }
-        let kind = match slot.place {
-            Place::Operand(_) => own,
-            Place::Param(p) => match overload.op.params[p].kind {
-                Kind::Tensor | Kind::OptionalTensor if side == Side::Variables => "Variable",
-                Kind::Tensor | Kind::OptionalTensor => match slot.name {
-                    "mask" => "torch.ByteTensor",
-                    "A" | "LU_data" => own,
-                    "LU_pivots" => "torch.IntTensor",
-                    _ => "torch.LongTensor",
-                },
-                Kind::Number if own.starts_with("torch.") && !is_float(own) => "int",
-                kind => plain(kind),
+    signature(overload, form, |slot| match slot.place {
+        Place::Operand(_) => own,
+        Place::Param(p) => match overload.op.params[p].kind {
+            Kind::Tensor | Kind::OptionalTensor if side == Side::Variables => "Variable",
+            Kind::Tensor | Kind::OptionalTensor => match slot.name {
+                "mask" => "torch.ByteTensor",
+                "A" | "LU_data" => own,
+                "LU_pivots" => "torch.IntTensor",
+                _ => "torch.LongTensor",
             },
-        };
-        parts.push(format!("{kind} {}{}", slot.name, default(slot)));
-    }
-    format!("({})", parts.join(", "))
+            Kind::Number if own.starts_with("torch.") && !is_float(own) => "int",
+            kind => plain(kind),
+        },
+    })
 }
 
 fn is_float(class: &str) -> bool {

@@ -426,7 +426,7 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let n = me.var.tensor().sizes().first().copied().unwrap_or(0);
-        let items = crate::python::interop::list(py, n as usize, |i| {
+        let items = crate::python::table::list(py, n as usize, |i| {
             let item = indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any())?;
             Ok(item.into_bound(py))
         })?;
