@@ -49,7 +49,6 @@ __all__ = [
     "_Range",
     "_StorageBase",
     "_TensorBase",
-    "__version__",
     "_after_fork",
     "_backcompat_warning",
     "_before_fork",
@@ -66,6 +65,7 @@ __all__ = [
     "_gpu_is_available",
     "_gpu_manifest",
     "_gpu_synchronize",
+    "_last_search",
     "_log_softmax",
     "_mse_loss",
     "_nll_loss",
@@ -85,6 +85,7 @@ __all__ = [
     "_tensor_class",
     "_threshold",
     "_to_dlpack",
+    "_version",
     "abs",
     "acos",
     "add",
@@ -259,7 +260,7 @@ _Key: TypeAlias = (
 )
 _T = TypeVar("_T", bound=_TensorBase)
 default_generator: Generator
-__version__: str
+_version: str
 
 class InternalError(RuntimeError): ...
 class IntegerDivisionByZero(ZeroDivisionError, RuntimeError): ...
@@ -3207,6 +3208,7 @@ def _set_grad_enabled(on: bool) -> bool: ...
 def live_nodes() -> int: ...
 def _queue_callback(callback: Callable[[], object]) -> None: ...
 def _collecting(phase: str, info: dict[str, int]) -> None: ...
+def _last_search() -> None: ...
 def _before_fork() -> None: ...
 def _after_fork() -> None: ...
 def _backcompat_warning(name: str, on: bool | None = None) -> bool: ...

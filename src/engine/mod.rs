@@ -384,23 +384,22 @@ fn misfit(rule: &Rule, incoming: &Incoming, reason: &str) -> Error {
 }
 
 /// The gradient a root of one element starts with when none is given.
-pub fn ones_for(root: &Variable) -> Result<Tensor> {
+pub fn ones_for(op: &str, root: &Variable) -> Result<Tensor> {
     let tensor = root.tensor();
     if tensor.numel() != 1 {
         return Err(Error::Runtime(format!(
-            "backward: grad can be implicitly created only for scalar outputs; this one has size {} ({} elements): pass a gradient of that size, or reduce it with .sum()",
+            "{op}: grad can be implicitly created only for scalar outputs; this one has size {} ({} elements): pass a gradient of that size, or reduce it with .sum()",
             sizes_text(tensor.sizes()),
             tensor.numel()
         )));
     }
-    let ones =
-        crate::ops::device::empty("backward", tensor.dtype(), tensor.device(), tensor.sizes())?;
+    let ones = crate::ops::device::empty(op, tensor.dtype(), tensor.device(), tensor.sizes())?;
     crate::ops::copy::fill_with(&ones, crate::tensor::Scalar::Int(1))?;
     Ok(ones)
 }
 
 /// Fails unless `gradient` fits the value it is a gradient of.
-pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
+pub fn check_gradient(op: &str, of: &Tensor, gradient: &Tensor) -> Result<()> {
     let kind = |t: &Tensor| crate::tensor::class_name(t.dtype(), t.device());
     if of.sizes() != gradient.sizes()
         || of.dtype() != gradient.dtype()
@@ -408,7 +407,7 @@ pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
     {
         fail!(
             Runtime,
-            "backward: the gradient must be a {} of size {}, as the output is; got a {} of size {}",
+            "{op}: the gradient must be a {} of size {}, as the output is; got a {} of size {}",
             kind(of),
             sizes_text(of.sizes()),
             kind(gradient),

@@ -2,14 +2,15 @@
 
 use super::Op;
 use super::copy::copy_into;
-use super::device;
+use super::device::{self, Reduction};
+use super::reduce::total;
 use super::shape::expand;
 use crate::cpu::mask::triangle;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
-use crate::tensor::{Dims, Tensor, sizes_text};
+use crate::tensor::{Dims, Scalar, Tensor, sizes_text};
 
 ops! {
     /// The elements of a matrix on and below the diagonal `diagonal`, zeros above; 0 is the main
@@ -31,12 +32,14 @@ ops! {
     /// Raises RuntimeError when the matrix has no such diagonal.
     method function out host: fn diag(x; diagonal: i64 = 0) -> (y): Any named "diag" as "DiagBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized diagonal_sizes(&back, diagonal);
         forward(out) = diagonal_of(x, diagonal)?;
         grad x = |g| if back.len() == 1 { diag(g, diagonal)? } else { undiag(g, back.clone(), diagonal)? }, "g on the diagonal";
         try [(sample(&[3]); 0i64), (sample(&[2]); -1i64), (sample(&[3, 3]); 0i64), (sample(&[2, 4]); 2i64), (sample(&[4, 2]); -1i64)];
     }
     /// Zeros of `sizes` with the vector g on a diagonal.
     host: fn undiag(g; sizes: Dims, diagonal: i64) -> (x): Any named "diag" as "DiagBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("diag", g.dtype(), g.device(), &sizes)?;
             copy_into(&line(&x, diagonal)?, g)?;
@@ -48,6 +51,7 @@ ops! {
     /// The sum of a matrix's main diagonal. Floats add up in double.
     number method function host: fn trace(x) -> (y): Number named "trace" as "TraceBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized [1i64];
         forward(out) = {
             matrix("trace", x)?;
             crate::ops::reduce::sum(&Var::from(line(x, 0)?))?.tensor
@@ -60,6 +64,18 @@ ops! {
     }
 }
 
+/// The size of `diag` of a tensor of `sizes`.
+fn diagonal_sizes(sizes: &[i64], k: i64) -> Dims {
+    let count = match *sizes {
+        [rows, columns] => {
+            let (rows, columns) = (rows - k.min(0).saturating_neg(), columns - k.max(0));
+            return Dims::from_slice(&[rows.min(columns)]);
+        }
+        _ => sizes.first().copied().unwrap_or(0) + k.saturating_abs(),
+    };
+    Dims::from_slice(&[count, count])
+}
+
 fn matrix(op: &str, x: &Tensor) -> Result<()> {
     if x.ndim() != 2 {
         fail!(
@@ -70,6 +86,15 @@ fn matrix(op: &str, x: &Tensor) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The sum of the main diagonal as a number (T-7).
+///
+/// # Errors
+/// `RuntimeError` for what is no matrix.
+pub fn traced(x: &Tensor) -> Result<Scalar> {
+    matrix("trace", x)?;
+    total(&line(x, 0)?, Reduction::Sum)
 }
 
 fn one_side(op: &str, x: &Tensor, k: i64, upper: bool, out: &super::Out) -> Result<Tensor> {

@@ -7,6 +7,7 @@ use crate::cpu::{index as kernel, slices};
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
+use crate::graph::rule::misfit;
 use crate::tensor::{DType, Device, Dims, Element, Scalar, Tensor, class_name, sizes_text};
 
 pub use super::mask::{FORMULAS, keep, masked_fill, masked_scatter, masked_select};
@@ -24,6 +25,7 @@ ops! {
     }
     /// Zeros of `sizes` with the slices of g added where `index` says.
     : fn unselect(g; dim: i64, index: Tensor, sizes: Dims) -> (x): Number named "index_add" as "IndexAddBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("index_select", g.dtype(), g.device(), &sizes)?;
             add_rows(&x, dim as usize, &index, g)?;
@@ -37,6 +39,8 @@ ops! {
     /// Raises RuntimeError for an index out of range; nothing is added then.
     method in_place updates: fn index_add(x, source; dim: i64, index: Tensor) -> (y): Number named "index_add" as "IndexAddBackward" {
         let d: i64 = wrap_dim("index_add", dim, x.ndim())? as i64;
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = started(x, out)?;
             add_rows(&y, d as usize, &index, source)?;
@@ -51,6 +55,8 @@ ops! {
     /// Of equal indices the last one counts. Raises RuntimeError for an index out of range; nothing is written then.
     method in_place updates host: fn index_copy(x, source; dim: i64, index: Tensor) -> (y): Any named "index_copy" as "IndexCopyBackward" {
         let d: i64 = wrap_dim("index_copy", dim, x.ndim())? as i64;
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = started(x, out)?;
             write_rows("index_copy", &y, d as usize, &index, source)?;
@@ -89,8 +95,12 @@ ops! {
     }
     /// Zeros of `sizes` with the elements of g added where `index` says along `dim`.
     : fn put_along(g; dim: i64, index: Tensor, sizes: Dims) -> (x): Number named "scatter_add" as "ScatterAddBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("gather", g.dtype(), g.device(), &sizes)?;
+            if g.sizes() != index.sizes() {
+                return Err(misfit("gather", index.sizes(), g.sizes()));
+            }
             scatter_with(&x, dim as usize, &index, g, true)?;
             x
         };
@@ -101,6 +111,8 @@ ops! {
     method in_place updates: fn scatter_add(x, src; dim: i64, index: Tensor) -> (y): Number named "scatter_add" as "ScatterAddBackward" {
         let d: i64 = wrap_dim("scatter_add", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(src.sizes());
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = started(x, out)?;
             scatter_with(&y, d as usize, &index, src, true)?;
@@ -116,6 +128,8 @@ ops! {
     method in_place updates: fn scatter(x, src; dim: i64, index: Tensor) -> (y): Any named "scatter" as "ScatterBackward0" {
         let d: i64 = wrap_dim("scatter", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(src.sizes());
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = started(x, out)?;
             scatter_with(&y, d as usize, &index, src, false)?;
@@ -152,6 +166,7 @@ ops! {
     }
     /// Zeros of `sizes` with the elements of g added where `take` took them.
     host: fn untake(g; index: Tensor, sizes: Dims) -> (x): Number named "put" as "PutBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("take", g.dtype(), g.device(), &sizes)?;
             put_into(&x, &index, g, true)?;
@@ -166,6 +181,8 @@ ops! {
     /// Of equal places the last one counts. Raises RuntimeError for a place out of range; nothing is written then.
     method in_place updates host: fn put(x, source; index: Tensor, accumulate: bool = false) -> (y): Number named "put" as "PutBackward" {
         let sizes: Dims = Dims::from_slice(source.sizes());
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = started(x, out)?;
             put_into(&y, &index, source, accumulate)?;
@@ -313,6 +330,7 @@ pub(super) fn scatter_with(
     let op = if add { "scatter_add" } else { "scatter" };
     along(op, y, dim, index)?;
     crate::tensor::dtype::same(op, y.kind(), src.kind())?;
+    crate::tensor::dtype::computed(op, y.dtype())?;
     let fits =
         src.ndim() == index.ndim() && index.sizes().iter().zip(src.sizes()).all(|(i, s)| i <= s);
     if !fits {
@@ -349,6 +367,7 @@ fn put_into(y: &Tensor, index: &Tensor, x: &Tensor, add: bool) -> Result<()> {
     const OP: &str = "put_";
     long(OP, index, y)?;
     crate::tensor::dtype::same(OP, y.kind(), x.kind())?;
+    crate::tensor::dtype::computed(OP, y.dtype())?;
     if index.numel() != x.numel() {
         fail!(
             Runtime,

@@ -90,6 +90,7 @@ pub static SPLIT: Op = Op {
         inputs: 1,
         back: Some(split_back),
     },
+    parts: None,
     formulas: &[Formula {
         of: "x",
         incoming: "g",
@@ -124,6 +125,13 @@ fn split_run(inputs: &[Input], values: &[Value], _out: &super::Out) -> Result<su
     }
     let size = x.sizes()[dim];
     let mut outputs = SmallVec::new();
+    let count = (size - 1) / each + 1;
+    if outputs.try_reserve(count as usize).is_err() {
+        fail!(
+            Memory,
+            "split: no memory for {count} parts of size {each}; make the parts larger"
+        );
+    }
     let mut at = 0;
     while at < size {
         let length = each.min(size - at);
@@ -167,7 +175,11 @@ fn split_back(step: &mut Step) -> Result<()> {
             }
         });
     }
-    step.give(0, cat(&parts, dim)?);
+    let whole = cat(&parts, dim)?;
+    if whole.sizes() != sizes.as_slice() {
+        return Err(step.rule.misfit(&sizes, whole.sizes()));
+    }
+    step.give(0, whole);
     Ok(())
 }
 
@@ -195,6 +207,7 @@ pub static CAT: Op = Op {
         inputs: 0,
         back: Some(cat_back),
     },
+    parts: None,
     formulas: &[Formula {
         of: "tensors",
         incoming: "g",
@@ -282,6 +295,13 @@ fn cat_run(inputs: &[Input], values: &[Value], out: &super::Out) -> Result<super
 fn cat_back(step: &mut Step) -> Result<()> {
     let g = step.gradient().clone();
     let (dim, lengths): (i64, Dims) = (step.value(1), step.value(2));
+    let total = lengths.iter().sum();
+    if g.sizes().get(dim as usize).copied().unwrap_or(0) != total {
+        let mut sizes = Dims::from_slice(g.sizes());
+        sizes.resize(sizes.len().max(dim as usize + 1), 1);
+        sizes[dim as usize] = total;
+        return Err(step.rule.misfit(&sizes, g.sizes()));
+    }
     let mut at = 0;
     for (i, &length) in lengths.iter().enumerate() {
         if step.needs(i as u32) && length > 0 {

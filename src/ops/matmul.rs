@@ -36,6 +36,7 @@ ops! {
     }
     /// Inner product of two vectors of equal length; sums of floats are in double.
     number method function: fn dot(x, tensor) -> (y): Number named "dot" as "DotBackward" {
+        sized [1i64];
         forward(out) = match x.device() {
             Device::Gpu => dot_there(x, tensor)?,
             Device::Cpu => {

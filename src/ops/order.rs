@@ -69,6 +69,7 @@ ops! {
     }
     /// Median of all elements, the lower one of an even count; every element equal to it gets the gradient.
     number method function host: fn median(x) -> (y): Number named "median" as "MedianBackward0" {
+        sized [1i64];
         forward(out) = {
             let n = x.numel() as i64;
             if n == 0 {

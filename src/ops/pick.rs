@@ -23,6 +23,7 @@ ops! {
     }
     /// Zeros of `sizes` with the elements of g added where `pick` took them.
     : fn unpick(g; sizes: Dims, order: Dims, span: Dims, index: Tensor, shape: Dims) -> (x): Number named "__getitem__" as "IndexBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("index", g.dtype(), g.device(), &sizes)?;
             Places::new(&order, &span, &index, &shape).write(&x, g, true)?;
@@ -36,6 +37,8 @@ ops! {
     }
     /// `x` with `part` written where `pick` takes elements from.
     : fn put(x, part; order: Dims, span: Dims, index: Tensor, shape: Dims) -> (y): Any named "__setitem__" as "IndexPutBackward" {
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = contiguous_copy(x)?;
             Places::new(&order, &span, &index, &shape).write(&y, part, false)?;

@@ -2,9 +2,13 @@
 
 use super::Op;
 use super::arith::sub_number;
+use super::compare::gt_number;
+use super::mask::keep;
 use super::pointwise::log;
 use crate::cpu::map::{map1, map1_or, map2_or};
 use crate::cpu::math::Math;
+use crate::error::Result;
+use crate::graph::Var;
 use crate::tensor::{Scalar, Tensor};
 
 pointwise! {
@@ -30,9 +34,16 @@ pointwise! {
     function out: pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
         cpu by map1_or::<T>(x, &y, #[inline(always)] |x| Math::pow(base, x), #[inline(always)] |x| Math::is_hard_pow(base, x), |x| Math::hard_pow(base, x));
         wgsl = "pow_(p0, a)";
-        grad x = |g, y| g * y * base.f64().ln(), "g * y * log base";
-        try [(sample(&[5]); 1.7)];
+        grad x = |g, y| if base.f64() == 0.0 { of_zero(g, y)? } else { g * y * base.f64().ln() }, "g * y * log base";
+        try [(sample(&[5]); 1.7), (positive(&[5]); 0.0)];
     }
+}
+
+/// The gradient of y = 0 ^ x: 0 but for negative x, where y is infinite.
+fn of_zero(g: &Var, y: &Var) -> Result<Var> {
+    let y = y.detach();
+    let steep = gt_number(&y, Scalar::Int(1))?.tensor;
+    Ok(g * keep(&(&y * f64::NEG_INFINITY), steep)?)
 }
 
 /// y = a ^ exponent, with loops of their own for the exponents of everyday, as 0.3 has them.

@@ -24,6 +24,7 @@ ops! {
     }
     /// Product of all elements. Floats multiply in double; an empty tensor gives 1.
     number method function host: fn prod(x) -> (y): Number named "prod" as "ProdBackward" {
+        sized [1i64];
         forward(out) = {
             let y = Tensor::empty("prod", x.dtype(), &[1])?;
             crate::ops::copy::fill_with(&y, total(x))?;

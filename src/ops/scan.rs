@@ -6,6 +6,7 @@ use super::product::{cumprod_slope, shift};
 use crate::cpu::scan;
 use crate::dispatch;
 use crate::error::Result;
+use crate::graph::rule::misfit;
 use crate::tensor::{Element, Tensor};
 
 ops! {
@@ -36,6 +37,9 @@ ops! {
     host: fn recur(a, b; dim: i64, from_end: bool) -> (y): Float named "recurrence" as "RecurrenceBackward" {
         forward(out) = {
             crate::tensor::dtype::same("recurrence", a.kind(), b.kind())?;
+            if a.sizes() != b.sizes() {
+                return Err(misfit("recurrence", a.sizes(), b.sizes()));
+            }
             let y = out.make("recurrence", a.kind(), a.sizes())?;
             dispatch!(float a.dtype(), "recurrence", T => scan::recur::<T>(a, b, dim as usize, from_end, &y));
             y

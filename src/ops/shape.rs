@@ -2,7 +2,7 @@
 
 use super::Op;
 use super::copy::{as_contiguous, contiguous_copy, copy_into};
-use super::device;
+use super::{device, overlap};
 use crate::error::Result;
 use crate::fail;
 use crate::graph::{Rule, Step, Var};
@@ -14,6 +14,7 @@ ops! {
     /// Repeats dimensions of size one, without copying; -1 keeps a size.
     method view: fn expand(x; sizes: Dims) -> (y): Any named "expand" as "ExpandBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized expanded_sizes(&sizes, &back);
         forward(out) = x.expand(&sizes)?;
         grad x = |g| sum_to(g, &back)?, "g summed over what was repeated";
         try [(sample(&[1, 3]); [2, 3]), (sample(&[3]); [2, 3]), (sample(&[2, 1]); [-1, 3])];
@@ -97,6 +98,7 @@ ops! {
     }
     /// Zeros of `sizes` with g where the walk `steps` leads.
     : fn unindex(g; sizes: Dims, steps: Dims) -> (x): Any named "__getitem__" as "IndexBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("index", g.dtype(), g.device(), &sizes)?;
             let part = walk(&x, &steps)?;
@@ -110,10 +112,11 @@ ops! {
     view: fn as_strided(x; sizes: Dims, strides: Dims, offset: i64) -> (y): Any named "as_strided" as "AsStridedBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         let own: Dims = Dims::from_slice(x.strides());
+        sized sizes;
         forward(out) = x.as_strided(&sizes, &strides, x.offset() as i64 + offset)?;
         grad x = |g| {
-            if crate::ops::overlap::repeats(&sizes, &strides) {
-                crate::ops::overlap::add_strided(g, &back, &own, &strides, offset)?
+            if overlap::repeats(&sizes, &strides) || overlap::repeats(&back, &own) {
+                overlap::add_strided(g, &back, &own, &strides, offset)?
             } else {
                 put_strided(&zeros_like(g, &back)?, g, own.clone(), sizes.clone(), strides.clone(), offset)?
             }
@@ -146,6 +149,16 @@ ops! {
         grad x = |g| g.clone();
         try [(sample(&[2, 3]); [1, 2])];
     }
+}
+
+/// The sizes that `expand` gives to a tensor of the sizes `own`: -1 keeps one.
+fn expanded_sizes(sizes: &[i64], own: &[i64]) -> Dims {
+    let lead = sizes.len().saturating_sub(own.len());
+    let kept = |(d, &size): (usize, &i64)| match size {
+        -1 if d >= lead => own[d - lead],
+        size => size,
+    };
+    sizes.iter().enumerate().map(kept).collect()
 }
 
 /// Codes of a walk: each step is five numbers.
@@ -265,6 +278,10 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
     let g = step.gradient().clone();
     let (own, sizes, strides): (Dims, Dims, Dims) = (step.value(0), step.value(1), step.value(2));
     let offset: i64 = step.value(3);
+    let base: Dims = step.value(4);
+    if g.sizes() != base.as_slice() {
+        return Err(step.rule.misfit(&base, g.sizes()));
+    }
     let Some((rule, payload)) = step.payload.extra.as_mut().and_then(|e| e.inner.take()) else {
         fail!(
             Runtime,

@@ -15,6 +15,7 @@ use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
+use crate::graph::rule::misfit;
 use crate::tensor::{DType, Device, Dims, Element, Scalar, Tensor, class_name, sizes_text};
 
 ops! {
@@ -79,6 +80,7 @@ ops! {
     {
         let factors: Tensor = nll_factors(x, &target, weight.as_ref(), size_average, ignore_index)?;
         let classes: i64 = x.sizes()[1];
+        sized [1i64];
         forward(out) = nll_sum(x, &target, &factors, ignore_index)?;
         grad x = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?, "g * -weight at target";
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, true, -100i64),
@@ -86,6 +88,7 @@ ops! {
     }
     /// Mean (or sum) of (x - target)^2.
     : fn mse_loss(x; target: Tensor, size_average: bool = true) -> (y): Float named "mse_loss" as "MseLossBackward" {
+        sized [1i64];
         forward(out) = {
             if !x.dtype().is_float() {
                 return Err(crate::tensor::dtype::not_float("mse_loss", x.dtype()));
@@ -104,6 +107,7 @@ ops! {
     }
     /// -g w at each row's class, 0 elsewhere.
     : fn nll_loss_grad(g; target: Tensor, factors: Tensor, classes: i64) -> (out): Float named "nll_loss_backward" as "NllLossBackwardBackward" {
+        sized [target.numel() as i64, classes];
         forward(to) = nll_spread(g, &target, &factors, classes)?;
         grad g = |h| nll_pick(h, target.clone(), factors.clone())?, "h * -weight at target";
         try [(sample(&[1]); longs(&[1, 0, 3], &[3]), positive(&[3]), 4i64)];
@@ -111,6 +115,7 @@ ops! {
     /// -sum w h at each row's class.
     : fn nll_pick(h; target: Tensor, factors: Tensor) -> (y): Float named "nll_loss" as "NllLossBackward" {
         let classes: i64 = h.sizes()[1];
+        sized [1i64];
         forward(to) = nll_sum(h, &target, &factors, -100)?;
         grad h = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?, "g * -weight at target";
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), positive(&[3]))];
@@ -167,6 +172,9 @@ fn lines_grad(
     to: &super::Out,
 ) -> Result<Tensor> {
     crate::tensor::dtype::same(op, g.kind(), y.kind())?;
+    if g.sizes() != y.sizes() {
+        return Err(misfit(op, y.sizes(), g.sizes()));
+    }
     let out = to.make(op, g.kind(), g.sizes())?;
     if g.device() == Device::Gpu {
         device::softmax_grad(g, y, dim, log, &out)?;
@@ -252,6 +260,14 @@ fn fits(x: &Tensor, target: &Tensor, factors: &Tensor) -> Result<()> {
 
 fn nll_sum(x: &Tensor, target: &Tensor, factors: &Tensor, ignore: i64) -> Result<Tensor> {
     fits(x, target, factors)?;
+    if x.ndim() != 2 || x.sizes()[0] != target.numel() as i64 {
+        fail!(
+            Runtime,
+            "nll_loss: needs a row for each of {} classes; got size {}",
+            target.numel(),
+            sizes_text(x.sizes())
+        );
+    }
     if x.device() == Device::Gpu {
         return device::nll_sum(x, target, factors);
     }

@@ -26,7 +26,7 @@ enum Given {
     Var(Variable),
 }
 
-fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
+fn given(op: &str, gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
     let Some(gradient) = gradient.filter(|g| !g.is_none()) else {
         return Ok(Given::Missing);
     };
@@ -37,7 +37,7 @@ fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
         return Ok(Given::Tensor(t.get().tensor()));
     }
     Err(PyTypeError::new_err(format!(
-        "backward: gradients can be a Variable, a tensor or None; got {}",
+        "{op}: gradients can be a Variable, a tensor or None; got {}",
         gradient.get_type().name()?
     )))
 }
@@ -84,6 +84,7 @@ fn options(
 
 /// The roots with their first gradients; checks come before anything runs.
 fn roots_of(
+    names: (&str, &str),
     variables: &[Bound<'_, PyVariable>],
     gradients: Vec<Given>,
     create_graph: bool,
@@ -91,31 +92,37 @@ fn roots_of(
     let mut roots = Vec::new();
     for (i, (variable, gradient)) in variables.iter().zip(gradients).enumerate() {
         let root = &variable.get().var;
-        let made = root_of(i, root, gradient, create_graph);
+        let made = root_of(names, i, root, gradient, create_graph);
         roots.push(made.map_err(|error| teach::of_root(variable.py(), error, root))?);
     }
     Ok(roots)
 }
 
-fn root_of(i: usize, root: &Variable, gradient: Given, create_graph: bool) -> Result<Root> {
+fn root_of(
+    (op, what): (&str, &str),
+    i: usize,
+    root: &Variable,
+    gradient: Given,
+    create_graph: bool,
+) -> Result<Root> {
     if root.volatile() {
         return Err(Error::Runtime(format!(
-            "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
+            "{op}: element {i} of {what} is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
         )));
     }
     let var = root.var()?;
     let Some((node, nr)) = var.history else {
         return Err(Error::Runtime(format!(
-            "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
+            "{op}: element {i} of {what} does not require grad and does not have a grad_fn; make an input with requires_grad=True"
         )));
     };
     let gradient = match gradient {
-        Given::Missing => Var::from(engine::ones_for(root)?),
+        Given::Missing => Var::from(engine::ones_for(op, root)?),
         Given::Tensor(tensor) => Var::from(tensor),
         Given::Var(v) if create_graph => v.var()?,
         Given::Var(v) => Var::from(v.tensor()),
     };
-    engine::check_gradient(&root.tensor(), &gradient.tensor)?;
+    engine::check_gradient(op, &root.tensor(), &gradient.tensor)?;
     Ok(Root { node, nr, gradient })
 }
 
@@ -164,8 +171,14 @@ fn pass<R: Send>(
     let mut queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
     queued.append(&mut QUEUED_ELSEWHERE.lock());
     if result.is_ok() {
-        for queued in queued {
-            callback::call(queued.bind(py), ())?;
+        // What these queue in turn belongs to this pass, too.
+        while !queued.is_empty() {
+            QUEUED.with_borrow_mut(|queued| queued.push(Vec::new()));
+            let called = queued
+                .iter()
+                .try_for_each(|queued| callback::call(queued.bind(py), ()).map(drop));
+            queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
+            called?;
         }
         collect::when_due(py)?;
     }
@@ -196,7 +209,7 @@ pub fn backward_of(
 ) -> PyResult<()> {
     let gradients = gradients
         .iter()
-        .map(|g| given(g.as_ref()))
+        .map(|g| given("backward", g.as_ref()))
         .collect::<PyResult<Vec<_>>>()?;
     if gradients.len() != variables.len() {
         return Err(PyRuntimeError::new_err(format!(
@@ -205,8 +218,18 @@ pub fn backward_of(
             gradients.len()
         )));
     }
+    if variables.is_empty() {
+        return Err(PyRuntimeError::new_err(
+            "backward: there are no graph nodes that require computing gradients; give at least one Variable",
+        ));
+    }
     let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
-    let roots = roots_of(variables, gradients, options.create_graph)?;
+    let roots = roots_of(
+        ("backward", "variables tuple"),
+        variables,
+        gradients,
+        options.create_graph,
+    )?;
     pass(py, |pulse| engine::backward(roots, options, pulse))
 }
 
@@ -246,7 +269,12 @@ fn gradients_of<'py>(
     }
 }
 
-/// `torch.autograd.backward`: the sum of gradients of `variables` into the leaves' `.grad`.
+/// Adds the gradients of `variables`, summed, into the leaves' `.grad`.
+///
+/// Nodes run newest first: in falling order of their creation, the same in every run. (The engine
+/// of 0.3 ran what was ready first-in-first-out, so where several gradients meet, the order of hooks
+/// and the last bits of float sums can differ from it.) Ctrl-C is answered between two nodes; a
+/// single long operation, such as the product of two large matrices, is not interrupted.
 #[pyfunction]
 #[pyo3(signature = (variables, grad_variables=None, retain_graph=None, create_graph=None, retain_variables=None))]
 fn backward(
@@ -269,7 +297,7 @@ fn backward(
     )
 }
 
-/// `torch.autograd.grad`: gradients of `outputs` with respect to `inputs`, as a tuple.
+/// Gradients of `outputs` with respect to `inputs`, as a tuple with one for each.
 #[pyfunction]
 #[pyo3(signature = (outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=None, only_inputs=true, allow_unused=false))]
 #[allow(clippy::too_many_arguments, reason = "the signature of 0.3")]
@@ -287,7 +315,7 @@ fn grad(
     let inputs = variables("grad", inputs)?;
     let given = gradients_of(outputs.len(), grad_outputs)?
         .iter()
-        .map(|g| given(g.as_ref()))
+        .map(|g| given("grad", g.as_ref()))
         .collect::<PyResult<Vec<_>>>()?;
     if given.len() != outputs.len() {
         return Err(PyRuntimeError::new_err(format!(
@@ -309,14 +337,16 @@ fn grad(
             }
         }
     }
-    let roots = roots_of(&outputs, given, options.create_graph)?;
+    let roots = roots_of(("grad", "outputs"), &outputs, given, options.create_graph)?;
     let found = pass(py, |pulse| {
         engine::gradients(roots, &wanted, options, only_inputs, pulse)
     })?;
     let mut items = Vec::new();
     for (i, found) in found.into_iter().enumerate() {
-        let usable = found.reached || allow_unused || !only_inputs;
-        items.push(match found.gradient.filter(|_| usable) {
+        let usable = allow_unused || !only_inputs;
+        // A root that nothing leads to got what it was started with.
+        let gradient = found.gradient.filter(|_| usable || found.reached);
+        items.push(match gradient {
             Some(mut g) => {
                 g.volatile = !options.create_graph;
                 if g.volatile {
@@ -362,5 +392,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
     m.add_function(wrap_pyfunction!(_queue_callback, m)?)?;
     m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
+    m.add_function(wrap_pyfunction!(super::collect::_last_search, m)?)?;
     Ok(())
 }

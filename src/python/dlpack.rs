@@ -153,6 +153,10 @@ pub(super) fn check(
         ),
     };
     let mut sizes = Dims::from_slice(sizes.unwrap_or_default());
+    if *sizes == [0] {
+        // The empty tensor, as its array has it (T-87).
+        return Ok((dtype, Layout::row_major(&[])));
+    }
     if sizes.len() > MAX_DIMS || dims::count("from_dlpack", &sizes)? == 0 && !sizes.is_empty() {
         fail!(
             Runtime,

@@ -65,7 +65,7 @@ fn each(op: &str, t: &Tensor, others: &[Tensor], function: &Bound<'_, PyAny>) ->
                 result.get_type().name()?
             )));
         };
-        dispatch!(made.dtype(), T => made.write::<T>(i, value.to()));
+        dispatch!(any made.dtype(), T => made.write::<T>(i, value.to()));
     }
     run(|| copy_into(t, &made))
 }

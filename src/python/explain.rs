@@ -133,7 +133,7 @@ fn _explain(
     each: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = root.py();
-    let names = Names::new(names)?;
+    let names = Names::new(names);
     let root = &root.get().var;
     let Some((node, nr)) = root.var()?.history else {
         return Err(PyRuntimeError::new_err(
@@ -141,7 +141,7 @@ fn _explain(
         ));
     };
     let gradient = match gradient.filter(|g| !g.is_none()) {
-        None => Var::from(ones_for(root)?),
+        None => Var::from(ones_for("explain", root)?),
         Some(given) => match super::call::Operand::of(given) {
             Some(given) => Var::from(given.tensor()),
             None => {
@@ -152,7 +152,7 @@ fn _explain(
             }
         },
     };
-    check_gradient(&root.tensor(), &gradient.tensor)?;
+    check_gradient("explain", &root.tensor(), &gradient.tensor)?;
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
     let keep = |error: PyErr| {
         *raised.lock() = Some(error);

@@ -9,6 +9,8 @@ use crate::error::Result;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
 use crate::lock::plain::Mutex;
+use crate::ops::apply::repeats;
+use crate::ops::copy::contiguous_copy;
 use crate::python::callback;
 use crate::python::interpreter::attached;
 use crate::tensor::{class_name, sizes_text};
@@ -153,13 +155,27 @@ pub fn register<'py>(variable: &Variable, hook: &Bound<'py, PyAny>) -> PyResult<
     add(&current_table(hook.py(), variable)?, hook)
 }
 
-/// `retain_grad`: a hook among the others, which does not keep the Variable.
+/// `retain_grad`: a hook among the others, which does not keep the Variable. Again after an
+/// in-place op it moves to the node that made the Variable last.
 pub fn retain(py: Python<'_>, variable: &Variable) -> PyResult<()> {
+    let before = table_of(py, variable);
+    let table = current_table(py, variable)?;
+    if table.contains(RETAIN)? {
+        return Ok(());
+    }
+    if let Some(before) = before.map(|table| table.into_bound(py))
+        && before.contains(RETAIN)?
+    {
+        before.del_item(RETAIN)?;
+    }
     let hook = Retain {
         slot: Arc::downgrade(&variable.grad_slot()),
     };
-    current_table(py, variable)?.set_item("retain_grad", Py::new(py, hook)?)
+    table.set_item(RETAIN, Py::new(py, hook)?)
 }
+
+/// Its name in a table.
+const RETAIN: &str = "retain_grad";
 
 /// Keeps the gradient it is called with in a Variable's `.grad`.
 #[pyclass(name = "_RetainGrad", module = "torch", frozen)]
@@ -207,6 +223,14 @@ pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<P
     PyVariable::fresh(py, var)
 }
 
+/// A gradient that a hook may also write to: where elements share memory it is a copy (E-9).
+fn writable(mut var: Var) -> Result<Var> {
+    if repeats(&var.tensor) {
+        var.tensor = contiguous_copy(&var.tensor)?;
+    }
+    Ok(var)
+}
+
 /// A gradient that came back from a hook or function.
 pub fn var_of(variable: &PyVariable, create_graph: bool) -> Result<Var> {
     if create_graph {
@@ -229,6 +253,7 @@ pub fn on_gradient(
     if hooks.is_empty() {
         return Ok(total);
     }
+    let total = total.map(writable).transpose()?;
     let mut replaced = false;
     let mut current = match &total {
         Some(var) => Some(object_of(py, var.clone(), create_graph)?),
@@ -294,13 +319,16 @@ pub fn on_node(
     let (incoming, edges) = seen;
     let objects = |vars: &[Option<Var>]| -> PyResult<Py<PyTuple>> {
         let wrap = |var: &Option<Var>| match var {
-            Some(var) => object_of(py, var.clone(), create_graph),
+            Some(var) => object_of(py, writable(var.clone())?, create_graph),
             None => Ok(py.None()),
         };
         let items = vars.iter().map(wrap).collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(py, items)?.unbind())
     };
     outgoing.resize(edges, None);
+    for var in outgoing.iter_mut().flatten() {
+        *var = writable(var.clone())?;
+    }
     let outputs = objects(incoming)?;
     let mut inputs = objects(outgoing)?;
     let mut replaced = false;

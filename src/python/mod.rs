@@ -29,6 +29,7 @@ pub mod picture;
 pub mod query;
 pub mod random;
 pub mod ranges;
+mod reach;
 pub mod shapes;
 pub mod site;
 pub mod storage;
@@ -61,5 +62,5 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     picture::register(m)?;
     site::register(m)?;
     explain::register(m)?;
-    m.add("__version__", env!("CARGO_PKG_VERSION"))
+    m.add("_version", env!("CARGO_PKG_VERSION"))
 }

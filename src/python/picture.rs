@@ -224,7 +224,7 @@ fn alone(root: &Variable, names: &Names) -> Picture {
 #[pyfunction]
 fn _pictures(root: &Bound<'_, PyVariable>, names: Known<'_>) -> PyResult<(PyPicture, PyPicture)> {
     let root = &root.get().var;
-    let names = Names::new(names)?;
+    let names = Names::new(names);
     match root.grad_fn()? {
         Some((node, _)) => Ok((
             PyPicture(variables(root, &node, &names)),

@@ -2,7 +2,7 @@
 
 use super::classes;
 use super::errors::run;
-use super::{construct, indexing, number};
+use super::{construct, indexing, interop, number};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
 use crate::python::callback;
@@ -96,8 +96,8 @@ impl PyTensor {
         Ok(self.only("float")?.f64())
     }
 
-    fn __int__(&self) -> PyResult<i64> {
-        Ok(self.only("int")?.to::<i64>())
+    fn __int__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        number::int_object(py, self.only("int")?)
     }
 
     fn __hash__(slf: &Bound<'_, Self>) -> usize {
@@ -135,16 +135,15 @@ impl PyTensor {
         let py = slf.py();
         let t = slf.get().tensor();
         let n = t.sizes().first().copied().unwrap_or(0);
-        let items: PyResult<Vec<Py<PyAny>>> = (0..n)
-            .map(|i| {
-                if t.ndim() == 1 {
-                    number::number_object(py, number::scalar_at(&t, i)?)
-                } else {
-                    classes::wrap(py, t.select(0, i)?)
-                }
-            })
-            .collect();
-        Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
+        let items = interop::list(py, n as usize, |i| {
+            let i = i as i64;
+            let item = match t.ndim() {
+                1 => number::number_object(py, number::scalar_at(&t, i)?)?,
+                _ => classes::wrap(py, t.select(0, i)?)?,
+            };
+            Ok(item.into_bound(py))
+        })?;
+        Ok(items.try_iter()?.into_any().unbind())
     }
 
     fn contiguous(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -257,7 +256,7 @@ pub fn bytes_of(op: &str, t: &Tensor) -> PyResult<Vec<u8>> {
     })
 }
 
-super::query::queries!(PyTensor, me => me.tensor());
+super::query::queries!(PyTensor, Tensors, me => me.tensor());
 
 /// `torch.is_tensor`.
 #[pyfunction]

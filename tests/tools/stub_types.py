@@ -313,6 +313,7 @@ RETURNS = {
     "_before_fork": "None",
     "_after_fork": "None",
     "_collecting": "None",
+    "_last_search": "None",
     "Generator.manual_seed": "Self",
     "seed": "int",
     "initial_seed": "int",

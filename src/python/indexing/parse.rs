@@ -12,10 +12,10 @@ use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyTuple};
 /// Lists from this length on are never read as tuples, as NumPy had it.
 const LONG_LIST: usize = 32;
 
-/// Finds the tensor in a raw tensor or a Variable.
+/// Finds the tensor in what may be an index: a raw tensor, for a Variable also a Variable.
 type TensorOf<'a> = &'a dyn Fn(&Bound<'_, PyAny>) -> Option<Tensor>;
 
-/// Reads `index` for `x`. `tensor_of` gives the tensor of raw tensors and Variables, else none.
+/// Reads `index` for `x`. `tensor_of` gives the tensor of those that may be an index.
 ///
 /// # Errors
 /// As T-60 to T-68 for raw tensors and NumPy's for Variables; what `__index__` of an object raises.

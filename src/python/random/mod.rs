@@ -6,9 +6,9 @@ mod methods;
 
 use super::call::{self, Operand};
 use super::classes;
-use super::creation::filled;
+use super::creation::{filled, floats_only};
 use super::errors::run;
-use super::number::{number, whole};
+use super::number::{int_readers, number};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::Variable;
@@ -40,7 +40,10 @@ fn on_floats(op: &str, v: &Variable) -> PyResult<()> {
 fn float_operand(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<(Tensor, bool)> {
     match Operand::of(obj) {
         Some(Operand::Var(v)) => on_floats(op, &v.var).map(|()| (v.var.tensor(), true)),
-        Some(Operand::Raw(t)) if t.dtype().is_float() => Ok((t, false)),
+        Some(Operand::Raw(t)) if t.dtype().is_float() => {
+            crate::tensor::dtype::computed(op, t.dtype())?;
+            Ok((t, false))
+        }
         Some(Operand::Raw(t)) => Err(crate::tensor::dtype::not_float(op, t.dtype()).into()),
         None => Err(PyTypeError::new_err(format!(
             "{op}: needs a tensor or Variable; got {}",
@@ -100,12 +103,10 @@ fn fresh<'py>(
     (sizes, out, generator): (&Bound<'py, PyTuple>, Given<'_, 'py>, Given<'_, 'py>),
     law: Law,
 ) -> PyResult<Py<PyAny>> {
+    floats_only(op, out)?;
     if let Some(out) = out.filter(|o| !o.is_none())
         && let Some(Operand::Raw(t)) = Operand::of(out)
     {
-        if !t.dtype().is_float() {
-            return Err(crate::tensor::dtype::not_float(op, t.dtype()).into());
-        }
         run(|| refuse_repeats(op, &t))?;
     }
     // 0.3 also takes the generator as the first argument.
@@ -147,8 +148,12 @@ fn randn<'py>(
     fresh(py, "randn", (sizes, out, generator), Law::Normal(0.0, 1.0))
 }
 
-fn randperm_count(n: &Bound<'_, PyAny>) -> PyResult<i64> {
-    whole("randperm", "(int n)", n)
+int_readers! {
+    randperm_count = Tensors "randperm" "(int n)";
+    // The function takes Variables as well.
+    sample_count = Variables "multinomial" "(input, int num_samples, bool replacement=False)";
+    sample_count_of_tensor = Tensors "multinomial" "(int num_samples, bool replacement=False)";
+    sample_count_of_variable = Variables "multinomial" "(int num_samples=1, bool replacement=False)";
 }
 
 /// The ints from 0 to n - 1 in random order, as a LongTensor.
@@ -207,7 +212,7 @@ fn drawn<'py>(
 #[pyo3(signature = (input, num_samples=1, replacement=false, out=None, generator=None))]
 fn multinomial<'py>(
     input: &Bound<'py, PyAny>,
-    num_samples: i64,
+    #[pyo3(from_py_with = sample_count)] num_samples: i64,
     replacement: bool,
     out: Given<'_, 'py>,
     generator: Given<'_, 'py>,
@@ -337,7 +342,7 @@ impl PyTensor {
     #[pyo3(name = "multinomial", signature = (num_samples, replacement=false, *, generator=None))]
     fn multinomial_method<'py>(
         slf: &Bound<'py, Self>,
-        num_samples: i64,
+        #[pyo3(from_py_with = sample_count_of_tensor)] num_samples: i64,
         replacement: bool,
         generator: Given<'_, 'py>,
     ) -> PyResult<Py<PyAny>> {
@@ -360,7 +365,7 @@ impl PyVariable {
     #[pyo3(name = "multinomial", signature = (num_samples=1, replacement=false, *, generator=None))]
     fn multinomial_method<'py>(
         slf: &Bound<'py, Self>,
-        num_samples: i64,
+        #[pyo3(from_py_with = sample_count_of_variable)] num_samples: i64,
         replacement: bool,
         generator: Given<'_, 'py>,
     ) -> PyResult<Py<PyAny>> {

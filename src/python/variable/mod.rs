@@ -224,7 +224,7 @@ impl PyVariable {
             )));
         };
         let me = slf.get();
-        me.var.set_data(tensor.get().share());
+        me.var.set_data(tensor.get().share())?;
         let old = me.data.lock().replace(value.clone().unbind());
         drop(old);
         Ok(())
@@ -265,6 +265,9 @@ impl PyVariable {
                 Some(grad.get().var.clone())
             }
         };
+        if new.as_ref().is_some_and(|grad| !grad.is_leaf()) {
+            crate::graph::cycles::suspect();
+        }
         let slot = me.var.grad_slot();
         let old = std::mem::replace(&mut *slot.lock(), new);
         drop(old);
@@ -425,10 +428,11 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let n = me.var.tensor().sizes().first().copied().unwrap_or(0);
-        let items: PyResult<Vec<Py<PyAny>>> = (0..n)
-            .map(|i| indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any()))
-            .collect();
-        Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
+        let items = crate::python::interop::list(py, n as usize, |i| {
+            let item = indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any())?;
+            Ok(item.into_bound(py))
+        })?;
+        Ok(items.try_iter()?.into_any().unbind())
     }
 
     fn __invert__(&self) -> PyResult<()> {
@@ -443,7 +447,11 @@ impl PyVariable {
         ))
     }
 
-    /// Gradients of this Variable with respect to the leaves it came from, added into their `.grad`.
+    /// Adds the gradients of this Variable with respect to the leaves that it came from into their
+    /// `.grad`.
+    ///
+    /// Nodes run newest first, in the same order in every run. Ctrl-C is answered between two nodes; a
+    /// single long operation is not interrupted.
     #[pyo3(signature = (gradient=None, retain_graph=None, create_graph=None, retain_variables=None))]
     fn backward(
         slf: &Bound<'_, Self>,
@@ -536,9 +544,6 @@ impl PyVariable {
             return Err(PyRuntimeError::new_err(
                 "retain_grad: can't retain_grad on Variable that has requires_grad=False",
             ));
-        }
-        if self.var.retains_grad() {
-            return Ok(());
         }
         if !self.var.is_leaf() {
             hooks::retain(py, &self.var)?;
