@@ -2,6 +2,7 @@
 
 use super::call::Side;
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -42,7 +43,9 @@ pub fn int_object(py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
     let number = number_object(py, value)?;
     match value {
         Scalar::Int(_) => Ok(number),
-        Scalar::Float(_) => number.call_method0(py, "__int__"),
+        Scalar::Float(_) => {
+            callback::call_method(number.bind(py), "__int__", ()).map(Bound::unbind)
+        }
     }
 }
 
