@@ -1,7 +1,7 @@
 //! Variables: a tensor with flags, history and `.grad`. Methods of ops come from the table.
 
 use crate::python::callback;
-use crate::python::classes::{self};
+use crate::python::classes;
 use crate::python::collect::{self, Links};
 use crate::python::errors::run;
 use crate::python::hooks;
