@@ -157,6 +157,16 @@ impl Variable {
         view
     }
 
+    /// Makes it a view of `base`, in whose memory it lies; its history stays until either changes.
+    pub fn tie(&self, base: &Variable, remake: Remake) {
+        let seen = self.tensor().version();
+        self.0.state.lock().rare.get_or_insert_default().view = Some(View {
+            base: base.clone(),
+            seen,
+            remake,
+        });
+    }
+
     /// The data.
     #[inline]
     pub fn tensor(&self) -> Tensor {

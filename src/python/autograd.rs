@@ -69,7 +69,7 @@ fn options(
             py,
             &py.get_type::<PyUserWarning>(),
             c"retain_variables option is deprecated and will be removed in 0.3; use retain_graph instead",
-            2,
+            1,
         )?;
         retain = Some(old);
     }
@@ -217,6 +217,11 @@ pub fn backward_of(
         )));
     }
     let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
+    if variables.is_empty() {
+        return Err(PyRuntimeError::new_err(
+            "backward: there are no graph nodes that require computing gradients; give at least one Variable",
+        ));
+    }
     let roots = roots_of(variables, gradients, options.create_graph)?;
     pass(py, |pulse| engine::backward(roots, options, pulse))
 }
@@ -329,7 +334,7 @@ fn grad(
         let usable = found.reached || allow_unused || !only_inputs;
         items.push(match found.gradient.filter(|_| usable) {
             Some(mut g) => {
-                g.volatile = !options.create_graph;
+                g.volatile |= !options.create_graph;
                 if g.volatile {
                     g.history = None;
                 }
