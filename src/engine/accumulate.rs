@@ -3,16 +3,23 @@
 use super::anomaly::{self, Maker};
 use crate::error::{Error, Result};
 use crate::fail;
+use crate::graph::rule::misfit;
 use crate::graph::site;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Incoming, Input, Var, Variable, with_recording};
-use crate::ops::apply::run_into;
+use crate::ops::apply::{refuse_repeats, run_into};
 use crate::ops::{arith, copy};
 use crate::tensor::{Tensor, class_name, sizes_text};
 
 /// `old + new`: in place when nobody else can see `old` and no history is kept.
+///
+/// # Errors
+/// `RuntimeError` for two sizes, which no two gradients of one result have.
 pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
-    if !recorded && old.tensor.is_unique() && old.tensor.sizes() == new.tensor.sizes() {
+    if old.tensor.sizes() != new.tensor.sizes() {
+        return Err(misfit("backward", old.sizes(), new.sizes()));
+    }
+    if !recorded && old.tensor.is_unique() {
         run_into(
             &arith::add::OP,
             &[old.input(), new.input()],
@@ -74,14 +81,14 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
         }
     }
     if tensor.sizes() != gradient.sizes() || tensor.kind() != gradient.tensor.kind() {
-        fail!(
-            Runtime,
-            "AccumulateGrad: the gradient is a {} of size {}, but the leaf a {} of size {}",
+        let text = format!(
+            "AccumulateGrad: the gradient is a {} of size {}, but the leaf a {} of size {}; leave the class and size of .data alone until backward ran",
             class_name(gradient.tensor.dtype(), gradient.tensor.device()),
             sizes_text(gradient.sizes()),
             class_name(tensor.dtype(), tensor.device()),
             sizes_text(tensor.sizes())
         );
+        return Err(Error::Runtime(text).about("leaf", tensor.family(), 0));
     }
     let slot = leaf.grad_slot();
     // Held over the addition, so that several threads' gradients all count.
@@ -91,9 +98,19 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
         None => first(gradient, create_graph)?,
         Some(old) => {
             let into = old.sink();
-            if into.volatile {
+            fits(&into.tensor, &gradient.tensor, &tensor)?;
+            if into.volatile && refuse_repeats("add", &into.tensor).is_ok() {
                 add_into(&into.tensor, &gradient.tensor)?;
                 return summed(&Var::from(into.tensor));
+            }
+            if into.volatile {
+                // Elements that share memory cannot take a gradient each.
+                let own = copy::contiguous_copy(&into.tensor)?;
+                add_into(&own, &gradient.tensor)?;
+                let old = place.replace(Variable::leaf(own, false, true));
+                drop(place);
+                drop(old);
+                return Ok(());
             }
             let mut fresh = gradient;
             if !create_graph {
@@ -129,7 +146,22 @@ fn blame(text: String, leaf: &Tensor) -> Error {
     Error::Runtime(text).about("leaf", leaf.family(), site::last_change(leaf))
 }
 
-/// into += gradient.
+/// Fails unless the leaf's `.grad` is like the gradient that is to be added to it.
+fn fits(old: &Tensor, gradient: &Tensor, leaf: &Tensor) -> Result<()> {
+    if old.sizes() == gradient.sizes() && old.kind() == gradient.kind() {
+        return Ok(());
+    }
+    let text = format!(
+        "AccumulateGrad: the gradient is a {} of size {}, but the leaf's .grad holds a {} of size {} from before; set .grad to None, or to zeros of the new size, when .data changes its size",
+        class_name(gradient.dtype(), gradient.device()),
+        sizes_text(gradient.sizes()),
+        class_name(old.dtype(), old.device()),
+        sizes_text(old.sizes())
+    );
+    Err(Error::Runtime(text).about("leaf", leaf.family(), 0))
+}
+
+/// into += gradient, both of one size and class.
 fn add_into(into: &Tensor, gradient: &Tensor) -> Result<()> {
     let inputs = [Input::plain(into.clone()), Input::plain(gradient.clone())];
     run_into(&arith::add::OP, &inputs, &[], into).map(|_| ())
@@ -159,6 +191,19 @@ fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
 pub fn retain(slot: &GradSlot, gradient: &Var, create_graph: bool) -> Result<()> {
     let mut place = slot.lock();
     let old = place.clone();
+    if let Some(old) = &old {
+        let old = old.tensor();
+        if old.sizes() != gradient.sizes() || old.kind() != gradient.tensor.kind() {
+            fail!(
+                Runtime,
+                "retain_grad: the gradient is a {} of size {}, but .grad holds a {} of size {} from before; set .grad to None first",
+                class_name(gradient.tensor.dtype(), gradient.tensor.device()),
+                sizes_text(gradient.sizes()),
+                class_name(old.dtype(), old.device()),
+                sizes_text(old.sizes())
+            );
+        }
+    }
     let total = match old {
         None if create_graph => Variable::new(with_recording(true, || copy::clone(gradient))?),
         None => Variable::leaf(copy::contiguous_copy(&gradient.tensor)?, false, true),

@@ -21,8 +21,8 @@ use crate::graph::{
 };
 use crate::tensor::{Tensor, sizes_text};
 use anomaly::Maker;
+pub use nested::is_stopped;
 use paths::Paths;
-use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -242,14 +242,7 @@ impl<'a> Run<'a> {
                 return Ok((Edges::new(), Outgoing::new()));
             }
         }
-        let mut step = Step {
-            rule: &ACCUMULATE,
-            payload: Payload::default(),
-            incoming: &incoming,
-            outgoing: SmallVec::new(),
-            history: None,
-            given: None,
-        };
+        let mut step = Step::new(&ACCUMULATE, Payload::default(), &incoming);
         let Taken {
             rule,
             edges,
@@ -357,14 +350,8 @@ pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> 
             taken.rule.node
         );
     };
-    let mut step = Step {
-        rule: taken.rule,
-        payload,
-        incoming: &incoming,
-        outgoing: SmallVec::new(),
-        history: create_graph.then_some((handle, &taken.edges)),
-        given: None,
-    };
+    let mut step = Step::new(taken.rule, payload, &incoming);
+    step.history = create_graph.then_some((handle, &taken.edges));
     if step.has_gradient() {
         // A gradient of any size can be given here, and a node does not know its outputs' sizes:
         // what its formula then fails with is the caller's mistake, not ours.
@@ -407,23 +394,22 @@ fn misfit(rule: &Rule, incoming: &Incoming, reason: &str) -> Error {
 }
 
 /// The gradient a root of one element starts with when none is given.
-pub fn ones_for(root: &Variable) -> Result<Tensor> {
+pub fn ones_for(op: &str, root: &Variable) -> Result<Tensor> {
     let tensor = root.tensor();
     if tensor.numel() != 1 {
         return Err(Error::Runtime(format!(
-            "backward: grad can be implicitly created only for scalar outputs; this one has size {} ({} elements): pass a gradient of that size, or reduce it with .sum()",
+            "{op}: grad can be implicitly created only for scalar outputs; this one has size {} ({} elements): pass a gradient of that size, or reduce it with .sum()",
             sizes_text(tensor.sizes()),
             tensor.numel()
         )));
     }
-    let ones =
-        crate::ops::device::empty("backward", tensor.dtype(), tensor.device(), tensor.sizes())?;
+    let ones = crate::ops::device::empty(op, tensor.dtype(), tensor.device(), tensor.sizes())?;
     crate::ops::copy::fill_with(&ones, crate::tensor::Scalar::Int(1))?;
     Ok(ones)
 }
 
 /// Fails unless `gradient` fits the value it is a gradient of.
-pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
+pub fn check_gradient(op: &str, of: &Tensor, gradient: &Tensor) -> Result<()> {
     let kind = |t: &Tensor| crate::tensor::class_name(t.dtype(), t.device());
     if of.sizes() != gradient.sizes()
         || of.dtype() != gradient.dtype()
@@ -431,7 +417,7 @@ pub fn check_gradient(of: &Tensor, gradient: &Tensor) -> Result<()> {
     {
         fail!(
             Runtime,
-            "backward: the gradient must be a {} of size {}, as the output is; got a {} of size {}",
+            "{op}: the gradient must be a {} of size {}, as the output is; got a {} of size {}",
             kind(of),
             sizes_text(of.sizes()),
             kind(gradient),

@@ -5,7 +5,7 @@ use super::site;
 use super::var::Var;
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::tensor::{FromValue, Value};
+use crate::tensor::{FromValue, Value, sizes_text};
 use smallvec::SmallVec;
 
 /// How a recorded op is named and run backward.
@@ -27,10 +27,26 @@ impl std::fmt::Debug for Rule {
 }
 
 impl Rule {
+    /// The error for a gradient of another size than the result has that it belongs to.
+    #[cold]
+    pub fn misfit(&self, sizes: &[i64], gradient: &[i64]) -> Error {
+        misfit(self.node, sizes, gradient)
+    }
+
     /// Whether this is the rule of accumulators.
     pub fn is_accumulator(&self) -> bool {
         std::ptr::eq(self, &ACCUMULATE)
     }
+}
+
+/// The error of `op` for a gradient of another size than the result has that it belongs to.
+#[cold]
+pub fn misfit(op: &str, sizes: &[i64], gradient: &[i64]) -> Error {
+    Error::Runtime(format!(
+        "{op}: the gradient has size {}, but the result it belongs to was made with size {}; give one of that size, and leave the size of .data alone until backward ran",
+        sizes_text(gradient),
+        sizes_text(sizes)
+    ))
 }
 
 /// The rule of nodes that add into a leaf's `.grad`; the engine runs them itself.
@@ -68,6 +84,19 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
+    /// A step without histories: its gradients are not recorded.
+    #[inline(always)]
+    pub fn new(rule: &'static Rule, payload: Payload, incoming: &'a [Option<Var>]) -> Step<'a> {
+        Step {
+            rule,
+            payload,
+            incoming,
+            outgoing: SmallVec::new(),
+            history: None,
+            given: None,
+        }
+    }
+
     /// Whether input `i` needs a gradient.
     #[inline(always)]
     pub fn needs(&self, i: u32) -> bool {

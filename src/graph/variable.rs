@@ -1,13 +1,16 @@
 //! A Variable: a tensor with identity, flags, history and `.grad`.
 
+use super::arena::Payload;
 use super::arena::{self, Handle, NodeId};
 use super::foreign::Foreign;
+use super::rule::{Rule, Step};
 use super::site::{self, Site};
+use super::switch::with_recording;
 use super::var::{Input, Origin, Var};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fail;
 use crate::lock::Mutex;
-use crate::tensor::{Held, Tensor};
+use crate::tensor::{DType, Device, Dims, Held, Tensor, Value, class_name, sizes_text};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -48,6 +51,8 @@ struct State {
 #[derive(Debug, Default)]
 struct Rare {
     view: Option<View>,
+    /// Sizes, class and place with which its node made it, once somebody else can change the data.
+    made: Option<Box<(Dims, Kind)>>,
     /// The user's hooks; the engine runs those of a leaf itself.
     hooks: Option<Arc<dyn Foreign>>,
 }
@@ -56,6 +61,52 @@ impl State {
     fn view(&self) -> Option<&View> {
         self.rare.as_ref()?.view.as_ref()
     }
+
+    /// Notes the present sizes as those that the node gave.
+    fn note_made(&mut self) {
+        if self.history.is_none() || self.rare.as_ref().is_some_and(|rare| rare.made.is_some()) {
+            return;
+        }
+        let tensor = self.held.get();
+        let made = (Dims::from_slice(tensor.sizes()), tensor.kind());
+        self.rare.get_or_insert_default().made = Some(Box::new(made));
+    }
+
+    /// Whether the data is no longer as its node made it.
+    fn is_another(&self, tensor: &Tensor) -> bool {
+        let made = self.rare.as_ref().and_then(|rare| rare.made.as_ref());
+        made.is_some_and(|made| made.0.as_slice() != tensor.sizes() || made.1 != tensor.kind())
+    }
+}
+
+/// Stands between a Variable whose data was replaced and what made it: gradients of the one do not
+/// fit the other.
+static REPLACED: Rule = Rule {
+    node: "ReplacedDataBackward",
+    saves: |_| 0,
+    inputs: 1,
+    back: Some(replaced_back),
+};
+
+fn replaced_back(step: &mut Step) -> Result<()> {
+    let sizes = [step.value::<Dims>(0), step.value::<Dims>(1)];
+    let kinds = [2, 3, 4, 5].map(|i| step.value::<i64>(i) as usize);
+    let class = |i: usize| {
+        let device = if kinds[i + 1] == Device::Cpu as usize {
+            Device::Cpu
+        } else {
+            Device::Gpu
+        };
+        class_name(DType::EVERY[kinds[i]], device)
+    };
+    fail!(
+        Runtime,
+        "backward: .data of a result was replaced by a {} of size {}, where the operation had made a {} of size {}, which no gradient fits; leave the class and size of .data alone until backward ran, or go on with a new Variable(data)",
+        class(2),
+        sizes_text(&sizes[1]),
+        class(0),
+        sizes_text(&sizes[0])
+    )
 }
 
 /// What a view knows of the Variable it shows a part of.
@@ -64,8 +115,13 @@ struct View {
     base: Variable,
     /// The family's version for which `history` is right.
     seen: u32,
-    remake: Remake,
+    /// None for the result of a user's function, whose way back cannot be made anew.
+    remake: Option<Remake>,
+    /// Made without recording from a base that had a gradient: it wants none, whatever the base does.
+    apart: bool,
 }
+
+type Kind = (DType, Device);
 
 /// Reads a base's value with its history through the geometry of a view.
 pub type Remake = fn(&Var, &Tensor) -> Result<Var>;
@@ -146,25 +202,27 @@ impl Variable {
     /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
     /// base got one.
     pub fn view_of(var: Var, base: &Variable, remake: Remake) -> Variable {
-        let view = Variable::new(var);
+        Variable::new(var).with_base(base, Some(remake))
+    }
+
+    /// A result of a user's function that shares memory with `base`, its argument or another result:
+    /// its history stays its own.
+    pub fn sharing(self, base: &Variable) -> Variable {
+        self.with_base(base, None)
+    }
+
+    fn with_base(self, base: &Variable, remake: Option<Remake>) -> Variable {
+        let view = self;
         let root = base.base().unwrap_or_else(|| base.clone());
         let seen = view.tensor().version();
+        let apart = !view.requires_grad() && !view.volatile() && root.requires_grad();
         view.0.state.lock().rare.get_or_insert_default().view = Some(View {
             base: root,
             seen,
             remake,
+            apart,
         });
         view
-    }
-
-    /// Makes it a view of `base`, in whose memory it lies; its history stays until either changes.
-    pub fn tie(&self, base: &Variable, remake: Remake) {
-        let seen = self.tensor().version();
-        self.0.state.lock().rare.get_or_insert_default().view = Some(View {
-            base: base.clone(),
-            seen,
-            remake,
-        });
     }
 
     /// The data.
@@ -175,13 +233,34 @@ impl Variable {
 
     /// A second owner of the data's place, for `.data`.
     pub fn share_data(&self) -> Held {
-        self.0.state.lock().held.share()
+        let mut state = self.0.state.lock();
+        state.note_made();
+        state.held.share()
     }
 
-    /// Puts other data in place (`v.data = t`): no history, no version bump.
-    pub fn set_data(&self, held: Held) {
-        let old = std::mem::replace(&mut self.0.state.lock().held, held);
-        drop(old);
+    /// Puts other data in place (`v.data = t`): no history, no version bump. A view of other memory
+    /// than its base's is none any more.
+    ///
+    /// # Errors
+    /// What making a view's history anew reports, which is the last chance for that.
+    pub fn set_data(&self, held: Held) -> Result<()> {
+        if self.requires_grad() {
+            self.refresh()?;
+        }
+        let base = self.noted_base().map(|base| base.tensor());
+        let mut state = self.0.state.lock();
+        state.note_made();
+        let old = std::mem::replace(&mut state.held, held);
+        let now = state.held.get();
+        let mut view = None;
+        if base.is_some_and(|base| !base.shares_memory(&now))
+            && let Some(rare) = &mut state.rare
+        {
+            view = rare.view.take();
+        }
+        drop(state);
+        drop((old, view));
+        Ok(())
     }
 
     /// Whether gradients are wanted.
@@ -296,6 +375,43 @@ impl Variable {
         Ok(self.0.state.lock().history.clone())
     }
 
+    /// Leads the history through a node that says so where the data has another size or class than
+    /// the node gave it: `.data` may be set and resized at any time.
+    #[cold]
+    fn guard(&self) -> Result<()> {
+        let mut state = self.0.state.lock();
+        let now = state.held.get();
+        if state.history.is_none() || !state.is_another(&now) {
+            return Ok(());
+        }
+        let Some((node, nr)) = state.history.clone() else {
+            return Ok(());
+        };
+        let new = (Dims::from_slice(now.sizes()), now.kind());
+        let Some(made) = state.rare.as_mut().and_then(|rare| rare.made.as_mut()) else {
+            return Ok(());
+        };
+        let old = std::mem::replace(&mut **made, new.clone());
+        drop(state);
+        let mut payload = Payload {
+            needs: 1,
+            ..Payload::default()
+        };
+        payload.values.push(Value::Dims(Box::new(old.0)));
+        payload.values.push(Value::Dims(Box::new(new.0)));
+        for (dtype, device) in [old.1, new.1] {
+            payload.values.push(Value::Int(dtype as i64));
+            payload.values.push(Value::Int(device as i64));
+        }
+        let origin = [Origin::Node(node.id(), nr)];
+        let guard = arena::record(&REPLACED, origin.into_iter(), payload)?;
+        let mut state = self.0.state.lock();
+        let old = state.history.replace((guard, 0));
+        drop(state);
+        drop(old);
+        Ok(())
+    }
+
     /// Which output of its node it is.
     pub fn output_nr(&self) -> u32 {
         self.0.state.lock().history.as_ref().map_or(0, |h| h.1)
@@ -305,6 +421,12 @@ impl Variable {
     pub fn turn(&self, var: Var) {
         let mut state = self.0.state.lock();
         state.requires_grad |= var.history.is_some();
+        if let Some(rare) = &mut state.rare
+            && rare.made.is_some()
+        {
+            let made = (Dims::from_slice(var.tensor.sizes()), var.tensor.kind());
+            rare.made = Some(Box::new(made));
+        }
         state.held.set(var.tensor);
         let old = std::mem::replace(&mut state.history, var.history);
         drop(state);
@@ -320,13 +442,17 @@ impl Variable {
             state.entered = entered;
         }
         state.volatile |= volatile;
-        let seen = state.held.get().version();
-        if let Some(rare) = &mut state.rare
-            && let Some(view) = &mut rare.view
-        {
-            view.seen = seen;
+        let now = state.held.get();
+        if let Some(rare) = &mut state.rare {
+            if let Some(view) = &mut rare.view {
+                view.seen = now.version();
+            }
+            rare.made = None;
         }
         let old = std::mem::replace(&mut state.history, history);
+        if state.held.is_shared() {
+            state.note_made();
+        }
         drop(state);
         drop(old);
     }
@@ -388,10 +514,13 @@ impl Variable {
         }
     }
 
-    /// Accepts the in-place changes of a leaf so far: they were made without recording.
-    pub fn settle(&self) {
+    /// Accepts the in-place change after `version`, which was made without recording, unless changes
+    /// before it were not.
+    pub fn settle(&self, version: u32) {
         let mut state = self.0.state.lock();
-        state.settled = state.held.get().version();
+        if state.settled == version {
+            state.settled = state.held.get().version();
+        }
     }
 
     /// Marks the history of a view as one to be made anew from its base, which requires grad now.
@@ -399,16 +528,37 @@ impl Variable {
         self.0.state.lock().requires_grad = true;
     }
 
-    /// The Variable this is a view of.
+    /// The Variable this is a view of, while that has the same memory.
     pub fn base(&self) -> Option<Variable> {
+        let base = self.noted_base()?;
+        let same = base.tensor().shares_memory(&self.tensor());
+        same.then_some(base)
+    }
+
+    /// The Variable this was made as a view of, and keeps.
+    pub fn noted_base(&self) -> Option<Variable> {
         self.0.state.lock().view().map(|v| v.base.clone())
+    }
+
+    /// Whether it is a view whose history no read of the base could stand for.
+    pub fn has_own_history(&self) -> bool {
+        let state = self.0.state.lock();
+        state.view().is_some_and(|view| view.remake.is_none())
     }
 
     /// Makes a view's history right again after an in-place op in its family.
     #[inline]
     fn refresh(&self) -> Result<()> {
-        let (base, tensor, remake) = {
+        let (base, tensor, remake, apart) = {
             let mut state = self.0.state.lock();
+            let Some(rare) = &state.rare else {
+                return Ok(());
+            };
+            if rare.made.is_some() {
+                drop(state);
+                self.guard()?;
+                state = self.0.state.lock();
+            }
             if state.view().is_none() {
                 return Ok(());
             }
@@ -416,24 +566,63 @@ impl Variable {
             let Some(view) = state.view() else {
                 return Ok(());
             };
-            if tensor.version() == view.seen {
+            if tensor.version() == view.seen || (state.volatile && !state.requires_grad) {
                 return Ok(());
             }
-            (view.base.clone(), tensor, view.remake)
+            let Some(remake) = view.remake else {
+                if !state.requires_grad {
+                    return Ok(());
+                }
+                fail!(
+                    Runtime,
+                    "the result of a Function shares memory with an argument or another result that was changed in place since, and its backward knows nothing of the change; give the Function, or change, a clone()"
+                );
+            };
+            (view.base.clone(), tensor, remake, view.apart)
         };
+        let wants = self.requires_grad();
+        if apart && !wants {
+            return Ok(());
+        }
         let from = base.var()?;
+        if !base.tensor().shares_memory(&tensor) {
+            if !wants && from.history.is_none() {
+                return Ok(());
+            }
+            return Err(self.stale(
+                "a view was made before the Variable that it shows was changed in place, and .data of that was replaced since",
+                &base,
+            ));
+        }
         if from.history.is_none() && !from.volatile {
             return Ok(());
         }
-        if !self.requires_grad() {
-            fail!(
-                Runtime,
-                "a view was made before its base was changed in place by something that requires grad; make the view again after the change"
-            );
+        if !wants {
+            let how = match from.volatile {
+                true => {
+                    "a view was made before its base was changed in place and became volatile, which the view is not"
+                }
+                false => {
+                    "a view was made before its base was changed in place by something that requires grad"
+                }
+            };
+            return Err(self.stale(how, &base));
         }
-        let var = remake(&from, &tensor)?;
+        // Recorded also where nobody records: this history belongs to what was recorded before.
+        let var = with_recording(true, || remake(&from, &tensor))?;
         self.rebase(var.history, from.volatile);
         Ok(())
+    }
+
+    /// The error for a view whose history cannot be made anew.
+    #[cold]
+    fn stale(&self, how: &str, base: &Variable) -> Error {
+        let base = base.tensor();
+        Error::Runtime(format!("{how}; make the view again after the change")).about(
+            "base",
+            base.family(),
+            site::last_change(&base),
+        )
     }
 
     /// `.grad`.

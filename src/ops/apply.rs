@@ -1,5 +1,6 @@
 //! Running an op: forward, then a node when somebody wants a gradient.
 
+use super::macros::prelude::same_sizes;
 use super::{Made, Op, Out, copy, shape};
 use crate::error::{Error, Result};
 use crate::fail;
@@ -20,6 +21,13 @@ pub type Results = SmallVec<[Var; 1]>;
 /// What the op refuses; nothing is recorded then.
 #[inline]
 pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Results> {
+    if let (Some(parts), [input]) = (op.parts, inputs)
+        && input.requires_grad()
+        && !input.volatile
+        && is_recording()
+    {
+        return Ok(Results::from_iter([parts(input, &values)?]));
+    }
     if op.forms.broadcasts
         && let Some(sizes) = broadcast(op, inputs)?
     {
@@ -53,7 +61,7 @@ pub fn first(op: &'static Op, inputs: &[Input], values: Values) -> Result<Var> {
 pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Values) -> Result<Var> {
     let sizes = inputs[0].tensor.sizes();
     let agree = !op.forms.broadcasts || inputs[1..].iter().all(|i| i.tensor.sizes() == sizes);
-    if !agree || op.forms.expands_first || op.results.len() > 1 {
+    if !agree || op.forms.expands_first || op.results.len() > 1 || op.parts.is_some() {
         return first(op, &inputs, values);
     }
     let mut made = op.call(&inputs, &values, &Out::Fresh)?;
@@ -156,11 +164,10 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         needs(inputs)
     };
     if needs == 0 || !is_recording() {
-        // Index results have no flags at all.
-        let wrap = |(nr, tensor)| Var {
+        let wrap = |(nr, tensor): (usize, Tensor)| Var {
+            volatile: volatile && shares_flags(op, nr, &tensor),
             tensor,
             history: None,
-            volatile: volatile && !op.forms.places && (nr == 0 || op.forms.view),
         };
         return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }
@@ -181,14 +188,18 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         .into_iter()
         .enumerate()
         .map(|(nr, tensor)| {
-            // Index results are leaves without gradient.
-            if tensor.dtype().is_float() || nr == 0 {
+            if shares_flags(op, nr, &tensor) {
                 Var::made_by(tensor, handle.clone(), nr as u32)
             } else {
                 Var::from(tensor)
             }
         })
         .collect())
+}
+
+/// Whether result `nr` has the flags of the operands: indices have none at all.
+fn shares_flags(op: &Op, nr: usize, result: &Tensor) -> bool {
+    !op.forms.places && (nr == 0 || op.forms.view || result.dtype().is_float())
 }
 
 #[inline(always)]
@@ -256,6 +267,10 @@ pub fn run_into(
     values: &[Value],
     out: &Tensor,
 ) -> Result<Values> {
+    if op.forms.broadcasts {
+        // Kernels of such rows take operands that were expanded before.
+        same_sizes(op.name, inputs)?;
+    }
     if op.forms.direct
         && !op.on_host(inputs, values)
         && writes_directly(inputs, out)
@@ -314,7 +329,7 @@ fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
 }
 
 /// Whether several elements of `t` are one in memory.
-fn repeats(t: &Tensor) -> bool {
+pub fn repeats(t: &Tensor) -> bool {
     !t.is_contiguous() && super::overlap::repeats(t.sizes(), t.strides())
 }
 
@@ -330,6 +345,31 @@ pub fn refuse_repeats(op: &str, target: &Tensor) -> Result<()> {
             "{op}: cannot write into an expanded tensor of size {}, whose elements share memory (strides {:?}); clone() it first",
             sizes_text(target.sizes()),
             target.strides()
+        );
+    }
+    Ok(())
+}
+
+/// Fails for a write with history through `view`, where that has no place of its own in its base.
+fn refuse_parts(op: &str, base: &Tensor, view: &Tensor) -> Result<()> {
+    if repeats(base) {
+        fail!(
+            Runtime,
+            "{op}_: cannot write with gradients into a part of a Variable whose elements share memory (size {}, strides {:?}); clone() that Variable first",
+            sizes_text(base.sizes()),
+            base.strides()
+        );
+    }
+    let end = |t: &Tensor| {
+        let reach = t.sizes().iter().zip(t.strides());
+        t.offset() as i64 + reach.map(|(n, step)| (n - 1).max(0) * step).sum::<i64>()
+    };
+    if view.offset() < base.offset() || end(view) > end(base) {
+        fail!(
+            Runtime,
+            "{op}_: the view of size {} lies outside the Variable of size {} that it is a view of, whose .data was replaced; make the view again",
+            sizes_text(view.sizes()),
+            sizes_text(base.sizes())
         );
     }
     Ok(())
@@ -399,15 +439,16 @@ pub fn apply_in_place(
         Some(base) => Some(base.input()?),
         None => None,
     };
-    let mut wanted = if volatile || !recording || op.rule.node.is_empty() {
-        0
-    } else {
-        needs(&inputs)
-    };
-    if let Some(base) = &base_var
-        && wanted != 0
-    {
-        wanted |= u64::from(base.requires_grad());
+    let mut wanted = 0;
+    if !volatile && recording && !op.rule.node.is_empty() {
+        wanted = needs(&inputs);
+        if let Some(base) = &base_var {
+            // Also where the view itself was made without recording: what it writes is the base's.
+            wanted |= u64::from(base.requires_grad());
+            if wanted != 0 {
+                refuse_parts(op.name, &base.tensor, &tensor)?;
+            }
+        }
     }
     // A formula that reads what is overwritten gets a copy of it, be it the target itself or
     // another operand on the same memory.
@@ -422,13 +463,17 @@ pub fn apply_in_place(
         });
     }
     let lets = run_into(op, &inputs, &values, &tensor)?;
+    let version = tensor.version();
     tensor.bump();
     site::note_change(&tensor);
     for (input, before) in inputs.iter_mut().zip(before) {
         input.tensor = before;
     }
     if !recording {
-        target.settle();
+        target.settle(version);
+        if let Some(base) = base {
+            base.settle(version);
+        }
         return Ok(());
     }
     if wanted == 0 {
@@ -453,9 +498,43 @@ pub fn apply_in_place(
         target.rebase(Some((handle, 0)), false);
         return Ok(());
     };
+    if target.has_own_history() {
+        let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
+        return written(target, base, &from, Some((handle, 0)));
+    }
     let handle = write_through(op, &from, &inputs, &tensor, payload)?;
     base.rebase(Some((handle, 0)), false);
     target.outdate();
+    Ok(())
+}
+
+/// Gives `target`, a view that was written over, the history of what was written, and its base the
+/// history of a base with that in it. `from` is what the base was.
+pub fn written(
+    target: &Variable,
+    base: &Variable,
+    from: &Input,
+    history: Option<(Handle, u32)>,
+) -> Result<()> {
+    let tensor = target.tensor();
+    let (dtype, device) = tensor.kind();
+    let part = Var {
+        tensor: tensor.clone(),
+        history: history.clone(),
+        volatile: false,
+    };
+    let inputs = [Input::plain(tensor.clone()), part.input()];
+    let kinds = [Value::Int(dtype as i64), Value::Int(device as i64)];
+    let payload = Payload {
+        needs: u64::from(from.requires_grad()) | u64::from(part.requires_grad()) << 1,
+        values: kinds.into_iter().collect(),
+        ..Payload::default()
+    };
+    if payload.needs != 0 {
+        let handle = write_through(&copy::copy::OP, from, &inputs, &tensor, payload)?;
+        base.rebase(Some((handle, 0)), false);
+    }
+    target.rebase(history, false);
     Ok(())
 }
 
@@ -485,6 +564,7 @@ fn write_through(
         .map(|n| Value::Dims(Box::new(Dims::from_slice(n))))
         .collect();
     values.push(Value::Int(view.offset() as i64 - t.offset() as i64));
+    values.push(Value::Dims(Box::new(Dims::from_slice(t.sizes()))));
     let payload = Payload {
         needs: inner.needs,
         values,

@@ -6,12 +6,15 @@
 /// /// Doc sentence.
 /// view fn name(x, other; param: Type = default) -> y: Class named "python" as "NodeBackward" {
 ///     let shape: Dims = ...;          // shared by forward and formulas, kept with the node
+///     sized shape;                    // the result's size, for formulas that would not notice another
 ///     forward(out) = kernel(...)?;    // `out` says where to write
-///     grad x = |g, y| formula;        // `g` incoming, then the operands and results it reads
+///     made_of = parts;                // instead of a node of its own, if 0.3 has none: see `Op::parts`
+///     grad x = |g, y| formula, "g * y"; // `g` incoming, then the operands and results it reads
 ///     try [(sample(&[2, 3]); 1, true)];
 /// }
 /// ```
-/// `named` defaults to the row's name; without `as` nothing is recorded. The words before `fn`
+/// `named` defaults to the row's name; without `as` nothing is recorded. The text behind a formula is
+/// what `explain` shows; a formula that reads like mathematics needs none. The words before `fn`
 /// are forms: `view`, `method`, `function`, `in_place`, `out`, `direct`, `broadcasts`, `host` and the
 /// others of [`Forms`](crate::ops::Forms).
 macro_rules! ops {
@@ -21,8 +24,10 @@ macro_rules! ops {
             -> ($($y:ident),+) : $class:ident named $python:literal $(as $node:literal)?
         {
             $(let $kept:ident : $kt:ty = $kv:expr;)*
+            $(sized $sized:expr;)?
             forward($out:ident $(, $operands:ident, $arguments:ident)?) = $forward:expr;
-            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
+            $(made_of = $parts:expr;)?
+            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr $(, $says:literal)?;)*
             try [$(($($tx:expr),* $(; $($tv:expr),*)?)),* $(,)?];
         }
     )*) => {
@@ -56,6 +61,12 @@ macro_rules! ops {
                         inputs: INPUTS.len() as u32,
                         back: row_back!($($gx)*),
                     },
+                    parts: row_parts!($($parts)?),
+                    formulas: &[$(Formula {
+                        of: stringify!($gx),
+                        incoming: stringify!($g),
+                        text: row_text!($formula $(, $says)?),
+                    }),*],
                     run,
                     tries,
                 };
@@ -92,6 +103,10 @@ macro_rules! ops {
                     let mut at = 0;
                     $($(let $p: $pt = step.value::<$pt>(at); at += 1;)*)?
                     $(let $kept: $kt = step.value::<$kt>(at); at += 1;)*
+                    $(expect(step.rule, gradient, &$sized)?;)?
+                    if OP.forms.direct {
+                        as_large_as_saved(step, gradient)?;
+                    }
                     if const { false $($(|| is_index(&<$pt as ParamType>::KIND))*)? } {
                         step.unchanged(at)?;
                     }
@@ -138,7 +153,7 @@ macro_rules! pointwise {
             $(check = $check:expr;)?
             cpu $how:tt $cpu:expr;
             wgsl = $wgsl:literal $(or $whole:literal)?;
-            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
+            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr $(, $says:literal)?;)*
             try [$($tries:tt),* $(,)?];
         }
     )*) => {
@@ -153,6 +168,10 @@ macro_rules! pointwise {
                         check(inputs, values)?;
                     })?
                     let (dtype, device) = same_kind($python, inputs)?;
+                    // Operands that expand to each other were expanded before.
+                    if const { !Forms { $($form: true,)* ..NO_FORMS }.broadcasts } {
+                        same_sizes($python, inputs)?;
+                    }
                     $($(ElementParam::check($p, $python, dtype)?;)*)?
                     let $y = out.make($python, (row_result!(dtype $(, $to)?), device), inputs[0].tensor.sizes())?;
                     if device == Device::Gpu {
@@ -166,7 +185,7 @@ macro_rules! pointwise {
                     }
                     $y
                 };
-                $(grad $gx = |$g $(, $s)*| $formula;)*
+                $(grad $gx = |$g $(, $s)*| $formula $(, $says)?;)*
                 try [$($tries),*];
             }
         )*}
@@ -202,12 +221,30 @@ macro_rules! row_default {
     };
 }
 
+macro_rules! row_parts {
+    () => {
+        None
+    };
+    ($parts:expr) => {
+        Some($parts)
+    };
+}
+
 macro_rules! row_back {
     () => {
         None
     };
     ($($x:ident)+) => {
         Some(back)
+    };
+}
+
+macro_rules! row_text {
+    ($formula:expr) => {
+        stringify!($formula)
+    };
+    ($formula:expr, $says:literal) => {
+        $says
     };
 }
 
@@ -284,9 +321,9 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::graph::{Input, Rule, Step, Var};
     pub use crate::ops::sample::{IntoValue, Sample, bytes, longs, positive, sample, sample_in};
-    pub use crate::ops::{Class, Forms, Kind, Made, Out, Param};
+    pub use crate::ops::{Class, Forms, Formula, Kind, Made, Out, Param};
     pub use crate::tensor::dims::{Dims, wrap_dim};
-    pub use crate::tensor::{DType, Device, Element, FromValue, Scalar, Tensor, Value};
+    pub use crate::tensor::{DType, Device, Element, FromValue, Scalar, Tensor, Value, sizes_text};
     pub use smallvec::SmallVec;
 
     /// The start of every row's forms.
@@ -428,6 +465,52 @@ pub mod prelude {
             }
         }
         Ok(kind)
+    }
+
+    /// Fails unless all operands have one size, as kernels rely on.
+    ///
+    /// # Errors
+    /// `RuntimeError` with both sizes.
+    #[inline(always)]
+    pub fn same_sizes(op: &str, inputs: &[Input]) -> Result<()> {
+        let sizes = inputs[0].tensor.sizes();
+        for other in &inputs[1..] {
+            if other.tensor.sizes() != sizes {
+                return Err(other_size(op, sizes, other.tensor.sizes()));
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn other_size(op: &str, sizes: &[i64], other: &[i64]) -> Error {
+        Error::Runtime(format!(
+            "{op}: operands must have one size; got {} and {}",
+            sizes_text(sizes),
+            sizes_text(other)
+        ))
+    }
+
+    /// Fails unless `gradient` has the size of the result it is a gradient of.
+    ///
+    /// # Errors
+    /// `RuntimeError` with both sizes.
+    pub fn expect(rule: &Rule, gradient: &Var, sizes: impl AsRef<[i64]>) -> Result<()> {
+        if gradient.sizes() == sizes.as_ref() {
+            return Ok(());
+        }
+        Err(rule.misfit(sizes.as_ref(), gradient.sizes()))
+    }
+
+    /// [`expect`] for functions of single elements: their result is as large as what they keep.
+    #[inline(always)]
+    pub fn as_large_as_saved(step: &Step, gradient: &Var) -> Result<()> {
+        match step.payload.saved.first() {
+            Some(saved) if saved.tensor.sizes() != gradient.sizes() => {
+                Err(step.rule.misfit(saved.tensor.sizes(), gradient.sizes()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The error for an op without the two classes of one byte.

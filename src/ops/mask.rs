@@ -7,6 +7,7 @@ use crate::cpu::mask as kernel;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
+use crate::graph::rule::misfit;
 use crate::tensor::{DType, Device, Dims, Scalar, Tensor, class_name, dims, sizes_text};
 
 ops! {
@@ -14,17 +15,21 @@ ops! {
     method function out: fn masked_select(x; mask: Tensor) -> (y): Any named "masked_select" as "MaskedSelectBackward" {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = select_masked(x, &mask)?;
-        grad x = |g| crate::ops::shape::sum_to(&unmask(g, mask.clone(), dims::broadcast("masked_select", &sizes, mask.sizes())?)?, &sizes)?;
+        grad x = |g| crate::ops::shape::sum_to(&unmask(g, mask.clone(), dims::broadcast("masked_select", &sizes, mask.sizes())?)?, &sizes)?, "g where mask is set, else 0";
         try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3])), (sample(&[2, 3]); bytes(&[1, 0, 1], &[3]))];
     }
     /// Zeros of `sizes` with the elements of the vector g where `mask` is one.
     : fn unmask(g; mask: Tensor, sizes: Dims) -> (x): Any named "masked_select" as "MaskedSelectBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("masked_select", g.dtype(), g.device(), &sizes)?;
-            scatter_masked(&x, &mask, g)?;
+            let ones = scatter_masked(&x, &mask, g)?;
+            if ones != g.numel() {
+                return Err(misfit("masked_select", &[ones as i64], g.sizes()));
+            }
             x
         };
-        grad g = |h| masked_select(h, mask.clone())?;
+        grad g = |h| masked_select(h, mask.clone())?, "h where mask is set";
         try [(sample(&[3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]), [2, 3])];
     }
     /// `x` with `value` where the ByteTensor `mask`, which expands to its size, is one.
@@ -33,25 +38,27 @@ ops! {
             value.check("masked_fill", x.dtype())?;
             chosen("masked_fill", x, &mask, value, true, out)?
         };
-        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?;
+        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?, "g, 0 where mask is set";
         try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]), 0.5)];
     }
     /// `x` with the next elements of `source` where `mask` is one.
     method in_place updates: fn masked_scatter(x, source; mask: Tensor) -> (y): Any named "masked_scatter" as "MaskedScatterBackward" {
         let count: i64 = source.numel() as i64;
         let sizes: Dims = Dims::from_slice(source.sizes());
+        let own: Dims = Dims::from_slice(x.sizes());
+        sized own;
         forward(out) = {
             let y = started(x, out)?;
             scatter_masked(&y, &mask, source)?;
             y
         };
-        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?;
+        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?, "g, 0 where mask is set";
         grad source = |g| {
             let part = masked_select(g, mask.clone())?;
             let rest = count - part.tensor.numel() as i64;
             let whole = if rest == 0 { part } else { crate::ops::shape::cat(&[part, crate::ops::shape::zeros_like(g, &[rest])?], 0)? };
             crate::ops::shape::reshape(&whole, &sizes)?
-        };
+        }, "g where mask is set";
         try [(sample(&[2, 3]), sample(&[4]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]))];
     }
     /// The places of the elements that are not zero: a LongTensor with a row for each, in row-major
@@ -63,7 +70,7 @@ ops! {
     /// g where the mask is one, else 0.
     : fn keep(g; mask: Tensor) -> (out): Number named "_keep" as "MaskedFillBackward" {
         forward(to) = chosen("keep", g, &mask, Scalar::Int(0), false, to)?;
-        grad g = |h| keep(h, mask.clone())?;
+        grad g = |h| keep(h, mask.clone())?, "h where mask is set, else 0";
         try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]))];
     }
 }
@@ -178,18 +185,20 @@ fn select_masked(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
     Ok(y)
 }
 
-/// Writes the next elements of `source` into `y` where `mask` is one, without recording.
+/// Writes the next elements of `source` into `y` where `mask` is one, without recording; gives how
+/// many there are.
 ///
 /// # Errors
 /// Another class, sizes that do not expand, or too few elements; nothing is written then.
-pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> {
+pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<usize> {
     const OP: &str = "masked_scatter";
     let mask = fitting_mask(OP, mask, y)?;
     crate::tensor::dtype::same(OP, y.kind(), source.kind())?;
     if y.device() == Device::Gpu {
         let on_cpu = device::to_cpu(y)?;
-        scatter_masked(&on_cpu, &device::to_cpu(&mask)?, &device::to_cpu(source)?)?;
-        return copy_into(y, &on_cpu);
+        let ones = scatter_masked(&on_cpu, &device::to_cpu(&mask)?, &device::to_cpu(source)?)?;
+        copy_into(y, &on_cpu)?;
+        return Ok(ones);
     }
     let ones = kernel::count_ones(OP, &mask)?;
     if source.numel() < ones {
@@ -201,10 +210,11 @@ pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<()> 
     }
     let (mask, source) = (as_contiguous(&mask)?, as_contiguous(source)?);
     dispatch!(any y.dtype(), T => kernel::masked_scatter::<T>(y, &mask, &source));
-    Ok(())
+    Ok(ones)
 }
 
 fn places_of_nonzero(x: &Tensor) -> Result<Tensor> {
+    crate::tensor::dtype::computed("nonzero", x.dtype())?;
     let flat = as_contiguous(x)?;
     let make = |count: usize| {
         let sizes = [count as i64, x.ndim() as i64];

@@ -40,6 +40,30 @@ pub fn add_strided(g: &Var, to: &Dims, own: &[i64], strides: &[i64], offset: i64
     }
     let flat = shape::reshape(g, &Dims::from_slice(&[count]))?;
     let sums = index::unselect(&flat, 0, places, Dims::from_slice(&[room]))?;
-    let own = Dims::from_slice(own);
-    copy::contiguous(&shape::as_strided(&sums, to.clone(), own, 0)?)
+    let shown = shape::as_strided(&sums, to.clone(), Dims::from_slice(own), 0)?;
+    if !repeats(to, own) {
+        return copy::contiguous(&shown);
+    }
+    // Where an element shows at several places, the first of them gets all: they are added up
+    // again on the way back to what it is an element of.
+    let mut first = first_places(to, own, room)?;
+    if g.tensor.device() == crate::tensor::Device::Gpu {
+        first = device::to_gpu(&first)?;
+    }
+    index::keep(&shown, first)
+}
+
+/// One where a place of the geometry is the first to show its element, of `room` elements.
+fn first_places(sizes: &[i64], strides: &[i64], room: i64) -> Result<Tensor> {
+    let places: Vec<i64> = (0..room).collect();
+    let places = Tensor::from_slice(&places)?.as_strided(sizes, strides, 0)?;
+    let places = copy::contiguous_copy(&places)?;
+    let mut seen = vec![false; room as usize];
+    let first: Vec<u8> = (0..places.numel() as i64)
+        .map(|i| {
+            let seen = &mut seen[places.read::<i64>(i) as usize];
+            u8::from(!std::mem::replace(seen, true))
+        })
+        .collect();
+    Tensor::from_slice(&first)?.view(sizes)
 }

@@ -2,9 +2,13 @@
 
 use super::Op;
 use super::arith::sub_number;
+use super::compare::gt_number;
+use super::mask::keep;
 use super::pointwise::log;
 use crate::cpu::map::{map1, map1_or, map2_or};
 use crate::cpu::math::Math;
+use crate::error::Result;
+use crate::graph::Var;
 use crate::tensor::{Scalar, Tensor};
 
 pointwise! {
@@ -12,7 +16,7 @@ pointwise! {
     method function in_place out: pow_number(a; exponent: Scalar) -> y: Float named "pow" as "PowBackward0" {
         cpu by power::<T>(a, exponent, &y);
         wgsl = "pow_number_(a, p0)";
-        grad a = |g, a| g * (pow_number(a, Scalar::Float(exponent.f64() - 1.0))? * exponent);
+        grad a = |g, a| g * (pow_number(a, Scalar::Float(exponent.f64() - 1.0))? * exponent), "g * exponent * a^(exponent - 1)";
         try [
             (positive(&[5]); 2.5), (sample(&[5]); 1.0), (sample(&[5]); 2.0), (sample(&[5]); 3.0), (sample(&[5]); 4.0),
             (positive(&[5]); -1.0), (positive(&[5]); -2.0), (positive(&[5]); 0.5), (positive(&[5]); -0.5), (positive(&[5]); 0.0)
@@ -22,17 +26,24 @@ pointwise! {
     method function in_place out broadcasts: pow(a, exponent) -> y: Float named "pow" as "PowBackward1" {
         cpu by map2_or::<T>(a, exponent, &y, Math::pow, Math::is_hard_pow, Math::hard_pow);
         wgsl = "pow_(a, b)";
-        grad a = |g, a, exponent| g * (exponent * pow(a, &sub_number(exponent, Scalar::Float(1.0))?)?);
-        grad exponent = |g, a, exponent| g * (pow(a, exponent)? * log(a)?);
+        grad a = |g, a, exponent| g * (exponent * pow(a, &sub_number(exponent, Scalar::Float(1.0))?)?), "g * exponent * a^(exponent - 1)";
+        grad exponent = |g, a, exponent| g * (pow(a, exponent)? * log(a)?), "g * a^exponent * log a";
         try [(positive(&[2, 3]), sample(&[2, 3]))];
     }
     /// Power of a number: base ^ x.
     function out: pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
         cpu by map1_or::<T>(x, &y, #[inline(always)] |x| Math::pow(base, x), #[inline(always)] |x| Math::is_hard_pow(base, x), |x| Math::hard_pow(base, x));
         wgsl = "pow_(p0, a)";
-        grad x = |g, y| g * y * base.f64().ln();
-        try [(sample(&[5]); 1.7)];
+        grad x = |g, y| if base.f64() == 0.0 { of_zero(g, y)? } else { g * y * base.f64().ln() }, "g * y * log base";
+        try [(sample(&[5]); 1.7), (positive(&[5]); 0.0)];
     }
+}
+
+/// The gradient of y = 0 ^ x: 0 but for negative x, where y is infinite.
+fn of_zero(g: &Var, y: &Var) -> Result<Var> {
+    let y = y.detach();
+    let steep = gt_number(&y, Scalar::Int(1))?.tensor;
+    Ok(g * keep(&(&y * f64::NEG_INFINITY), steep)?)
 }
 
 /// y = a ^ exponent, with loops of their own for the exponents of everyday, as 0.3 has them.

@@ -2,7 +2,7 @@
 
 use super::Op;
 use super::copy::{as_contiguous, contiguous_copy, copy_into};
-use super::device;
+use super::{device, overlap};
 use crate::error::Result;
 use crate::fail;
 use crate::graph::{Rule, Step, Var};
@@ -14,62 +14,63 @@ ops! {
     /// Repeats dimensions of size one, without copying; -1 keeps a size.
     method view: fn expand(x; sizes: Dims) -> (y): Any named "expand" as "ExpandBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized expanded_sizes(&sizes, &back);
         forward(out) = x.expand(&sizes)?;
-        grad x = |g| sum_to(g, &back)?;
+        grad x = |g| sum_to(g, &back)?, "g summed over what was repeated";
         try [(sample(&[1, 3]); [2, 3]), (sample(&[3]); [2, 3]), (sample(&[2, 1]); [-1, 3])];
     }
     /// The same elements in other sizes; one of them may be -1.
     method view: fn view(x; sizes: Dims) -> (y): Any named "view" as "ViewBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.view(&sizes)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); [6]), (sample(&[2, 3]); [3, -1])];
     }
     /// A copy with the same elements in other sizes.
     : fn resize(x; sizes: Dims) -> (y): Any named "resize" as "ResizeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = contiguous_copy(x)?.view(&sizes)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); [3, 2])];
     }
     /// The transpose of a matrix.
     method function in_place view: fn t(x) -> (y): Any named "t" as "TBackward" {
         forward(out) = x.t()?;
-        grad x = |g| t(g)?;
+        grad x = |g| t(g)?, "g.t()";
         try [(sample(&[2, 3]))];
     }
     /// Swaps two dimensions.
     method function in_place view: fn transpose(x; dim0: i64, dim1: i64) -> (y): Any named "transpose" as "TransposeBackward" {
         forward(out) = x.transpose(dim0, dim1)?;
-        grad x = |g| transpose(g, dim0, dim1)?;
+        grad x = |g| transpose(g, dim0, dim1)?, "g transposed back";
         try [(sample(&[2, 3, 2]); 0i64, 1i64), (sample(&[2, 3]); -1i64, 0i64)];
     }
     /// Reorders all dimensions.
     method view: fn permute(x; dims: Dims) -> (y): Any named "permute" as "PermuteBackward" {
         let back: Dims = inverse(&dims, x.ndim());
         forward(out) = x.permute(&dims)?;
-        grad x = |g| permute(g, back.clone())?;
+        grad x = |g| permute(g, back.clone())?, "g permuted back";
         try [(sample(&[2, 3, 2]); [1, 2, 0])];
     }
     /// Drops dimension `dim` if its size is one.
     method function in_place out view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze_dim(dim)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 1, 3]); 1i64), (sample(&[2, 3]); 0i64)];
     }
     /// Drops all dimensions of size one; at least one stays.
     method function in_place out view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze()?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 1, 3])), (sample(&[1, 1]))];
     }
     /// Inserts a dimension of size one.
     method function in_place out view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.unsqueeze(dim)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); 1i64), (sample(&[2, 3]); -1i64)];
     }
     /// `length` slices of dimension `dimension` from `start`.
@@ -77,7 +78,7 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         let steps: Dims = Dims::from_slice(&[STEP_SLICE, wrap_dim("narrow", dimension, x.ndim())? as i64, start, length, 1]);
         forward(out) = x.narrow(dimension, start, length)?;
-        grad x = |g| unindex(g, back.clone(), steps.clone())?;
+        grad x = |g| unindex(g, back.clone(), steps.clone())?, "g put where x was taken from";
         try [(sample(&[4, 3]); 0i64, 1i64, 2i64), (sample(&[2, 3]); 1i64, 2i64, 1i64)];
     }
     /// One slice of dimension `dim`, without that dimension; a vector keeps size one.
@@ -85,39 +86,41 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         let steps: Dims = Dims::from_slice(&[STEP_SELECT, wrap_dim("select", dim, x.ndim())? as i64, index, 0, 0]);
         forward(out) = x.select(dim, index)?;
-        grad x = |g| unindex(g, back.clone(), steps.clone())?;
+        grad x = |g| unindex(g, back.clone(), steps.clone())?, "g put where x was taken from";
         try [(sample(&[4, 3]); 0i64, 1i64), (sample(&[3]); 0i64, 2i64), (sample(&[2, 3]); 1i64, -1i64)];
     }
     /// Basic indexing: a walk of selects, slices and new dimensions.
     view: fn index(x; steps: Dims) -> (y): Any named "__getitem__" as "IndexBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = walk(x, &steps)?;
-        grad x = |g| unindex(g, back.clone(), steps.clone())?;
+        grad x = |g| unindex(g, back.clone(), steps.clone())?, "g put where x was taken from";
         try [(sample(&[4, 3]); [STEP_SELECT, 0, 1, 0, 0, STEP_SLICE, 0, 0, 2, 2]), (sample(&[3]); [STEP_NEW, 0, 0, 0, 0])];
     }
     /// Zeros of `sizes` with g where the walk `steps` leads.
     : fn unindex(g; sizes: Dims, steps: Dims) -> (x): Any named "__getitem__" as "IndexBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("index", g.dtype(), g.device(), &sizes)?;
             let part = walk(&x, &steps)?;
             copy_into(&part, &g.view_or_copy(part.sizes())?)?;
             x
         };
-        grad g = |h| reshape(&index(h, steps.clone())?, &Dims::from_slice(walk_sizes(&sizes, &steps)?.sizes()))?;
+        grad g = |h| reshape(&index(h, steps.clone())?, &Dims::from_slice(walk_sizes(&sizes, &steps)?.sizes()))?, "h where g was put";
         try [(sample(&[2]); [4, 3], [STEP_SELECT, 0, 1, 0, 0, STEP_SLICE, 0, 0, 2, 2])];
     }
     /// Any geometry on the elements of `x` as they lie from its first one on; `offset` counts from there.
     view: fn as_strided(x; sizes: Dims, strides: Dims, offset: i64) -> (y): Any named "as_strided" as "AsStridedBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         let own: Dims = Dims::from_slice(x.strides());
+        sized sizes;
         forward(out) = x.as_strided(&sizes, &strides, x.offset() as i64 + offset)?;
         grad x = |g| {
-            if crate::ops::overlap::repeats(&sizes, &strides) {
-                crate::ops::overlap::add_strided(g, &back, &own, &strides, offset)?
+            if overlap::repeats(&sizes, &strides) || overlap::repeats(&back, &own) {
+                overlap::add_strided(g, &back, &own, &strides, offset)?
             } else {
                 put_strided(&zeros_like(g, &back)?, g, own.clone(), sizes.clone(), strides.clone(), offset)?
             }
-        };
+        }, "g put where x was taken from";
         try [
             (sample(&[2, 3]); [3, 2], [1, 3], 0i64),
             (sample(&[6]); [2, 2], [3, 1], 1i64),
@@ -136,8 +139,8 @@ ops! {
         grad x = |g| {
             let blank = zeros_like(g, &sizes)?;
             put_strided(g, &blank, own.clone(), sizes.clone(), strides.clone(), offset)?
-        };
-        grad part = |g| as_strided(&relaid(g, &own)?, sizes.clone(), strides.clone(), offset)?;
+        }, "g, 0 where part is";
+        grad part = |g| as_strided(&relaid(g, &own)?, sizes.clone(), strides.clone(), offset)?, "g where part is";
         try [(sample(&[2, 3]), sample(&[2]); [3, 1], [2], [1], 1i64)];
     }
     /// `x` in memory with the strides `own`.
@@ -146,6 +149,16 @@ ops! {
         grad x = |g| g.clone();
         try [(sample(&[2, 3]); [1, 2])];
     }
+}
+
+/// The sizes that `expand` gives to a tensor of the sizes `own`: -1 keeps one.
+fn expanded_sizes(sizes: &[i64], own: &[i64]) -> Dims {
+    let lead = sizes.len().saturating_sub(own.len());
+    let kept = |(d, &size): (usize, &i64)| match size {
+        -1 if d >= lead => own[d - lead],
+        size => size,
+    };
+    sizes.iter().enumerate().map(kept).collect()
 }
 
 /// Codes of a walk: each step is five numbers.
@@ -265,6 +278,10 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
     let g = step.gradient().clone();
     let (own, sizes, strides): (Dims, Dims, Dims) = (step.value(0), step.value(1), step.value(2));
     let offset: i64 = step.value(3);
+    let base: Dims = step.value(4);
+    if g.sizes() != base.as_slice() {
+        return Err(step.rule.misfit(&base, g.sizes()));
+    }
     let Some((rule, payload)) = step.payload.extra.as_mut().and_then(|e| e.inner.take()) else {
         fail!(
             Runtime,
@@ -279,14 +296,8 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
             node, edges, &g, &own, &sizes, &strides, offset,
         )?),
     };
-    let mut inner = Step {
-        rule,
-        payload,
-        incoming: &incoming,
-        outgoing: smallvec::SmallVec::new(),
-        history: None,
-        given: histories.as_deref(),
-    };
+    let mut inner = Step::new(rule, payload, &incoming);
+    inner.given = histories.as_deref();
     match rule.back {
         Some(back) => back(&mut inner)?,
         None => fail!(Runtime, "{}: the derivative is not implemented", rule.node),

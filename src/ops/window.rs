@@ -5,6 +5,7 @@ use super::device;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
+use crate::graph::rule::misfit;
 use crate::tensor::{Dims, Element, Tensor, dims, sizes_text};
 
 ops! {
@@ -15,17 +16,18 @@ ops! {
         let d: i64 = wrap_dim("unfold", dimension, x.ndim())? as i64;
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = windows(x, d as usize, size, step)?;
-        grad x = |g| fold(g, back.clone(), d, size, step)?;
+        grad x = |g| fold(g, back.clone(), d, size, step)?, "g added up over the windows";
         try [(sample(&[6]); 0i64, 3i64, 1i64), (sample(&[2, 5]); -1i64, 2i64, 2i64), (sample(&[4, 2]); 0i64, 2i64, 3i64)];
     }
     /// Zeros of `sizes` with the windows g along dimension `dim` added where they were taken.
     host: fn fold(g; sizes: Dims, dim: i64, size: i64, step: i64) -> (x): Number named "unfold" as "UnfoldBackwardBackward" {
+        sized sizes;
         forward(out) = {
             let x = device::zeros("unfold", g.dtype(), g.device(), &sizes)?;
             add_windows(&x, g, dim as usize, size, step)?;
             x
         };
-        grad g = |h| unfold(h, dim, size, step)?;
+        grad g = |h| unfold(h, dim, size, step)?, "the windows of h";
         try [(sample(&[4, 3]); [6], 0i64, 3i64, 1i64), (sample(&[2, 2, 2]); [2, 5], 1i64, 2i64, 2i64)];
     }
 }
@@ -52,6 +54,11 @@ fn windows(x: &Tensor, dim: usize, size: i64, step: i64) -> Result<Tensor> {
 
 /// One element of all windows after the other: those are apart, and so the order is fixed.
 fn add_windows(x: &Tensor, g: &Tensor, dim: usize, size: i64, step: i64) -> Result<()> {
+    // Windows of other sizes would lead outside.
+    let own = windows(x, dim, size, step)?;
+    if g.sizes() != own.sizes() {
+        return Err(misfit("unfold", own.sizes(), g.sizes()));
+    }
     let count = g.sizes()[dim];
     for i in 0..size {
         let to = x.stepped(dim, i, count, if count == 1 { 1 } else { step })?;

@@ -2,16 +2,19 @@
 
 use super::collect;
 use super::errors::guard;
+use super::interpreter::attached;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
-use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
-use crate::graph::{Var, Variable, arena, switch};
+use crate::graph::{Var, Variable, switch};
 use crate::lock::plain::Mutex;
-use crate::tensor::{alloc, sizes_text};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
+use crate::python::callback;
+use crate::tensor::sizes_text;
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::cell::RefCell;
@@ -23,7 +26,7 @@ enum Given {
     Var(Variable),
 }
 
-fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
+fn given(op: &str, gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
     let Some(gradient) = gradient.filter(|g| !g.is_none()) else {
         return Ok(Given::Missing);
     };
@@ -34,7 +37,7 @@ fn given(gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
         return Ok(Given::Tensor(t.get().tensor()));
     }
     Err(PyTypeError::new_err(format!(
-        "backward: gradients can be a Variable, a tensor or None; got {}",
+        "{op}: gradients can be a Variable, a tensor or None; got {}",
         gradient.get_type().name()?
     )))
 }
@@ -81,6 +84,7 @@ fn options(
 
 /// The roots with their first gradients; checks come before anything runs.
 fn roots_of(
+    names: (&str, &str),
     variables: &[Bound<'_, PyVariable>],
     gradients: Vec<Given>,
     create_graph: bool,
@@ -88,32 +92,47 @@ fn roots_of(
     let mut roots = Vec::new();
     for (i, (variable, gradient)) in variables.iter().zip(gradients).enumerate() {
         let root = &variable.get().var;
-        let made = root_of(i, root, gradient, create_graph);
+        let made = root_of(names, i, root, gradient, create_graph);
         roots.push(made.map_err(|error| teach::of_root(variable.py(), error, root))?);
     }
     Ok(roots)
 }
 
-fn root_of(i: usize, root: &Variable, gradient: Given, create_graph: bool) -> Result<Root> {
+fn root_of(
+    (op, what): (&str, &str),
+    i: usize,
+    root: &Variable,
+    gradient: Given,
+    create_graph: bool,
+) -> Result<Root> {
     if root.volatile() {
         return Err(Error::Runtime(format!(
-            "backward: element {i} of variables tuple is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
+            "{op}: element {i} of {what} is volatile, and volatile results keep no history; compute it from Variables that are not volatile"
         )));
     }
     let var = root.var()?;
     let Some((node, nr)) = var.history else {
         return Err(Error::Runtime(format!(
-            "backward: element {i} of variables tuple does not require grad and does not have a grad_fn; make an input with requires_grad=True"
+            "{op}: element {i} of {what} does not require grad and does not have a grad_fn; make an input with requires_grad=True"
         )));
     };
     let gradient = match gradient {
-        Given::Missing => Var::from(engine::ones_for(root)?),
+        Given::Missing => Var::from(engine::ones_for(op, root)?),
         Given::Tensor(tensor) => Var::from(tensor),
         Given::Var(v) if create_graph => v.var()?,
         Given::Var(v) => Var::from(v.tensor()),
     };
-    engine::check_gradient(&root.tensor(), &gradient.tensor)?;
+    engine::check_gradient(op, &root.tensor(), &gradient.tensor)?;
     Ok(Root { node, nr, gradient })
+}
+
+/// Lets signals in. They come to the main thread only, which may be waiting for this one.
+fn signals(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    if engine::is_stopped() {
+        return Err(PyKeyboardInterrupt::new_err(()));
+    }
+    Ok(())
 }
 
 /// Runs `body` with the interpreter released; signals are looked at now and then.
@@ -123,7 +142,7 @@ fn released<R: Send>(
 ) -> PyResult<R> {
     let interrupted: Mutex<Option<PyErr>> = Mutex::new(None);
     let pulse = || {
-        Python::attach(|py| py.check_signals()).map_err(|e| {
+        attached(signals).map_err(|e| {
             *interrupted.lock() = Some(e);
             Error::Runtime("interrupted".into())
         })
@@ -152,8 +171,14 @@ fn pass<R: Send>(
     let mut queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
     queued.append(&mut QUEUED_ELSEWHERE.lock());
     if result.is_ok() {
-        for callback in queued {
-            callback.bind(py).call0()?;
+        // What these queue in turn belongs to this pass, too.
+        while !queued.is_empty() {
+            QUEUED.with_borrow_mut(|queued| queued.push(Vec::new()));
+            let called = queued
+                .iter()
+                .try_for_each(|queued| callback::call(queued.bind(py), ()).map(drop));
+            queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
+            called?;
         }
         collect::when_due(py)?;
     }
@@ -173,29 +198,6 @@ fn _queue_callback(callback: Py<PyAny>) {
     QUEUED_ELSEWHERE.lock().extend(outside);
 }
 
-thread_local! {
-    /// The locks held while this thread forks.
-    static STILL: RefCell<Vec<(pool::Hold, arena::Hold, alloc::Hold)>> =
-        const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps everything still, so that a child finds nothing half done.
-#[pyfunction]
-fn _before_fork() {
-    let held = (pool::hold(), arena::hold(), alloc::hold());
-    STILL.with_borrow_mut(|still| still.push(held));
-}
-
-/// Lets go of what `_before_fork` holds. The child has this thread only.
-#[pyfunction]
-fn _after_fork(child: bool) {
-    if child {
-        engine::after_fork();
-    }
-    let held = STILL.with_borrow_mut(Vec::pop);
-    drop(held);
-}
-
 /// `backward` from several roots.
 pub fn backward_of(
     py: Python<'_>,
@@ -207,7 +209,7 @@ pub fn backward_of(
 ) -> PyResult<()> {
     let gradients = gradients
         .iter()
-        .map(|g| given(g.as_ref()))
+        .map(|g| given("backward", g.as_ref()))
         .collect::<PyResult<Vec<_>>>()?;
     if gradients.len() != variables.len() {
         return Err(PyRuntimeError::new_err(format!(
@@ -216,13 +218,18 @@ pub fn backward_of(
             gradients.len()
         )));
     }
-    let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
     if variables.is_empty() {
         return Err(PyRuntimeError::new_err(
             "backward: there are no graph nodes that require computing gradients; give at least one Variable",
         ));
     }
-    let roots = roots_of(variables, gradients, options.create_graph)?;
+    let options = options(py, &gradients, retain_graph, create_graph, retain_variables)?;
+    let roots = roots_of(
+        ("backward", "variables tuple"),
+        variables,
+        gradients,
+        options.create_graph,
+    )?;
     pass(py, |pulse| engine::backward(roots, options, pulse))
 }
 
@@ -230,8 +237,8 @@ fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     if of.cast::<PyVariable>().is_ok() || of.cast::<PyTensor>().is_ok() || of.is_none() {
         return Ok(vec![of.clone()]);
     }
-    match of.try_iter() {
-        Ok(items) => items.collect(),
+    match callback::iter(of) {
+        Ok(items) => Ok(callback::items(&items)?.iter().collect()),
         Err(_) => Ok(vec![of.clone()]),
     }
 }
@@ -262,7 +269,12 @@ fn gradients_of<'py>(
     }
 }
 
-/// `torch.autograd.backward`: the sum of gradients of `variables` into the leaves' `.grad`.
+/// Adds the gradients of `variables`, summed, into the leaves' `.grad`.
+///
+/// Nodes run newest first: in falling order of their creation, the same in every run. (The engine
+/// of 0.3 ran what was ready first-in-first-out, so where several gradients meet, the order of hooks
+/// and the last bits of float sums can differ from it.) Ctrl-C is answered between two nodes; a
+/// single long operation, such as the product of two large matrices, is not interrupted.
 #[pyfunction]
 #[pyo3(signature = (variables, grad_variables=None, retain_graph=None, create_graph=None, retain_variables=None))]
 fn backward(
@@ -285,7 +297,7 @@ fn backward(
     )
 }
 
-/// `torch.autograd.grad`: gradients of `outputs` with respect to `inputs`, as a tuple.
+/// Gradients of `outputs` with respect to `inputs`, as a tuple with one for each.
 #[pyfunction]
 #[pyo3(signature = (outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=None, only_inputs=true, allow_unused=false))]
 #[allow(clippy::too_many_arguments, reason = "the signature of 0.3")]
@@ -303,7 +315,7 @@ fn grad(
     let inputs = variables("grad", inputs)?;
     let given = gradients_of(outputs.len(), grad_outputs)?
         .iter()
-        .map(|g| given(g.as_ref()))
+        .map(|g| given("grad", g.as_ref()))
         .collect::<PyResult<Vec<_>>>()?;
     if given.len() != outputs.len() {
         return Err(PyRuntimeError::new_err(format!(
@@ -325,14 +337,16 @@ fn grad(
             }
         }
     }
-    let roots = roots_of(&outputs, given, options.create_graph)?;
+    let roots = roots_of(("grad", "outputs"), &outputs, given, options.create_graph)?;
     let found = pass(py, |pulse| {
         engine::gradients(roots, &wanted, options, only_inputs, pulse)
     })?;
     let mut items = Vec::new();
     for (i, found) in found.into_iter().enumerate() {
-        let usable = found.reached || allow_unused || !only_inputs;
-        items.push(match found.gradient.filter(|_| usable) {
+        let usable = allow_unused || !only_inputs;
+        // A root that nothing leads to got what it was started with.
+        let gradient = found.gradient.filter(|_| usable || found.reached);
+        items.push(match gradient {
             Some(mut g) => {
                 g.volatile |= !options.create_graph;
                 if g.volatile {
@@ -377,8 +391,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
     m.add_function(wrap_pyfunction!(_queue_callback, m)?)?;
-    m.add_function(wrap_pyfunction!(_before_fork, m)?)?;
-    m.add_function(wrap_pyfunction!(_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
+    m.add_function(wrap_pyfunction!(super::collect::_last_search, m)?)?;
     Ok(())
 }

@@ -3,16 +3,19 @@
 //! Nodes and Variables of the core hold Python objects (hooks, contexts of Functions), and Python
 //! objects hold them. The collector must be told each reference once, and each object from which
 //! another can be reached; nodes are no objects, so before a full collection we look at the whole
-//! graph and give every object links, real references, to the objects it reaches through the core.
+//! graph and give every object links, real references, to the objects it reaches through the core, or
+//! to tuples of them that several share.
 //! What a node or Variable holds in turn counts as a ring of its own unless something that is no
 //! object holds that node too. After the collection the links go. Where anything new got into the
 //! graph meanwhile, nothing is said, and nothing collected.
 
 use super::hooks;
 use super::node::{self, PyNode};
+use super::reach::Sets;
 use super::variable::PyVariable;
 use crate::graph::{NodeId, Variable, cycles};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -28,8 +31,6 @@ static OUTDATED: AtomicBool = AtomicBool::new(false);
 static STRIPPED: AtomicBool = AtomicBool::new(false);
 /// All links that are there.
 static LINKS: Mutex<Vec<Arc<Mutex<Held>>>> = Mutex::new(Vec::new());
-/// Steps of one search; a graph with more paths than that is left alone.
-const STEPS: usize = 20_000_000;
 
 /// References from one of our objects to others that it holds through the graph; there only while
 /// the collector looks.
@@ -44,6 +45,15 @@ impl Default for Links {
         Links {
             held: Mutex::new(None),
             is_filled: AtomicBool::new(true),
+        }
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        // An object can die while the collector looks, or after the last search.
+        if LOOKING.load(Relaxed) {
+            self.clear();
         }
     }
 }
@@ -140,6 +150,17 @@ pub fn _collecting(py: Python<'_>, phase: &str, info: &Bound<'_, PyDict>) -> PyR
     Ok(())
 }
 
+/// What is called when the program ends: sets the links a last time and leaves them, since the
+/// interpreter's last collection calls nobody. Without them a ring through the graph would keep all
+/// globals of the program, and files that it left open would lose what waits to be written.
+#[pyfunction]
+pub fn _last_search(py: Python<'_>) -> PyResult<()> {
+    match cycles::suspected() {
+        true => begin(py),
+        false => Ok(()),
+    }
+}
+
 fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {
     let generation = info.get_item("generation")?;
     Ok(generation.is_some_and(|g| g.extract::<u32>().is_ok_and(|g| g == 2)))
@@ -149,8 +170,8 @@ fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {
 pub fn when_due(py: Python<'_>) -> PyResult<()> {
     if cycles::due() {
         let gc = py.import("gc")?;
-        if gc.call_method0("isenabled")?.is_truthy()? {
-            gc.call_method0("collect")?;
+        if callback::call_method(&gc, "isenabled", ())?.is_truthy()? {
+            callback::call_method(&gc, "collect", ())?;
         }
     }
     Ok(())
@@ -240,7 +261,10 @@ impl Graph {
             if let Some(&to) = node.and_then(|id| self.nodes.get(&id)) {
                 self.edge(at, to);
             }
-            for part in [variable.base(), variable.grad()].into_iter().flatten() {
+            for part in [variable.noted_base(), variable.grad()]
+                .into_iter()
+                .flatten()
+            {
                 let to = self.variable(part);
                 self.edge(at, to);
             }
@@ -322,7 +346,7 @@ fn begin(py: Python<'_>) -> PyResult<()> {
     let strangers = (0..graph.items.len()).filter(|&i| graph.items[i].all > graph.items[i].known);
     let outside = graph.reach(strangers);
     let rings = open_rings(&graph, &starts, &outside);
-    link(py, &graph, &holders, &starts, &outside);
+    link(py, &graph, &holders, &starts, &outside)?;
     let quiet = graph.items.iter().all(|item| {
         let history = item.variable.as_ref().and_then(Variable::grad);
         item.keeps.is_none() && history.is_none_or(|g| g.is_leaf())
@@ -340,7 +364,8 @@ fn holders<'py>(
     py: Python<'py>,
     graph: &mut Graph,
 ) -> PyResult<(Vec<Holder<'py>>, Vec<Vec<usize>>)> {
-    let objects = py.import("gc")?.call_method0("get_objects")?;
+    let gc = py.import("gc")?;
+    let objects = callback::call_method(&gc, "get_objects", ())?;
     let (mut holders, mut starts) = (Vec::new(), Vec::new());
     for object in objects.cast_into::<PyList>()?.iter() {
         let mut start = Vec::new();
@@ -395,7 +420,7 @@ fn link(
     holders: &[Holder<'_>],
     starts: &[Vec<usize>],
     outside: &[bool],
-) {
+) -> PyResult<()> {
     let leads = graph.leads();
     // A table is the object of its Variable and stands for what that leads to.
     let mut of_table = HashMap::new();
@@ -412,40 +437,36 @@ fn link(
             me.insert(keeps.as_ptr() as usize, keeps.clone_ref(py));
         }
     }
-    let mut stamp = vec![0usize; graph.items.len()];
-    let mut left = STEPS;
+    // Only what leads to an object counts, and the object of a node holds what the node leads to.
+    let mut edges: Vec<&[usize]> = Vec::with_capacity(graph.items.len());
+    let mut keeps = Vec::with_capacity(graph.items.len());
+    for (at, item) in graph.items.iter().enumerate() {
+        let goes_on = leads[at] && (item.keeps.is_none() || item.variable.is_some());
+        edges.push(if goes_on { &item.to } else { &[] });
+        keeps.push(item.keeps.as_ref());
+    }
+    let sets = Sets::new(py, &edges, &keeps)?;
     OUTDATED.store(false, Relaxed);
     LOOKING.store(true, Relaxed);
-    for (turn, (holder, start)) in holders.iter().zip(starts).enumerate() {
+    for (holder, start) in holders.iter().zip(starts) {
         let address = match holder {
             Holder::Variable(v) => v.as_ptr() as usize,
             Holder::Node(n) => n.as_ptr() as usize,
             Holder::Table(t) => t.as_ptr() as usize,
         };
-        let mut queue: Vec<usize> = start.clone();
-        if let Some(&at) = of_table.get(&address) {
-            queue.extend(&graph.items[at].to);
-        }
+        let table = of_table
+            .get(&address)
+            .map(|&at| graph.items[at].to.as_slice());
+        let all = start.iter().chain(table.unwrap_or_default());
         let mut held = Held::default();
-        while let Some(at) = queue.pop() {
-            if !leads[at] || std::mem::replace(&mut stamp[at], turn + 1) == turn + 1 {
-                continue;
-            }
-            left = left.saturating_sub(1);
-            if left == 0 {
-                OUTDATED.store(true, Relaxed);
-                return;
-            }
-            let item = &graph.items[at];
-            held.to.extend(item.keeps.as_ref().map(|k| k.clone_ref(py)));
-            // The object of a node holds what the node leads to.
-            if item.keeps.is_none() || item.variable.is_some() {
-                queue.extend(&item.to);
-            }
-        }
+        held.to.extend(
+            all.filter_map(|&at| sets.of(at))
+                .map(|set| set.clone_ref(py)),
+        );
         held.me = me.remove(&address);
         if held.me.is_some() || !held.to.is_empty() {
             holder.links().set(held);
         }
     }
+    Ok(())
 }

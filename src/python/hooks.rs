@@ -9,6 +9,10 @@ use crate::error::Result;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
 use crate::lock::plain::Mutex;
+use crate::ops::apply::repeats;
+use crate::ops::copy::contiguous_copy;
+use crate::python::callback;
+use crate::python::interpreter::attached;
 use crate::tensor::{DType, Device, Dims, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -48,7 +52,7 @@ pub struct TableOwner(pub Py<PyTable>);
 
 impl Foreign for TableOwner {
     fn before(&self, incoming: &mut Incoming, create_graph: bool) -> Result<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let Some(table) = self.0.get().table.lock().as_ref().map(|t| t.clone_ref(py)) else {
                 return Ok(());
             };
@@ -79,7 +83,7 @@ pub fn table_of(py: Python<'_>, variable: &Variable) -> Option<Py<PyAny>> {
 /// An empty `OrderedDict`.
 pub fn new_table(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    CLASS.import(py, "collections", "OrderedDict")?.call0()
+    callback::call(CLASS.import(py, "collections", "OrderedDict")?, ())
 }
 
 /// Puts `hook` into a table; gives the handle that takes it out again.
@@ -88,9 +92,8 @@ pub fn add<'py>(
     hook: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let handle = CLASS
-        .import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?
-        .call1((table,))?;
+    let class = CLASS.import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?;
+    let handle = callback::call(class, (table,))?;
     table.set_item(handle.getattr("id")?, hook)?;
     Ok(handle)
 }
@@ -152,13 +155,27 @@ pub fn register<'py>(variable: &Variable, hook: &Bound<'py, PyAny>) -> PyResult<
     add(&current_table(hook.py(), variable)?, hook)
 }
 
-/// `retain_grad`: a hook among the others, which does not keep the Variable.
+/// `retain_grad`: a hook among the others, which does not keep the Variable. Again after an
+/// in-place op it moves to the node that made the Variable last.
 pub fn retain(py: Python<'_>, variable: &Variable) -> PyResult<()> {
+    let before = table_of(py, variable);
+    let table = current_table(py, variable)?;
+    if table.contains(RETAIN)? {
+        return Ok(());
+    }
+    if let Some(before) = before.map(|table| table.into_bound(py))
+        && before.contains(RETAIN)?
+    {
+        before.del_item(RETAIN)?;
+    }
     let hook = Retain {
         slot: Arc::downgrade(&variable.grad_slot()),
     };
-    current_table(py, variable)?.set_item("retain_grad", Py::new(py, hook)?)
+    table.set_item(RETAIN, Py::new(py, hook)?)
 }
+
+/// Its name in a table.
+const RETAIN: &str = "retain_grad";
 
 /// Keeps the gradient it is called with in a Variable's `.grad`.
 #[pyclass(name = "_RetainGrad", module = "torch", frozen)]
@@ -190,7 +207,10 @@ fn name_of(hook: &Bound<'_, PyAny>) -> String {
 fn hooks_in<'py>(table: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     match table.cast::<PyDict>() {
         Ok(table) => Ok(table.values().iter().collect()),
-        Err(_) => table.call_method0("values")?.try_iter()?.collect(),
+        Err(_) => {
+            let hooks = callback::items(&callback::call_method(table, "values", ())?)?;
+            Ok(hooks.iter().collect())
+        }
     }
 }
 
@@ -201,6 +221,15 @@ pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<P
         var.history = None;
     }
     PyVariable::fresh(py, var)
+}
+
+/// A gradient that a hook may also write to: where elements share memory it is a copy (E-9).
+fn writable(gradient: &Var) -> Result<Var> {
+    let mut var = accumulate::lent(gradient)?;
+    if repeats(&var.tensor) {
+        var.tensor = contiguous_copy(&var.tensor)?;
+    }
+    Ok(var)
 }
 
 /// A gradient that came back from a hook or function.
@@ -227,7 +256,7 @@ pub fn on_gradient(
     // Hooks may change what they get in place: it becomes theirs, and with what it is after the last
     // of them, history included, the way goes on.
     let total = match &total {
-        Some(var) if !looks => Some(accumulate::lent(var)?),
+        Some(var) if !looks => Some(writable(var)?),
         _ => total,
     };
     let mut current = match total {
@@ -236,7 +265,7 @@ pub fn on_gradient(
     };
     for hook in hooks {
         let given = (current.as_ref().map(|c| c.clone_ref(py)),);
-        let result = hook.call1(given)?;
+        let result = callback::call(&hook, given)?;
         if !result.is_none() {
             if !result.is_instance_of::<PyVariable>() {
                 return Err(PyTypeError::new_err(format!(
@@ -284,7 +313,7 @@ pub fn on_node(
     // As in `on_gradient`: what hooks get is theirs. Taken out one by one, so that the last of those
     // who share a gradient gets it as it is.
     let wrap = |var: Option<&Var>| match var {
-        Some(var) => object_of(py, accumulate::lent(var)?, create_graph),
+        Some(var) => object_of(py, writable(var)?, create_graph),
         None => Ok(py.None()),
     };
     outgoing.resize(edges, None);
@@ -301,7 +330,7 @@ pub fn on_node(
     let mut inputs = PyTuple::new(py, inputs)?.unbind();
     for hook in hooks {
         let given = (inputs.bind(py), outputs.bind(py)).into_pyobject(py)?;
-        let result = hook.call1(&given)?;
+        let result = callback::call(&hook, &given)?;
         if result.is_none() {
             check_all(inputs.bind(py), &originals, &hook)?;
             continue;

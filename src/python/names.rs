@@ -2,6 +2,7 @@
 
 use super::variable::PyVariable;
 use crate::graph::{NodeId, Variable};
+use crate::python::callback;
 use crate::tensor::Tensor;
 use pyo3::prelude::*;
 use std::collections::HashMap;
@@ -18,18 +19,19 @@ pub struct Names {
 impl Names {
     /// From (name, Variable) pairs; a name that the user gave goes before what a Python variable
     /// happens to be called.
-    pub fn new(pairs: Known) -> PyResult<Names> {
+    pub fn new(pairs: Known) -> Names {
         let pairs = pairs.into_iter();
         let known: Vec<_> = pairs
             .map(|(name, v)| (v.get().name().unwrap_or(name), v.get().var.clone()))
             .collect();
         let mut made = HashMap::new();
         for (i, (_, v)) in known.iter().enumerate() {
-            if let Some((handle, nr)) = v.grad_fn()? {
+            // A view whose history cannot be made anew has none: its error may be what names are for.
+            if let Ok(Some((handle, nr))) = v.grad_fn() {
                 made.entry((handle.id(), nr)).or_insert(i);
             }
         }
-        Ok(Names { known, made })
+        Names { known, made }
     }
 
     /// The name of a leaf.
@@ -57,9 +59,9 @@ impl Names {
     pub fn calling(py: Python<'_>) -> Names {
         let found = py
             .import("rgrad._names")
-            .and_then(|m| m.call_method0("calling"))
+            .and_then(|m| callback::call_method(&m, "calling", ()))
             .and_then(|pairs| pairs.extract::<Known>());
-        let names = found.and_then(Names::new);
+        let names = found.map(Names::new);
         names.unwrap_or_else(|_| Names {
             known: Vec::new(),
             made: HashMap::new(),

@@ -47,6 +47,11 @@ impl Held {
         self.tensor.clone()
     }
 
+    /// Whether somebody else may hold the place.
+    pub fn is_shared(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Puts another tensor in its place, for all who hold it.
     pub fn set(&mut self, tensor: Tensor) {
         if let Some(place) = &self.place {

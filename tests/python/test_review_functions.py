@@ -274,7 +274,7 @@ def parts(*of):
 def test_a_result_inside_another_is_not_read_after_a_change(of, nr):
     results = parts(*of)(leaf([1.0, 2.0]))
     results[nr].mul_(2)
-    with pytest.raises(RuntimeError, match="a result of a Function shares memory"):
+    with pytest.raises(RuntimeError, match="result of a Function shares memory"):
         results[1 - nr].sum().backward()
 
 
@@ -283,10 +283,8 @@ def test_a_change_of_a_result_inside_another_counts_for_that():  # A-126
     a, b = parts(None, (0, 1))(x)
     b.mul_(2)
     same(a, [2.0, 2.0])
-    a.sum().backward()
-    same(x.grad, [2.0, 1.0])
-    with pytest.raises(RuntimeError, match="a result of a Function shares memory"):
-        b.sum().backward()
+    (a.sum() + 10 * b.sum()).backward()
+    same(x.grad, [22.0, 1.0])
 
 
 def test_results_inside_each_other_have_gradients_of_their_own():

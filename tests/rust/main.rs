@@ -6,6 +6,7 @@ mod generated;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod layers;
+mod misfit;
 mod table;
 #[cfg(feature = "gpu")]
 mod training;

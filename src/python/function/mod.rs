@@ -3,6 +3,7 @@
 
 mod apply;
 mod back;
+mod results;
 mod twice;
 
 pub use apply::*;
@@ -15,6 +16,7 @@ use super::variable::PyVariable;
 use crate::error::Error;
 use crate::graph::{Handle, Var, Variable, site};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Tensor};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -131,7 +133,7 @@ impl PyFunction {
         if slf.hasattr("_forward_cls")? {
             return Ok(PyNode::__call__(slf.as_super(), args)?.into_bound(slf.py()));
         }
-        slf.call_method1("_do_forward", args)
+        callback::call_method(slf, "_do_forward", args)
     }
 
     /// What calling an old-style Function does.

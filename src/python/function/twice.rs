@@ -3,7 +3,6 @@
 
 use crate::graph::arena::{self, Extra, Handle, Payload};
 use crate::graph::{Origin, Rule, Var, rule};
-use crate::ops::shape;
 use crate::python::node::PyNode;
 use crate::python::variable::PyVariable;
 use crate::tensor::Tensor;
@@ -82,7 +81,7 @@ pub fn failing(tensor: Tensor, message: String, of: &[Made]) -> crate::error::Re
 
 /// Makes results of one call that lie inside another's memory views of that: a change in place of
 /// either is one of both, and what the other's backward knows of it is nothing.
-pub fn tie(py: Python<'_>, results: &[Py<PyAny>], recorded: bool) -> PyResult<()> {
+pub fn tie(py: Python<'_>, results: &[Py<PyAny>]) -> PyResult<()> {
     let results = results.iter().map(|r| r.bind(py).cast::<PyVariable>());
     let results = results.collect::<Result<Vec<_>, _>>()?;
     let of = |i: usize| &results[i].get().var;
@@ -99,24 +98,10 @@ pub fn tie(py: Python<'_>, results: &[Py<PyAny>], recorded: bool) -> PyResult<()
                 && covers(&whole.tensor(), &part.tensor())
         };
         if let Some(whole) = (0..results.len()).find(holds) {
-            part.tie(
-                of(whole),
-                if recorded {
-                    changed
-                } else {
-                    shape::remake_view
-                },
-            );
+            part.clone().sharing(of(whole));
         }
     }
     Ok(())
-}
-
-fn changed(_: &Var, _: &Tensor) -> crate::error::Result<Var> {
-    crate::fail!(
-        Runtime,
-        "a result of a Function shares memory with another one, of which one was changed in place since; have forward return a clone() of it"
-    )
 }
 
 /// Whether every element of `part` is one of `whole`.
