@@ -62,6 +62,14 @@ class Contribution(NamedTuple):
     rule: str | None = None
 
 
+class Arrival(NamedTuple):
+    """The gradient of a further result of a step that has several."""
+
+    of: str
+    gradient: Value
+    paths: list[tuple[int, Value]]
+
+
 class Step(NamedTuple):
     """One node of the graph on the way back."""
 
@@ -76,6 +84,8 @@ class Step(NamedTuple):
     #: (operand, name, value) of what was kept for this.
     saved: list[tuple[str, str, Value]]
     contributions: list[Contribution]
+    #: Further results that got a gradient.
+    others: tuple[Arrival, ...] = ()
     #: How many hooks backward would call here; they are not called, and could replace gradients.
     hooks: int = 0
 
@@ -101,7 +111,9 @@ class Explanation:
         self.leaves = leaves
 
     def __str__(self) -> str:
-        lines = [f"The chain rule of {self.root}.backward(), from the result to the leaves"]
+        lines = [
+            f"The chain rule of {_primary(self.root)}.backward(), from the result to the leaves"
+        ]
         for step in self.steps[:_PRINTED]:
             lines += ["", *self._step(step)]
         if (more := len(self.steps) - _PRINTED) > 0:
@@ -127,8 +139,10 @@ class Explanation:
 
     def _step(self, step: Step) -> Iterator[str]:
         place = f"   {_place(step.source)}" if step.source else ""
-        yield f"{step.number}. {step.of}   {step.node}{place}"
-        yield f"    {self._d(step.of)} = {self._sum(step.gradient, step.paths)}"
+        names = ", ".join([step.of, *(other.of for other in step.others)])
+        yield f"{step.number}. {names}   {step.node}{place}"
+        for line in self._arrivals(step):
+            yield f"    {line}"
         kept = [f"{name} = {value}" for _, name, value in step.saved]
         if kept:
             yield f"    kept: {', '.join(kept)}"
@@ -137,8 +151,15 @@ class Explanation:
         for part in step.contributions:
             yield f"    {self._line(step, part)}"
 
+    def _arrivals(self, step: Step) -> Iterator[str]:
+        for of, gradient, paths in ((step.of, step.gradient, step.paths), *step.others):
+            yield f"{self._d(of)} = {self._sum(gradient, paths)}"
+
     def _line(self, step: Step, part: Contribution) -> str:
         target, incoming = self._d(part.of), self._d(step.of)
+        if step.others:
+            every = ", ".join([incoming, *(self._d(other.of) for other in step.others)])
+            return f"{target} = from {every} = {part.gradient}"
         if part.local is not None and part.local.size == step.gradient.size:
             local = f"d{_bracketed(step.of)}/d{_bracketed(part.of)}"
             known = part.formula and part.formula != str(part.local)
@@ -163,7 +184,7 @@ class Explanation:
         for step in self.steps[:_PRINTED]:
             out = [*_hooked(step.hooks), *(self._line(step, part) for part in step.contributions)]
             place = _place(step.source) if step.source else ""
-            incoming = f"{self._d(step.of)} = {self._sum(step.gradient, step.paths)}"
+            incoming = "\n".join(self._arrivals(step))
             texts = [str(step.number), step.of, step.node, place, incoming, "\n".join(out)]
             rows.append(cells("td", texts))
         for leaf in self.leaves:
@@ -180,6 +201,18 @@ def _place(source: tuple[str, int, str, str | None]) -> str:
 def _bracketed(text: str) -> str:
     plain = text.replace("_", "").replace(".", "").replace("[", "").replace("]", "")
     return text if plain.isalnum() else f"({text})"
+
+
+def _primary(text: str) -> str:
+    """In brackets where a dot would bind to a part of it only."""
+    import ast  # not needed before something is explained
+
+    try:
+        body = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return text
+    loose = ast.BinOp | ast.UnaryOp | ast.BoolOp | ast.Compare | ast.IfExp | ast.Lambda | ast.Await
+    return f"({text})" if isinstance(body, loose) else text
 
 
 def _signed(value: Value) -> str:
@@ -224,6 +257,7 @@ def explain(
 
     Nothing changes: no `.grad`, and the graph can still be walked back over. Hooks are not called;
     the text says where there are some.
+    A Function's own `backward` runs, once.
     Variables are named as the caller names them. Returns an `Explanation` to print, or to read:
     `steps` and `leaves` are plain objects. Raises TypeError for anything but a Variable, and what
     `backward` would raise.
@@ -264,9 +298,10 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
     leaves: list[Leaf] = []
     paths: dict[tuple[int, int], list[tuple[int, Value]]] = {}
     for told in raw:
-        nr = next(i for i, gradient in enumerate(told["incoming"]) if gradient is not None)
-        total, _ = told["incoming"][nr]
-        here = (told["key"], nr)
+        arrived = {
+            (told["key"], nr): g[0] for nr, g in enumerate(told["incoming"]) if g is not None
+        }
+        (here, total), *others = arrived.items()
         if told["leaf"] is not None:
             way = paths.get(here, [])
             leaves.append(Leaf(labels.of(here), told["leaf"], total, way, told["hooks"]))
@@ -282,6 +317,7 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
             paths=paths.get(here, []),
             saved=[(op, words[i], value) for op, _, i, value in told["saved"]],
             contributions=[],
+            others=tuple(Arrival(labels.of(at), g, paths.get(at, [])) for at, g in others),
             hooks=told["hooks"],
         )
         steps.append(step)
@@ -309,11 +345,10 @@ def _words(told: dict[str, Any], labels: _Labels) -> dict[int, str]:
             words.setdefault(i, name)
             if i >= len(told["edges"]) or told["edges"][i] is None:
                 words[i] = name
-    result = labels.of((told["key"], 0))
-    words[-1] = result
+    words[-1] = labels.of((told["key"], 0))
     for _, _, i, _ in told["saved"]:
-        if i >= len(told["operands"]):
-            words[i] = result
+        if (nr := i - len(told["operands"])) >= 0:
+            words[i] = labels.known.get((told["key"], nr), words[-1])
     return words
 
 

@@ -2,12 +2,18 @@
 
 import sys
 from types import FrameType
+from typing import Any
 
 from . import _C
 
 #: Names, and members of one container, looked at before giving up.
 _MOST = 1000
 _MEMBERS = 100
+
+#: A class's own attributes and its bases, whatever its metaclass says of them.
+_SPACE, _BASES = type.__dict__["__dict__"], type.__dict__["__mro__"]
+#: What objects with a plain dict have it behind.
+_PLACE = type(_SPACE)
 
 #: Whether the locals of a frame are a copy that it keeps; since 3.13 they are a window on it.
 _COPIES = sys.version_info < (3, 13)
@@ -23,11 +29,14 @@ def _inside(name: str, value: object) -> list[tuple[str, object]]:
         return [
             (f"{name}[{key!r}]", value[key]) for key in list(value)[:_MEMBERS] if type(key) is str
         ]
-    try:
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
+    kind = type(value)
+    if issubclass(kind, (type, type(sys))):
         return []
-    if type(own) is not dict or isinstance(value, (type, type(sys))):
+    # A class can have a property of that name, and a proxy can be asked nothing at all.
+    spaces = (_SPACE.__get__(base) for base in _BASES.__get__(kind))
+    place: Any = next((space["__dict__"] for space in spaces if "__dict__" in space), None)
+    own = place.__get__(value) if type(place) is _PLACE else None
+    if type(own) is not dict:
         return []
     return [(f"{name}.{key}", own[key]) for key in list(own)[:_MEMBERS] if type(key) is str]
 
@@ -59,8 +68,8 @@ def visible(frame: FrameType | None) -> list[tuple[str, _C.Variable]]:
         for name, value in list(space.items()):
             _note(seen, members, name, value)
     for name, value in members:
-        if isinstance(value, _C.Variable):
-            seen.setdefault(id(value), (name, value))
+        if issubclass(type(value), _C.Variable):
+            seen.setdefault(id(value), (name, value))  # type: ignore[arg-type]
     return list(seen.values())
 
 
@@ -72,8 +81,8 @@ def _note(
 ) -> None:
     if name.startswith("_"):
         return
-    if isinstance(value, _C.Variable):
-        seen.setdefault(id(value), (name, value))
+    if issubclass(type(value), _C.Variable):
+        seen.setdefault(id(value), (name, value))  # type: ignore[arg-type]
     elif len(members) < _MOST:
         members += _inside(name, value)
 

@@ -1,5 +1,6 @@
 //! Adding gradients up: on the way, and into `.grad`.
 
+use super::anomaly::{self, Maker};
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::rule::misfit;
@@ -30,6 +31,21 @@ pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
     with_recording(recorded, || arith::add(&old, &new))
 }
 
+/// `gradient` for somebody who may change it in place: a copy where others see it too, so that the
+/// change is not theirs. The caller's must be the only handle beside theirs.
+///
+/// # Errors
+/// `MemoryError` when there is no room for the copy.
+pub fn lent(gradient: &Var) -> Result<Var> {
+    if gradient.tensor.is_alone() {
+        return Ok(gradient.clone());
+    }
+    Ok(Var {
+        tensor: copy::contiguous_copy(&gradient.tensor)?,
+        ..gradient.clone()
+    })
+}
+
 /// Adds `gradient` into the leaf's `.grad`.
 ///
 /// # Errors
@@ -56,6 +72,9 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
     if let Some(hooks) = sink.hooks {
         let mut incoming = Incoming::from_iter([Some(gradient)]);
         hooks.before(&mut incoming, create_graph)?;
+        if anomaly::is_on() {
+            anomaly::made(NODE, Maker::Hook, &incoming)?;
+        }
         match incoming.drain(..).next().flatten() {
             Some(total) => gradient = total,
             None => return Ok(()),
@@ -82,7 +101,7 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
             fits(&into.tensor, &gradient.tensor, &tensor)?;
             if into.volatile && refuse_repeats("add", &into.tensor).is_ok() {
                 add_into(&into.tensor, &gradient.tensor)?;
-                return Ok(());
+                return summed(&Var::from(into.tensor));
             }
             if into.volatile {
                 // Elements that share memory cannot take a gradient each.
@@ -97,7 +116,9 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
             if !create_graph {
                 fresh.history = None;
             }
-            Variable::new(with_recording(true, || arith::add(&old.var()?, &fresh))?)
+            let total = with_recording(true, || arith::add(&old.var()?, &fresh))?;
+            summed(&total)?;
+            Variable::new(total)
         }
     };
     if !total.is_leaf() {
@@ -106,6 +127,17 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
     let before = place.replace(total);
     drop(place);
     drop(before);
+    Ok(())
+}
+
+/// The class of the nodes that add into `.grad`.
+const NODE: &str = "AccumulateGrad";
+
+/// In anomaly mode, fails when `.grad` is not finite after a gradient was added.
+fn summed(total: &Var) -> Result<()> {
+    if anomaly::is_on() {
+        anomaly::made(NODE, Maker::Sum, &[Some(total.clone())])?;
+    }
     Ok(())
 }
 

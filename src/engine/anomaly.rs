@@ -35,26 +35,75 @@ fn first_odd(t: &Tensor) -> Result<Option<(usize, f64)>> {
     }))
 }
 
+/// What is wrong with the first of several gradients that is not finite: which it is, what it has
+/// and where.
+fn odd(gradients: &[Option<Var>]) -> Result<Option<(usize, String, usize)>> {
+    for (i, gradient) in gradients.iter().enumerate() {
+        let Some(gradient) = gradient else { continue };
+        if let Some((at, value)) = first_odd(&gradient.tensor)? {
+            let value = match value.is_nan() {
+                true => "nan".into(),
+                false => value.to_string(),
+            };
+            return Ok(Some((i, value, at)));
+        }
+    }
+    Ok(None)
+}
+
 /// Fails when a gradient that leaves a node is not finite.
 ///
 /// # Errors
 /// `RuntimeError` that names the node and the operand.
 pub fn check(node: &str, outgoing: &[Option<Var>]) -> Result<()> {
-    for (i, gradient) in outgoing.iter().enumerate() {
-        let Some(gradient) = gradient else { continue };
-        if let Some((at, value)) = first_odd(&gradient.tensor)? {
-            let value = if value.is_nan() {
-                "nan".into()
-            } else {
-                value.to_string()
-            };
-            fail!(
-                Runtime,
-                "{}: returned {value} values in its {i}th output: the gradient of operand {} is {value} at element {at}; look at what comes in there",
-                node,
-                i + 1
-            );
-        }
+    if let Some((i, value, at)) = odd(outgoing)? {
+        fail!(
+            Runtime,
+            "{node}: returned {value} values in its {i}th output: the gradient of operand {} is {value} at element {at}; look at what comes in there",
+            i + 1
+        );
     }
     Ok(())
+}
+
+/// Who made a gradient that no node made.
+#[derive(Debug, Clone, Copy)]
+pub enum Maker {
+    /// The caller, or the sum of what several nodes made.
+    Caller,
+    /// Hooks on the gradient of an output.
+    Hook,
+    /// Hooks of the node, for an input.
+    NodeHook,
+    /// The sum with the `.grad` that was there.
+    Sum,
+}
+
+/// Fails when a gradient at a node is not finite, and it was not a node that made it.
+///
+/// # Errors
+/// `RuntimeError` that names the node and says who made the gradient.
+pub fn made(node: &str, by: Maker, gradients: &[Option<Var>]) -> Result<()> {
+    let Some((i, value, at)) = odd(gradients)? else {
+        return Ok(());
+    };
+    let n = i + 1;
+    match by {
+        Maker::Caller => fail!(
+            Runtime,
+            "{node}: the gradient that arrives at output {n} is {value} at element {at}: it was given to backward so, or is a sum of finite ones that is too large"
+        ),
+        Maker::Hook => fail!(
+            Runtime,
+            "{node}: a hook made the gradient of output {n} {value} at element {at}; it was finite before"
+        ),
+        Maker::NodeHook => fail!(
+            Runtime,
+            "{node}: a hook of the node made the gradient of operand {n} {value} at element {at}; it was finite before"
+        ),
+        Maker::Sum => fail!(
+            Runtime,
+            "{node}: .grad is {value} at element {at} after a finite gradient was added; look at what .grad was before"
+        ),
+    }
 }

@@ -110,7 +110,12 @@ fn turn(node: Handle, incoming: Arrived) -> Result<Turn> {
     let single = |g: &Option<Var>| g.as_ref().is_none_or(|g| g.tensor.numel() == 1);
     let one_by_one =
         op.is_some_and(|op| op.forms.direct) || gradients.iter().chain(&seen.outgoing).all(single);
-    if one_by_one && let [Some(incoming)] = gradients.as_slice() {
+    // A user's function runs once only: it may count its calls, or not take ones.
+    let is_ours = op.is_some() || payload.extra.as_ref().is_none_or(|e| e.foreign.is_none());
+    if one_by_one
+        && is_ours
+        && let [Some(incoming)] = gradients.as_slice()
+    {
         let like = &incoming.tensor;
         let ones = ops::device::empty("explain", like.dtype(), like.device(), like.sizes())?;
         ops::copy::fill_with(&ones, Scalar::Int(1))?;

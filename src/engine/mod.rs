@@ -20,6 +20,7 @@ use crate::graph::{
     Edge, Edges, Incoming, NodeId, Outgoing, Payload, Rule, Step, Var, Variable, with_recording,
 };
 use crate::tensor::{Tensor, sizes_text};
+use anomaly::Maker;
 pub use nested::is_stopped;
 use paths::Paths;
 use std::collections::HashMap;
@@ -191,11 +192,6 @@ impl<'a> Run<'a> {
                     return Err(error.from_node(node.pack(), site_of(node)));
                 }
             };
-            if anomaly::is_on() {
-                visit.end();
-                let checked = anomaly::check(arena::rule_of(node), &outgoing);
-                checked.map_err(|error| error.from_node(node.pack(), site_of(node)))?;
-            }
             // The arena may stay locked from here into the next turn: nothing is dropped between.
             for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
                 if let Some(gradient) = gradient.take() {
@@ -225,10 +221,18 @@ impl<'a> Run<'a> {
             visit.end();
             return Ok((Edges::new(), Outgoing::new()));
         }
+        let looks = anomaly::is_on();
+        if looks {
+            visit.end();
+            anomaly::made(arena::rule_of(node), Maker::Caller, &incoming)?;
+        }
         let foreign = visit.foreign(node);
         if let Some(foreign) = &foreign {
             visit.end();
             foreign.before(&mut incoming, create_graph)?;
+            if looks {
+                anomaly::made(arena::rule_of(node), Maker::Hook, &incoming)?;
+            }
         }
         let mut captured = false;
         if let Some(wanted) = &mut self.wanted {
@@ -276,11 +280,17 @@ impl<'a> Run<'a> {
         }
         let mut outgoing = std::mem::take(&mut step.outgoing);
         drop(step);
+        if looks {
+            anomaly::check(rule.node, &outgoing)?;
+        }
         if let Some(foreign) = &foreign {
             if !self.options.retain_graph {
                 foreign.free();
             }
             foreign.after(&incoming, &mut outgoing, edges.len(), create_graph)?;
+            if looks {
+                anomaly::made(rule.node, Maker::NodeHook, &outgoing)?;
+            }
         }
         for (i, gradient) in outgoing.iter_mut().enumerate() {
             if gradient.is_some() && edges.get(i).is_none_or(|edge| edge.is_none()) {

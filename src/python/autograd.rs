@@ -72,7 +72,7 @@ fn options(
             py,
             &py.get_type::<PyUserWarning>(),
             c"retain_variables option is deprecated and will be removed in 0.3; use retain_graph instead",
-            2,
+            1,
         )?;
         retain = Some(old);
     }
@@ -348,7 +348,7 @@ fn grad(
         let gradient = found.gradient.filter(|_| usable || found.reached);
         items.push(match gradient {
             Some(mut g) => {
-                g.volatile = !options.create_graph;
+                g.volatile |= !options.create_graph;
                 if g.volatile {
                     g.history = None;
                 }

@@ -110,6 +110,10 @@ fn step<'py>(py: Python<'py>, turn: &Turn, names: &Names) -> PyResult<Bound<'py,
         let name = names.of_tensor(tensor).map(str::to_string);
         saved.push((operand(*i), name, *i, classes::wrap(py, tensor.clone())?));
     }
+    for (i, tensor) in super::function::kept(py, &turn.node) {
+        let name = names.of_tensor(&tensor).map(str::to_string);
+        saved.push((operand(i), name, i, classes::wrap(py, tensor)?));
+    }
     about.set_item("saved", saved)?;
     let mut incoming = Vec::new();
     for gradient in &turn.incoming {

@@ -13,7 +13,7 @@ use crate::ops::apply::repeats;
 use crate::ops::copy::contiguous_copy;
 use crate::python::callback;
 use crate::python::interpreter::attached;
-use crate::tensor::{class_name, sizes_text};
+use crate::tensor::{DType, Device, Dims, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -56,7 +56,7 @@ impl Foreign for TableOwner {
             let Some(table) = self.0.get().table.lock().as_ref().map(|t| t.clone_ref(py)) else {
                 return Ok(());
             };
-            let total = incoming.first().cloned().flatten();
+            let total = incoming.first_mut().and_then(Option::take);
             let hooked = on_gradient(table.bind(py), total, create_graph)?;
             incoming.clear();
             incoming.push(hooked);
@@ -121,7 +121,7 @@ pub fn set_table(py: Python<'_>, variable: &Variable, table: Py<PyAny>) -> PyRes
     variable.set_hooks(Some(Arc::new(TableOwner(mine))));
     if let Some((handle, nr)) = history {
         let node = PyNode::wrap(py, handle)?;
-        PyNode::hook_output(node.bind(py).cast::<PyNode>()?, nr, table);
+        PyNode::hook_output(node.bind(py).cast::<PyNode>()?, nr, table)?;
     }
     Ok(())
 }
@@ -216,7 +216,7 @@ fn hooks_in<'py>(table: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> 
 
 /// A gradient as hooks and functions see it: volatile unless it is recorded.
 pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<Py<PyAny>> {
-    var.volatile = !create_graph;
+    var.volatile |= !create_graph;
     if var.volatile {
         var.history = None;
     }
@@ -224,7 +224,8 @@ pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<P
 }
 
 /// A gradient that a hook may also write to: where elements share memory it is a copy (E-9).
-fn writable(mut var: Var) -> Result<Var> {
+fn writable(gradient: &Var) -> Result<Var> {
+    let mut var = accumulate::lent(gradient)?;
     if repeats(&var.tensor) {
         var.tensor = contiguous_copy(&var.tensor)?;
     }
@@ -234,10 +235,7 @@ fn writable(mut var: Var) -> Result<Var> {
 /// A gradient that came back from a hook or function.
 pub fn var_of(variable: &PyVariable, create_graph: bool) -> Result<Var> {
     if create_graph {
-        return Ok(Var {
-            volatile: false,
-            ..variable.var.var()?
-        });
+        return variable.var.var();
     }
     Ok(Var::from(variable.var.tensor()))
 }
@@ -253,54 +251,49 @@ pub fn on_gradient(
     if hooks.is_empty() {
         return Ok(total);
     }
-    let total = total.map(writable).transpose()?;
-    let mut replaced = false;
-    let mut current = match &total {
-        Some(var) => Some(object_of(py, var.clone(), create_graph)?),
+    let looks = hooks.iter().all(|h| h.is_instance_of::<Retain>());
+    let original = total.as_ref().map(Kind::of);
+    // Hooks may change what they get in place: it becomes theirs, and with what it is after the last
+    // of them, history included, the way goes on.
+    let total = match &total {
+        Some(var) if !looks => Some(writable(var)?),
+        _ => total,
+    };
+    let mut current = match total {
+        Some(var) => Some(object_of(py, var, create_graph)?),
         None => None,
     };
-    let original = total.as_ref().map(|var| var.tensor.clone());
     for hook in hooks {
         let given = (current.as_ref().map(|c| c.clone_ref(py)),);
         let result = callback::call(&hook, given)?;
-        if result.is_none() {
-            continue;
+        if !result.is_none() {
+            if !result.is_instance_of::<PyVariable>() {
+                return Err(PyTypeError::new_err(format!(
+                    "hook '{}' must return None or a Variable; it returned {}",
+                    name_of(&hook),
+                    result.get_type().name()?
+                )));
+            }
+            if original.is_none() {
+                return Err(PyRuntimeError::new_err(format!(
+                    "hook '{}' can't replace a gradient that does not exist with a Variable; return None when the gradient is None",
+                    name_of(&hook)
+                )));
+            }
+            current = Some(result.unbind());
         }
-        let Ok(variable) = result.cast::<PyVariable>() else {
-            return Err(PyTypeError::new_err(format!(
-                "hook '{}' must return None or a Variable; it returned {}",
-                name_of(&hook),
-                result.get_type().name()?
-            )));
-        };
-        let Some(original) = &original else {
-            return Err(PyRuntimeError::new_err(format!(
-                "hook '{}' can't replace a gradient that does not exist with a Variable; return None when the gradient is None",
-                name_of(&hook)
-            )));
-        };
-        let given = variable.get().var.tensor();
-        if given.kind() != original.kind() || given.sizes() != original.sizes() {
-            return Err(PyRuntimeError::new_err(format!(
-                "hook '{}' has changed the type or size of the gradient: it was a {} of size {} and is a {} of size {}; return one like the gradient that came in",
-                name_of(&hook),
-                class_name(original.dtype(), original.device()),
-                sizes_text(original.sizes()),
-                class_name(given.dtype(), given.device()),
-                sizes_text(given.sizes())
-            )));
+        if let (Some(object), Some(original)) = (&current, &original) {
+            let now = object.bind(py).cast::<PyVariable>()?.get().var.tensor();
+            original.check(&now, &hook, "the gradient")?;
         }
-        current = Some(result.unbind());
-        replaced = true;
     }
-    match current {
-        Some(object) if replaced => {
-            let variable = object.bind(py).cast::<PyVariable>()?.clone();
-            drop(object);
-            Ok(Some(var_of(variable.get(), create_graph)?))
-        }
-        _ => Ok(total),
-    }
+    let Some(object) = current else {
+        return Ok(None);
+    };
+    Ok(Some(var_of(
+        object.bind(py).cast::<PyVariable>()?.get(),
+        create_graph,
+    )?))
 }
 
 /// Calls the hooks of a node with the gradients of its inputs and outputs. `seen` is what
@@ -317,25 +310,29 @@ pub fn on_node(
         return Ok(());
     }
     let (incoming, edges) = seen;
-    let objects = |vars: &[Option<Var>]| -> PyResult<Py<PyTuple>> {
-        let wrap = |var: &Option<Var>| match var {
-            Some(var) => object_of(py, writable(var.clone())?, create_graph),
-            None => Ok(py.None()),
-        };
-        let items = vars.iter().map(wrap).collect::<PyResult<Vec<_>>>()?;
-        Ok(PyTuple::new(py, items)?.unbind())
+    // As in `on_gradient`: what hooks get is theirs. Taken out one by one, so that the last of those
+    // who share a gradient gets it as it is.
+    let wrap = |var: Option<&Var>| match var {
+        Some(var) => object_of(py, writable(var)?, create_graph),
+        None => Ok(py.None()),
     };
     outgoing.resize(edges, None);
-    for var in outgoing.iter_mut().flatten() {
-        *var = writable(var.clone())?;
+    let originals: Vec<Option<Kind>> = outgoing
+        .iter()
+        .map(|var| var.as_ref().map(Kind::of))
+        .collect();
+    let mut inputs = Vec::with_capacity(edges);
+    for var in outgoing.iter_mut() {
+        inputs.push(wrap(var.take().as_ref())?);
     }
-    let outputs = objects(incoming)?;
-    let mut inputs = objects(outgoing)?;
-    let mut replaced = false;
+    let outputs = incoming.iter().map(|var| wrap(var.as_ref()));
+    let outputs = PyTuple::new(py, outputs.collect::<PyResult<Vec<_>>>()?)?.unbind();
+    let mut inputs = PyTuple::new(py, inputs)?.unbind();
     for hook in hooks {
         let given = (inputs.bind(py), outputs.bind(py)).into_pyobject(py)?;
         let result = callback::call(&hook, &given)?;
         if result.is_none() {
+            check_all(inputs.bind(py), &originals, &hook)?;
             continue;
         }
         let Ok(tuple) = result.cast::<PyTuple>() else {
@@ -362,31 +359,57 @@ pub fn on_node(
                 wrong.get_type().name()?
             )));
         }
-        for (i, (value, was)) in tuple.iter().zip(outgoing.iter()).enumerate() {
-            let (Ok(given), Some(was)) = (value.cast::<PyVariable>(), was) else {
-                continue;
-            };
-            let (given, was) = (given.get().var.tensor(), &was.tensor);
-            if given.kind() != was.kind() || given.sizes() != was.sizes() {
-                return Err(PyRuntimeError::new_err(format!(
-                    "hook '{}' has changed the type or size of gradient {i}: it was a {} of size {} and is a {} of size {}; return one like the gradient that came in",
-                    name_of(&hook),
-                    class_name(was.dtype(), was.device()),
-                    sizes_text(was.sizes()),
-                    class_name(given.dtype(), given.device()),
-                    sizes_text(given.sizes())
-                )));
-            }
-        }
+        check_all(tuple, &originals, &hook)?;
         inputs = tuple.clone().unbind();
-        replaced = true;
     }
-    if replaced {
-        for (place, object) in outgoing.iter_mut().zip(inputs.bind(py).iter()) {
-            *place = match object.cast::<PyVariable>() {
-                Ok(variable) => Some(var_of(variable.get(), create_graph)?),
-                Err(_) => None,
-            };
+    for (place, object) in outgoing.iter_mut().zip(inputs.bind(py).iter()) {
+        *place = match object.cast::<PyVariable>() {
+            Ok(variable) => Some(var_of(variable.get(), create_graph)?),
+            Err(_) => None,
+        };
+    }
+    Ok(())
+}
+
+/// What a hook must leave as it is: class, place and sizes of a gradient.
+struct Kind {
+    kind: (DType, Device),
+    sizes: Dims,
+}
+
+impl Kind {
+    fn of(gradient: &Var) -> Kind {
+        Kind {
+            kind: gradient.tensor.kind(),
+            sizes: Dims::from_slice(gradient.sizes()),
+        }
+    }
+
+    fn check(&self, now: &Tensor, hook: &Bound<'_, PyAny>, what: &str) -> PyResult<()> {
+        if now.kind() == self.kind && now.sizes() == self.sizes.as_slice() {
+            return Ok(());
+        }
+        let (dtype, device) = self.kind;
+        Err(PyRuntimeError::new_err(format!(
+            "hook '{}' has changed the type or size of {what}: it was a {} of size {} and is a {} of size {}; return one like the gradient that came in",
+            name_of(hook),
+            class_name(dtype, device),
+            sizes_text(&self.sizes),
+            class_name(now.dtype(), now.device()),
+            sizes_text(now.sizes())
+        )))
+    }
+}
+
+/// [`Kind::check`] for each gradient of a node's inputs.
+fn check_all(
+    now: &Bound<'_, PyTuple>,
+    originals: &[Option<Kind>],
+    hook: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    for (i, (now, was)) in now.iter().zip(originals).enumerate() {
+        if let (Ok(now), Some(was)) = (now.cast::<PyVariable>(), was) {
+            was.check(&now.get().var.tensor(), hook, &format!("gradient {i}"))?;
         }
     }
     Ok(())

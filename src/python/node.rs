@@ -1,15 +1,18 @@
 //! Graph nodes as Python sees them: one class for each kind, made when first asked for.
 //!
-//! A plain wrapper keeps its node alive. The object of a node with hooks, or of a user's Function,
-//! is kept by the node instead; it holds what the node leads to, so that walking on works after the
-//! node is gone, and never the node itself, which would be a ring.
+//! A plain wrapper keeps its node alive. The tables of its hooks are in an object that nobody sees,
+//! which the node keeps, as it keeps the object of a user's Function. These hold what the node leads
+//! to, and never the node itself, which would be a ring; a Function's object that outlives its node
+//! makes the node anew when it is needed.
 
 use super::collect::{self, Links};
+use super::function::PyFunction;
 use super::hooks;
 use super::variable::PyVariable;
 use crate::engine;
-use crate::error::Result;
-use crate::graph::arena::Handle;
+use crate::error::{Error, Result};
+use crate::graph::arena::{self, Handle};
+use crate::graph::site::Site;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Rule, Step, Var, Variable, is_recording};
 use crate::lock::plain::Mutex;
 use crate::python::callback;
@@ -52,6 +55,7 @@ enum Hold {
 struct Keeper {
     node: NodeId,
     rule: &'static Rule,
+    outputs: u32,
     next: Vec<Next>,
     leaf: Option<Variable>,
 }
@@ -71,10 +75,10 @@ static OBJECTS: Mutex<Option<HashMap<NodeId, Py<PyWeakrefReference>>>> = Mutex::
 
 impl Drop for PyNode {
     fn drop(&mut self) {
+        // Those that a node keeps are not in the list.
         let id = match &self.state.get_mut().hold {
-            Hold::Nothing => return,
             Hold::Node(handle) => handle.id(),
-            Hold::By(keeper) => keeper.node,
+            Hold::Nothing | Hold::By(_) => return,
         };
         let old = OBJECTS.lock().as_mut().and_then(|o| o.remove(&id));
         drop(old);
@@ -100,8 +104,11 @@ impl PyNode {
 
     /// The object of a node.
     pub fn wrap(py: Python<'_>, handle: Handle) -> PyResult<Py<PyAny>> {
-        if let Some(own) = owner_of(&handle, |owner| owner.0.clone_ref(py)) {
-            return Ok(own.into_any());
+        let own = owner_of(&handle, |owner| owner.0.clone_ref(py)).map(|own| own.into_bound(py));
+        if let Some(own) = &own
+            && own.is_instance_of::<PyFunction>()
+        {
+            return Ok(own.clone().into_any().unbind());
         }
         let known = OBJECTS
             .lock()
@@ -115,6 +122,9 @@ impl PyNode {
         let class = class_for(py, handle.rule().node)?;
         NEXT.set(Some(handle));
         let object = callback::call(class.bind(py), ())?;
+        if let Some(own) = own {
+            share_attributes(&own, &object)?;
+        }
         let weak = PyWeakrefReference::new(&object)?.unbind();
         let old = OBJECTS.lock().get_or_insert_default().insert(id, weak);
         drop(old);
@@ -126,6 +136,7 @@ impl PyNode {
         let keeper = Keeper {
             node: handle.id(),
             rule: handle.rule(),
+            outputs: handle.outputs(),
             next: engine::next_functions(handle),
             leaf: handle.leaf(),
         };
@@ -134,28 +145,48 @@ impl PyNode {
         drop(old);
     }
 
-    /// Makes sure that the node keeps this object, for hooks to be found there.
-    fn settle(slf: &Bound<'_, PyNode>) {
+    /// The object that the node keeps and that has its hooks, made when there is none.
+    fn keeper<'py>(slf: &Bound<'py, PyNode>) -> PyResult<Bound<'py, PyNode>> {
+        let py = slf.py();
         let handle = match &slf.get().state.lock().hold {
             Hold::Node(handle) => handle.clone(),
-            _ => return,
+            _ => return Ok(slf.clone()),
         };
-        PyNode::give_to(slf, &handle);
+        if let Some(own) = owner_of(&handle, |owner| owner.0.clone_ref(py)) {
+            return Ok(own.into_bound(py));
+        }
+        collect::something_new();
+        let own = Bound::new(py, PyNode::unrecorded())?;
+        share_attributes(slf, &own)?;
+        PyNode::give_to(&own, &handle);
+        Ok(own)
     }
 
     /// Runs the hooks in `table` on the gradient of output `nr` from here on.
-    pub fn hook_output(slf: &Bound<'_, PyNode>, nr: u32, table: Py<PyAny>) {
-        PyNode::settle(slf);
-        slf.get().state.lock().before.push((nr, table));
+    pub fn hook_output(slf: &Bound<'_, PyNode>, nr: u32, table: Py<PyAny>) -> PyResult<()> {
+        let keeper = PyNode::keeper(slf)?;
+        keeper.get().state.lock().before.push((nr, table));
+        Ok(())
     }
 
-    /// The recorded node, while it lives.
-    pub fn handle(&self) -> Option<Handle> {
-        match &self.state.lock().hold {
-            Hold::Nothing => None,
-            Hold::Node(handle) => Some(handle.clone()),
-            Hold::By(keeper) => Handle::to(keeper.node),
+    /// The recorded node. That of a Function is recorded again if it died before its object, which
+    /// has all that it had.
+    pub fn handle(slf: &Bound<'_, PyNode>) -> Result<Option<Handle>> {
+        let (rule, outputs, next) = match &slf.get().state.lock().hold {
+            Hold::Nothing => return Ok(None),
+            Hold::Node(handle) => return Ok(Some(handle.clone())),
+            Hold::By(keeper) => match Handle::to(keeper.node) {
+                Some(handle) => return Ok(Some(handle)),
+                None => (keeper.rule, keeper.outputs, keeper.next.clone()),
+            },
+        };
+        if !slf.is_instance_of::<PyFunction>() {
+            return Ok(None);
         }
+        collect::something_new();
+        let handle = super::function::record(rule, &next, outputs)?;
+        PyNode::give_to(slf, &handle);
+        Ok(Some(handle))
     }
 
     /// What the node's inputs came from.
@@ -166,6 +197,27 @@ impl PyNode {
             Hold::Node(handle) => handle.clone(),
         };
         engine::next_functions(&handle)
+    }
+
+    fn id(&self) -> Option<NodeId> {
+        match &self.state.lock().hold {
+            Hold::Nothing => None,
+            Hold::Node(handle) => Some(handle.id()),
+            Hold::By(keeper) => Some(keeper.node),
+        }
+    }
+
+    /// Where in the program the node was recorded, while it lives.
+    pub fn site(&self) -> Site {
+        self.id().map_or(0, arena::site_of)
+    }
+
+    /// The error about the node, with its place in the program.
+    pub fn blamed(&self, error: Error) -> Error {
+        match self.id() {
+            Some(node) => error.from_node(node.pack(), arena::site_of(node)),
+            None => error,
+        }
     }
 
     fn rule(&self) -> Option<&'static Rule> {
@@ -248,7 +300,7 @@ impl Foreign for Owner {
             };
             for (nr, table) in tables {
                 let nr = nr as usize;
-                let total = incoming.get(nr).cloned().flatten();
+                let total = incoming.get_mut(nr).and_then(Option::take);
                 let hooked = hooks::on_gradient(table.bind(py), total, create_graph)?;
                 while incoming.len() <= nr {
                     incoming.push(None);
@@ -294,6 +346,11 @@ impl Foreign for Owner {
     fn free(&self) {
         attached(|py| super::function::free(self.0.bind(py)));
     }
+}
+
+/// Gives `to` the attributes that the user put on `from`: they last while the node keeps either.
+fn share_attributes(from: &Bound<'_, PyAny>, to: &Bound<'_, PyAny>) -> PyResult<()> {
+    to.setattr("__dict__", from.getattr("__dict__")?)
 }
 
 fn class_for(py: Python<'_>, name: &'static str) -> PyResult<Py<PyType>> {
@@ -369,19 +426,14 @@ impl PyNode {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         hooks::check_callable(hook)?;
-        PyNode::settle(slf);
-        let known = slf
-            .get()
-            .state
-            .lock()
-            .after
-            .as_ref()
-            .map(|t| t.clone_ref(py));
+        let keeper = PyNode::keeper(slf)?;
+        let state = &keeper.get().state;
+        let known = state.lock().after.as_ref().map(|t| t.clone_ref(py));
         let table = match known {
             Some(table) => table.into_bound(py),
             None => {
                 let table = hooks::new_table(py)?;
-                slf.get().state.lock().after = Some(table.clone().unbind());
+                state.lock().after = Some(table.clone().unbind());
                 table
             }
         };
@@ -395,16 +447,16 @@ impl PyNode {
     ) -> PyResult<()> {
         let table = hooks::table_of(slf.py(), &variable.get().var);
         if let Some(table) = table {
-            PyNode::hook_output(slf, variable.get().var.output_nr(), table);
+            PyNode::hook_output(slf, variable.get().var.output_nr(), table)?;
         }
         Ok(())
     }
 
     /// The gradients that this node gives its inputs for those of its outputs.
     #[pyo3(signature = (*gradients))]
-    fn __call__(slf: &Bound<'_, Self>, gradients: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
+    pub fn __call__(slf: &Bound<'_, Self>, gradients: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
         let py = slf.py();
-        let Some(handle) = slf.get().handle() else {
+        let Some(handle) = PyNode::handle(slf)? else {
             return Err(PyTypeError::new_err(
                 "this node is in no graph; call the node of a Variable's grad_fn",
             ));

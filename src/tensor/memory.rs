@@ -280,6 +280,14 @@ impl Tensor {
             && matches!(self.header().place, Place::Here(_) | Place::Memory(_))
     }
 
+    /// Whether no other handle or view sees these elements: unique, or the only view of its root.
+    pub fn is_alone(&self) -> bool {
+        match &self.header().place {
+            Place::View(root) => triomphe::ThinArc::strong_count(&self.0) == 1 && root.is_unique(),
+            _ => self.is_unique(),
+        }
+    }
+
     /// What the device layer keeps for this tensor's memory; none on the CPU.
     pub fn device_memory(&self) -> Option<&(dyn Any + Send + Sync)> {
         match &self.home().0.header().place {

@@ -109,6 +109,7 @@ PARAMETERS = {
     "_args": "object",
     "_register_hook_dict.variable": "Variable",
     "_delayed_error.variables": "Any",
+    "_delayed_error.gradients": "tuple[Any, ...]",
     "message": "str",
     "callback": "Callable[[], object]",
     "phase": "str",

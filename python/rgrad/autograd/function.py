@@ -103,6 +103,8 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
             results = _C._delayed_error(
                 f"{type(ctx).__name__}: trying to differentiate twice a function that was marked "
                 "with @once_differentiable; write its backward with Variables and without it",
+                ctx,
+                gradients,
                 *results,
             )
         return results if isinstance(result, tuple) else results[0]

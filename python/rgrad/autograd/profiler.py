@@ -146,6 +146,7 @@ class profile:
         self.use_cuda = use_cuda
         self.function_events: EventList | None = None
         self.entered = False
+        self.running = False
 
     def __enter__(self) -> Self:
         if not self.enabled:
@@ -154,12 +155,13 @@ class profile:
             raise RuntimeError("profile: a profiler is not reentrant; make another one")
         if _C._profile_start():
             raise RuntimeError("profile: another profiler is running; leave its block first")
-        self.entered = True
+        self.entered = self.running = True
         return self
 
     def __exit__(self, *error: object) -> None:
-        if not self.enabled:
+        if not self.running:
             return
+        self.running = False
         events = enumerate(_C._profile_stop())
         self.function_events = EventList(
             FunctionEvent(i, name, thread, start / 1000, end / 1000)

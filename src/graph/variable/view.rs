@@ -31,7 +31,7 @@ impl Variable {
         Variable::new(var).with_base(base, Some(remake))
     }
 
-    /// A result of a user's function that shares memory with its argument `base`: its history stays
+    /// A result of a user's function that shares memory with `base`, its argument or another result: its history stays
     /// its own.
     pub fn sharing(self, base: &Variable) -> Variable {
         self.with_base(base, None)
@@ -102,7 +102,7 @@ impl Variable {
                 }
                 fail!(
                     Runtime,
-                    "the result of a Function shares memory with an argument that was changed in place since, and its backward knows nothing of the change; give the Function, or change, a clone()"
+                    "the result of a Function shares memory with an argument or another result that was changed in place since, and its backward knows nothing of the change; give the Function, or change, a clone()"
                 );
             };
             (view.base.clone(), tensor, remake, view.apart)

@@ -2,6 +2,7 @@
 //! the node is recorded. Nothing is recorded before everything has been checked.
 
 use super::results::{marked, outputs_of, saves_of, wrap_output};
+use super::twice::{self, Made, origins};
 use super::{Input, Kind, PyFunction};
 use crate::graph::arena::{self, Extra, Handle, Payload};
 use crate::graph::{Rule, Var, Variable, is_recording, profile, rule};
@@ -14,7 +15,6 @@ use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 /// The arguments of a call.
 pub(super) struct Call<'py> {
@@ -128,17 +128,21 @@ pub fn old_style(slf: &Bound<'_, PyFunction>, args: &Bound<'_, PyTuple>) -> PyRe
             ));
         }
     }
+    let forward = forward_of(slf.as_any(), &class)?;
     if std::mem::replace(&mut slf.get().state.lock().used, true) {
         return Err(refused(
             &class,
             "an instance serves for one call only, and this one was called before; make a new instance for each call".into(),
         ));
     }
-    let forward = forward_of(slf.as_any(), &class)?;
     let name = format!("{class}LegacyBackward");
-    run(slf, args, (&class, &name), |given| {
+    let made = run(slf, args, (&class, &name), |given| {
         callback::call(&forward, PyTuple::new(slf.py(), given)?)
-    })
+    });
+    if made.is_err() && slf.as_super().get().next().is_empty() {
+        slf.get().state.lock().used = false;
+    }
+    made
 }
 
 fn forward_of<'py>(of: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
@@ -220,12 +224,24 @@ fn run<'py>(
         .filter_map(|object| call.input(object))
         .collect();
     for &i in &dirty {
+        let variable = call.variable(i);
+        let version = inputs[i].tensor.version();
         inputs[i].tensor.bump();
+        // A leaf whose change nothing recorded stays a leaf that can get a gradient.
+        let failed = checked.is_err() && variable.requires_grad();
+        if failed || !is_recording() {
+            variable.settle(version);
+        }
     }
     // Everything is checked; from here on the call takes place.
     let (outputs, to_save, several) = checked?;
     let handle = match recorded {
-        true => Some(record(context, &inputs, outputs.len(), name)?),
+        true => {
+            let made: Vec<Made> = inputs.iter().map(|input| input.history.clone()).collect();
+            let handle = record(rule_named(name), &made, outputs.len() as u32)?;
+            PyNode::give_to(context.as_super(), &handle);
+            Some(handle)
+        }
         false => None,
     };
     if recorded {
@@ -244,6 +260,9 @@ fn run<'py>(
             volatile,
         )?);
     }
+    if recorded && several {
+        twice::tie(py, &made)?;
+    }
     if several {
         return Ok(PyTuple::new(py, made)?.into_any().unbind());
     }
@@ -251,73 +270,19 @@ fn run<'py>(
         .ok_or_else(|| refused(name, "forward gave no result; return a tensor".into()))
 }
 
-/// Records the node; the context becomes its object.
-fn record(
-    context: &Bound<'_, PyFunction>,
-    inputs: &[Var],
-    outputs: usize,
-    name: &str,
-) -> PyResult<Handle> {
+/// Records a Function's node.
+pub fn record(rule: &'static Rule, inputs: &[Made], outputs: u32) -> crate::error::Result<Handle> {
     let mut needs = 0;
-    for (i, input) in inputs.iter().enumerate() {
-        needs |= u64::from(input.requires_grad()) << i.min(63);
+    for (i, made) in inputs.iter().enumerate() {
+        needs |= u64::from(made.is_some()) << i.min(63);
     }
     let payload = Payload {
         needs,
         extra: Some(Box::new(Extra {
-            outputs: outputs as u32,
+            outputs,
             ..Extra::default()
         })),
         ..Payload::default()
     };
-    let operands: Vec<_> = inputs.iter().map(Var::input).collect();
-    let handle = arena::record(rule_named(name), operands.iter().map(|i| i.origin), payload)?;
-    PyNode::give_to(context.as_super(), &handle);
-    Ok(handle)
-}
-
-/// Variables on the data of `variables` whose history ends in an error: what a function that is not
-/// differentiable twice gives back.
-#[pyfunction]
-#[pyo3(signature = (message, *variables))]
-pub fn _delayed_error(
-    py: Python<'_>,
-    message: String,
-    variables: &Bound<'_, PyTuple>,
-) -> PyResult<Py<PyAny>> {
-    let mut made = Vec::new();
-    for object in variables.iter() {
-        let Ok(variable) = object.cast::<PyVariable>() else {
-            made.push(object.unbind());
-            continue;
-        };
-        let var = failing(variable.get().var.tensor(), message.clone())?;
-        made.push(PyVariable::fresh(py, var)?);
-    }
-    Ok(PyTuple::new(py, made)?.into_any().unbind())
-}
-
-/// A value whose history is one node that reports `message` when it runs.
-pub fn failing(tensor: Tensor, message: String) -> crate::error::Result<Var> {
-    struct Failure(String);
-    impl crate::graph::Foreign for Failure {
-        fn back(&self, _step: &mut crate::graph::Step) -> crate::error::Result<()> {
-            Err(crate::error::Error::Runtime(self.0.clone()))
-        }
-    }
-    static ERROR: Rule = Rule {
-        node: "Error",
-        saves: |_| 0,
-        inputs: 0,
-        back: Some(rule::by_foreign),
-    };
-    let payload = Payload {
-        extra: Some(Box::new(Extra {
-            foreign: Some(Arc::new(Failure(message))),
-            ..Extra::default()
-        })),
-        ..Payload::default()
-    };
-    let handle = arena::record(&ERROR, std::iter::empty(), payload)?;
-    Ok(Var::made_by(tensor, handle, 0))
+    arena::record(rule, origins(inputs), payload)
 }

@@ -1,7 +1,8 @@
 //! Backward of a user's Function.
 
 use super::PyFunction;
-use super::apply::failing;
+use super::twice::{Made, failing};
+use crate::engine::accumulate;
 use crate::error::{Error, Result};
 use crate::graph::{Step, Var, with_recording};
 use crate::python::callback;
@@ -50,9 +51,9 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
     let mut gradients = Vec::new();
     let kinds = context.get().state.lock().outputs.clone();
     for (nr, kind) in kinds.iter().enumerate() {
-        // Missing gradients are zeros.
+        // Missing gradients are zeros. What is given may be changed in place.
         let var = match step.incoming.get(nr) {
-            Some(Some(var)) => var.clone(),
+            Some(Some(var)) => accumulate::lent(var)?,
             _ => Var::from(kind.zeros()?),
         };
         gradients.push(match &forward_class {
@@ -103,6 +104,12 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
             items.len()
         )));
     }
+    let mut of: Vec<Made> = Vec::new();
+    if create_graph {
+        let incoming = step.incoming.iter().flatten();
+        of.extend(incoming.map(|g| g.history.clone()));
+        of.extend(context.as_super().get().next());
+    }
     let mut at = 0;
     for (i, (object, argument)) in items.iter().zip(wanted).enumerate() {
         let Some((kind, requires_grad)) = argument else {
@@ -129,7 +136,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                 Err(_) => return Err(wrong_kind(name, "a Variable", i, object)),
             },
             None => match object.cast::<PyTensor>() {
-                Ok(tensor) => old_style(name, tensor.get().tensor(), create_graph)?,
+                Ok(tensor) => old_style(name, tensor.get().tensor(), &of)?,
                 Err(_) => return Err(wrong_kind(name, "a tensor", i, object)),
             },
         };
@@ -152,9 +159,10 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
     Ok(())
 }
 
-/// The gradient of an old-style Function: it cannot be differentiated again.
-fn old_style(name: &str, tensor: Tensor, create_graph: bool) -> Result<Var> {
-    if !create_graph {
+/// The gradient of an old-style Function: it cannot be differentiated again, by none of what
+/// it depends on.
+fn old_style(name: &str, tensor: Tensor, of: &[Made]) -> Result<Var> {
+    if of.is_empty() {
         return Ok(Var::from(tensor));
     }
     failing(
@@ -162,6 +170,7 @@ fn old_style(name: &str, tensor: Tensor, create_graph: bool) -> Result<Var> {
         format!(
             "{name}: trying to differentiate twice a function that is not differentiable twice; write it in the new style, with static methods and Variables in backward"
         ),
+        of,
     )
 }
 

@@ -4,18 +4,20 @@
 mod apply;
 mod back;
 mod results;
+mod twice;
 
 pub use apply::*;
 pub use back::{back, free};
+pub use twice::_delayed_error;
 
 use super::classes;
-use super::node::PyNode;
+use super::node::{self, PyNode};
 use super::variable::PyVariable;
-use crate::graph::{Var, Variable};
+use crate::error::Error;
+use crate::graph::{Handle, Var, Variable, site};
 use crate::lock::plain::Mutex;
 use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Tensor};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -122,12 +124,15 @@ impl PyFunction {
         apply::new_style(cls, args)
     }
 
-    /// Runs an old-style Function.
+    /// Runs an old-style Function, or the way back of a new-style one.
     #[pyo3(signature = (*args))]
     fn __call__<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        if slf.hasattr("_forward_cls")? {
+            return Ok(PyNode::__call__(slf.as_super(), args)?.into_bound(slf.py()));
+        }
         callback::call_method(slf, "_do_forward", args)
     }
 
@@ -268,10 +273,18 @@ impl PyFunction {
 
 /// What was saved, checked to be there and unchanged.
 fn saved(slf: &Bound<'_, PyFunction>) -> PyResult<Vec<Option<(Tensor, From)>>> {
-    let name = slf.get_type().name()?;
+    let name = slf.get_type().name()?.to_string();
+    // Names and lines are looked for after the lock.
+    unchanged(slf, &name).map_err(|error| slf.as_super().get().blamed(error).into())
+}
+
+fn unchanged(
+    slf: &Bound<'_, PyFunction>,
+    name: &str,
+) -> crate::error::Result<Vec<Option<(Tensor, From)>>> {
     let state = slf.get().state.lock();
     if state.freed {
-        return Err(PyRuntimeError::new_err(format!(
+        return Err(Error::Runtime(format!(
             "{name}: Trying to backward through the graph a second time, but the buffers have already been freed; specify retain_graph=True when calling backward the first time"
         )));
     }
@@ -282,24 +295,45 @@ fn saved(slf: &Bound<'_, PyFunction>) -> PyResult<Vec<Option<(Tensor, From)>>> {
             continue;
         };
         if kept.tensor.version() != kept.version {
-            return Err(PyRuntimeError::new_err(format!(
+            let error = Error::Runtime(format!(
                 "{name}: one of the variables needed for gradient computation has been modified by an inplace operation: saved tensor {i} had version {} when it was saved and has {} now; clone() it before changing it",
                 kept.version,
                 kept.tensor.version()
-            )));
+            ));
+            let changed = site::last_change(&kept.tensor);
+            return Err(error.about("saved tensor", kept.tensor.family(), changed));
         }
         found.push(Some((kept.tensor.clone(), kept.from)));
     }
     Ok(found)
 }
 
+/// What the user's Function whose node this is saved, if it is one: by index of input, then of result.
+pub fn kept(py: Python<'_>, node: &Handle) -> Vec<(u32, Tensor)> {
+    let object = node::owner_of(node, |owner| owner.0.clone_ref(py));
+    let Some(Ok(function)) = object.map(|object| object.into_bound(py).cast_into::<PyFunction>())
+    else {
+        return Vec::new();
+    };
+    let state = function.get().state.lock();
+    let inputs = state.arguments.iter().flatten().count();
+    let index = |from: From| match from {
+        From::Input(i) => i,
+        From::Output(nr) => inputs + nr,
+    };
+    let saved = state.saved.iter().flatten();
+    saved
+        .map(|kept| (index(kept.from) as u32, kept.tensor.clone()))
+        .collect()
+}
+
 /// A saved tensor as the Variable it was: the leaf itself where it is one.
 fn variable_of(slf: &Bound<'_, PyFunction>, tensor: Tensor, from: From) -> PyResult<Py<PyAny>> {
     let py = slf.py();
-    let node = slf.as_super().get();
+    let node = slf.as_super();
     let history = match from {
-        From::Input(i) => node.next().into_iter().nth(i).flatten(),
-        From::Output(nr) => node.handle().map(|handle| (handle, nr as u32)),
+        From::Input(i) => node.get().next().into_iter().nth(i).flatten(),
+        From::Output(nr) => PyNode::handle(node)?.map(|handle| (handle, nr as u32)),
     };
     if let Some((handle, _)) = &history
         && let Some(leaf) = handle.leaf()

@@ -291,8 +291,11 @@ pub(super) fn wrap_output<'py>(
             let place = output.object.cast::<PyTensor>()?.get();
             let held = match call.owner_of(&output.tensor) {
                 Some(_) => Held::from(output.tensor.clone()),
-                None if place.tensor().claim() => place.share(),
-                None => Held::from(place.tensor().with_own_version()),
+                // Several results on the same memory, of one call or more, count together.
+                None => {
+                    place.tensor().claim();
+                    place.share()
+                }
             };
             let variable = Variable::around(held, false, volatile);
             if history.is_some() {

@@ -140,7 +140,7 @@ fn source_of(py: Python<'_>, of: &Bound<'_, PyAny>) -> PyResult<Option<Source>> 
             None => v.get().var.entered(),
         }
     } else if let Ok(node) = of.cast::<PyNode>() {
-        node.get().handle().map_or(0, |node| node.site())
+        node.get().site()
     } else {
         return Err(pyo3::exceptions::PyTypeError::new_err(format!(
             "source_of: needs a Variable or its grad_fn; got {}",

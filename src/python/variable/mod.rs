@@ -150,7 +150,14 @@ impl PyVariable {
         let history = match _grad_fn.filter(|f| !f.is_none()) {
             None => None,
             Some(f) => match f.cast::<PyNode>() {
-                Ok(node) => node.get().handle().map(|handle| (handle, 0)),
+                Ok(node) => match PyNode::handle(node)? {
+                    Some(handle) => Some((handle, 0)),
+                    None => {
+                        return Err(PyRuntimeError::new_err(
+                            "Variable: _grad_fn is a Function in no graph; call it on Variables that require grad first",
+                        ));
+                    }
+                },
                 Err(_) => {
                     return Err(PyRuntimeError::new_err(format!(
                         "Variable: _grad_fn has to be a Function object or None; got {}",
@@ -504,7 +511,16 @@ impl PyVariable {
     #[pyo3(name = "_backward_hooks")]
     fn set_backward_hooks(&self, py: Python<'_>, table: Option<Py<PyAny>>) -> PyResult<()> {
         match table {
-            Some(table) => hooks::set_table(py, &self.var, table),
+            Some(table) => {
+                let bound = table.bind(py);
+                if !bound.is_instance_of::<PyDict>() && !bound.hasattr("values")? {
+                    return Err(PyTypeError::new_err(format!(
+                        "_backward_hooks: must be a dict of hooks or None; got {}",
+                        bound.get_type().name()?
+                    )));
+                }
+                hooks::set_table(py, &self.var, table)
+            }
             None => {
                 self.var.set_hooks(None);
                 Ok(())
