@@ -52,6 +52,20 @@ pub struct Blame {
 }
 
 impl Error {
+    /// The same error as `op` says it, which used the operation `part`.
+    pub fn said_by(self, op: &str, part: &str) -> Error {
+        let text = |text: String| match text.strip_prefix(part) {
+            Some(rest) if rest.starts_with(':') => format!("{op}{rest}"),
+            _ => text,
+        };
+        match self {
+            Error::Type(t) => Error::Type(text(t)),
+            Error::Index(t) => Error::Index(text(t)),
+            Error::Runtime(t) => Error::Runtime(text(t)),
+            other => other,
+        }
+    }
+
     /// The same error about a tensor of `family`, `what` to the operation; `changed` at that place.
     pub fn about(self, what: &'static str, family: usize, changed: u32) -> Error {
         Error::At(Box::new(Blame {

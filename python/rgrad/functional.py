@@ -20,6 +20,10 @@ def chunk(tensor: _T, chunks: int, dim: int = 0) -> tuple[_T, ...]:
 def unbind(tensor: _T, dim: int = 0) -> tuple[_T, ...]:
     """All slices along `dim`, without that dimension. Views."""
     n = tensor.dim()
+    if n == 0:
+        raise RuntimeError(
+            f"unbind: dimension {dim} was asked of an empty tensor, which has no dimensions"
+        )
     if not -n <= dim < n:
         raise RuntimeError(
             f"unbind: dimension out of range (expected to be in [{-n}, {n - 1}], but got {dim})"

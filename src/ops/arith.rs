@@ -164,7 +164,7 @@ fn refuse_zero_number(op: &str, dtype: DType, value: &Value) -> Result<()> {
     if !dtype.is_float() && Scalar::from_value(value).f64() == 0.0 {
         fail!(
             ZeroDivision,
-            "{op}: integer division by zero: a torch.{}Tensor and the number 0",
+            "{op}: integer division by zero: a torch.{}Tensor and the number 0; convert with .float() to divide by it or by a fraction",
             dtype.name()
         );
     }
@@ -205,7 +205,7 @@ pub(super) fn refuse_zero(op: &str, divisor: &Tensor) -> Result<()> {
     if zero {
         fail!(
             ZeroDivision,
-            "{op}: integer division by zero: there is a 0 among the divisors"
+            "{op}: integer division by zero: there is a 0 among the divisors; convert with .float() to divide by it"
         );
     }
     Ok(())

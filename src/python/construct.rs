@@ -8,12 +8,13 @@
 
 use super::call::{Operand, Side};
 use super::number::int_of;
-use super::{interop, table};
+use super::{callback, interop, table};
 use crate::dispatch;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBytes, PyFloat, PyInt, PyList, PyMapping, PyRange, PySequence, PyString, PyTuple,
 };
@@ -96,12 +97,14 @@ fn is_sequence(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// As many items as `obj` says it has, since not every sequence ends by itself; none where it has no
 /// length after all, as a class or an array without dimensions.
 fn counted<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    let length = match obj.len() {
+    static SLICE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let length = match callback::call_method(obj, "__len__", ()) {
         Err(e) if e.is_instance_of::<PyTypeError>(obj.py()) => return Ok(None),
         length => length?,
     };
-    let items: PyResult<Vec<_>> = obj.try_iter()?.take(length).collect();
-    Ok(Some(PyTuple::new(obj.py(), items?)?))
+    let slice = SLICE.import(obj.py(), "itertools", "islice")?;
+    let items = callback::items(&callback::call(slice, (obj, length))?)?;
+    Ok(Some(items.to_tuple()))
 }
 
 /// The items of a list or tuple as they are at this moment: what happens to the list later, in

@@ -300,7 +300,7 @@ pub(super) fn floats_only(op: &str, out: Option<&Bound<'_, PyAny>>) -> PyResult<
 }
 
 fn real(op: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
-    match number(v)? {
+    match number(op, v)? {
         Some(n) => Ok(n.f64()),
         None => Err(PyTypeError::new_err(format!(
             "{op}: needs numbers; got {}",
@@ -436,8 +436,21 @@ fn eye<'py>(
     computed(py, "eye", &[n, m], out, |i| f64::from(i / m == i % m))
 }
 
-fn like<'py>(op: &str, input: &Bound<'py, PyAny>, value: i64) -> PyResult<Py<PyAny>> {
+fn like<'py>(
+    op: &str,
+    input: &Bound<'py, PyAny>,
+    value: i64,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     let py = input.py();
+    if let Some(out) = out.filter(|o| !o.is_none()) {
+        let (like, place) = (tensor::raw(op, input)?, tensor::raw(op, out)?);
+        crate::tensor::dtype::same(op, like.kind(), place.kind())?;
+        let sizes = PyTuple::new(py, [PyTuple::new(py, like.sizes())?])?;
+        return filled(py, op, &sizes, Some(out), |t| {
+            run(|| fill_with(t, Scalar::Int(value)))
+        });
+    }
     let make = |t: &Tensor| {
         run(|| {
             let y = device::empty(op, t.dtype(), t.device(), t.sizes())?;
@@ -453,14 +466,22 @@ fn like<'py>(op: &str, input: &Bound<'py, PyAny>, value: i64) -> PyResult<Py<PyA
 
 /// Zeros of the input's size and class.
 #[pyfunction]
-fn zeros_like(input: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    like("zeros_like", input, 0)
+#[pyo3(signature = (input, out=None))]
+fn zeros_like<'py>(
+    input: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    like("zeros_like", input, 0, out)
 }
 
 /// Ones of the input's size and class.
 #[pyfunction]
-fn ones_like(input: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    like("ones_like", input, 1)
+#[pyo3(signature = (input, out=None))]
+fn ones_like<'py>(
+    input: &Bound<'py, PyAny>,
+    out: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    like("ones_like", input, 1, out)
 }
 
 /// A tensor on the memory of a NumPy array.

@@ -52,7 +52,7 @@ fn each(op: &str, t: &Tensor, others: &[Tensor], function: &Bound<'_, PyAny>) ->
             .collect();
         let result = callback::call(function, PyTuple::new(py, elements?)?)?;
         let value =
-            number(&result)?.filter(|v| t.dtype().is_float() || matches!(v, Scalar::Int(_)));
+            number(op, &result)?.filter(|v| t.dtype().is_float() || matches!(v, Scalar::Int(_)));
         let Some(value) = value else {
             let kind = if t.dtype().is_float() {
                 "a number"

@@ -129,7 +129,16 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
             "{op}: needs a sequence of tensors; got one tensor; put it in a list"
         )));
     }
-    for item in callback::items(sequence)? {
+    let items = callback::items(sequence).map_err(|error| {
+        match error.is_instance_of::<PyTypeError>(sequence.py()) {
+            true => PyTypeError::new_err(format!(
+                "{op}: needs a sequence of tensors; got {}",
+                call::kind_name(sequence)
+            )),
+            false => error,
+        }
+    })?;
+    for item in items {
         let (var, variable) = value(op, &item)?;
         out.push(var);
         kinds.push(variable);
@@ -185,6 +194,12 @@ fn stack(
     };
     let n = first.sizes().len();
     let made = run(|| {
+        if n == 0 {
+            fail!(
+                Runtime,
+                "stack: empty tensors, which have no dimensions, cannot be stacked; use cat"
+            );
+        }
         for part in &parts {
             if part.sizes() != first.sizes() {
                 fail!(
@@ -259,7 +274,8 @@ fn threshold_function(
     let values: PyResult<Values> = [threshold, value]
         .into_iter()
         .map(|v| {
-            let n = number(v)?.ok_or_else(|| PyTypeError::new_err("threshold: needs numbers"))?;
+            let n = number("threshold", v)?
+                .ok_or_else(|| PyTypeError::new_err("threshold: needs numbers"))?;
             Ok(crate::tensor::FromValue::into_value(n))
         })
         .collect();

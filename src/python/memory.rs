@@ -79,13 +79,15 @@ fn place(
     sizes: &[i64],
     strides: &[i64],
 ) -> crate::error::Result<Tensor> {
-    let made = root.memory_root().as_strided(sizes, strides, offset)?;
-    let reach = sizes.iter().zip(strides).map(|(n, step)| (n - 1) * step);
-    let end = match made.numel() {
-        0 => offset,
-        _ => offset + reach.sum::<i64>() + 1,
+    let end = match sizes.is_empty() || sizes.contains(&0) {
+        true => Some(offset),
+        false => (sizes.iter().zip(strides))
+            .try_fold(offset.saturating_add(1), |end, (n, step)| {
+                end.checked_add(n.saturating_sub(1).checked_mul(*step)?)
+            }),
     };
-    if end > root.storage_len() as i64 {
+    let is_place = sizes.len() == strides.len() && offset >= 0;
+    if is_place && end.is_none_or(|end| end > root.storage_len() as i64) {
         crate::fail!(
             Runtime,
             "set_: {} with strides {strides:?} from element {offset} reaches outside a storage of {} elements; resize_() the storage first",
@@ -93,7 +95,9 @@ fn place(
             root.storage_len()
         );
     }
-    Ok(made)
+    let root = root.memory_root();
+    root.as_strided(sizes, strides, offset)
+        .map_err(|e| e.said_by("set_", "as_strided"))
 }
 
 /// `t`, or a copy on its own storage when its storage was cut shorter than `t` reaches.

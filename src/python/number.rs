@@ -8,21 +8,35 @@ use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
-/// An int, bool or float (NumPy's float64 is one); none for anything else (T-6).
+/// An int, bool or float (NumPy's float64 is one); none for anything else (T-6). `op` is what the
+/// error calls the one who asks.
+///
+/// # Errors
+/// `RuntimeError` for an int beyond 64 bits.
 #[inline]
-pub fn number(obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+pub fn number(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
     if let Ok(f) = obj.cast::<PyFloat>() {
         return Ok(Some(Scalar::Float(f.extract()?)));
     }
     if let Ok(i) = obj.cast::<PyInt>() {
         return match i.extract::<i64>() {
             Ok(v) => Ok(Some(Scalar::Int(v))),
-            Err(_) => Err(PyRuntimeError::new_err(format!(
-                "the int {i} does not fit 64 bits; use a float"
-            ))),
+            Err(_) => Err(too_big(op, i)),
         };
     }
     Ok(None)
+}
+
+/// The error for an int beyond 64 bits.
+#[cold]
+pub fn too_big(op: &str, int: &Bound<'_, PyAny>) -> PyErr {
+    // Python refuses to write out ints of thousands of digits.
+    let bits = callback::call_method(int, "bit_length", ()).and_then(|b| b.extract());
+    let what = match bits {
+        Ok(0..=128) | Err(_) => int.str().map_or_else(|_| String::new(), |s| s.to_string()),
+        Ok(bits @ 129u64..) => format!("of {bits} bits"),
+    };
+    PyRuntimeError::new_err(format!("{op}: the int {what} does not fit 64 bits"))
 }
 
 /// The element `at` elements behind the first, wherever it lives.
@@ -57,10 +71,10 @@ pub fn int_of(side: Side, op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<i
         return Ok(None);
     }
     obj.extract().map(Some).map_err(|error: PyErr| {
-        if !error.is_instance_of::<PyOverflowError>(obj.py()) {
-            return error;
+        match error.is_instance_of::<PyOverflowError>(obj.py()) {
+            true => too_big(op, obj),
+            false => error,
         }
-        PyRuntimeError::new_err(format!("{op}: the int {obj} does not fit 64 bits"))
     })
 }
 

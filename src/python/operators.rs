@@ -3,15 +3,17 @@
 use super::call;
 use super::classes;
 use super::errors::run;
+use super::interpreter::attached;
 use super::number::number;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
+use crate::error::Error;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
 use crate::ops::{self, Op, arith, compare, copy, device, pointwise, power};
 use crate::python::interpreter::released;
 use crate::tensor::{DType, FromValue, Scalar, Tensor, class_name};
-use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyZeroDivisionError};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
 use std::sync::LazyLock;
@@ -81,7 +83,7 @@ fn var_binary(
             Err(error) => Err(clash(pair.both, slf.as_any(), other.as_any(), error)),
         };
     }
-    match number(other)? {
+    match number(pair.both.name, other)? {
         Some(value) => var_number(py, me, pair.number, value),
         None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
@@ -95,8 +97,24 @@ fn var_number(
 ) -> PyResult<Py<PyAny>> {
     match call::single_op(py, op, [me.input()?], one(beside(me, value))) {
         Ok(made) => PyVariable::fresh(py, made),
-        Err(error) => Err(on_variable(op, me, error)),
+        Err(error) => Err(on_variable(op, me, cut(value, error))),
     }
+}
+
+/// A division by a fraction that is cut to 0 beside integers says so.
+#[cold]
+fn cut(value: Scalar, error: PyErr) -> PyErr {
+    let Scalar::Float(fraction) = value else {
+        return error;
+    };
+    attached(|py| match error.is_instance_of::<PyZeroDivisionError>(py) {
+        true => Error::ZeroDivision(format!(
+            "{}; the {fraction} here was cut to it, as floats beside integers are",
+            error.value(py)
+        ))
+        .into(),
+        false => error,
+    })
 }
 
 fn var_in_place(
@@ -110,8 +128,9 @@ fn var_in_place(
         return run(|| apply_in_place(pair.both, me, &[input], Values::new()))
             .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
-    match number(other)? {
-        Some(value) => run(|| apply_in_place(pair.number, me, &[], one(beside(me, value)))),
+    match number(pair.both.name, other)? {
+        Some(value) => run(|| apply_in_place(pair.number, me, &[], one(beside(me, value))))
+            .map_err(|error| cut(value, error)),
         None => Err(call::unfit(pair.both.name, slf.as_any(), other)),
     }
 }
@@ -131,7 +150,7 @@ fn raw_binary(
             Err(error) => Err(clash(pair.both, slf.as_any(), other.as_any(), error)),
         };
     }
-    match number(other)? {
+    match number(pair.both.name, other)? {
         Some(value) if takes(&me.tensor, value) => classes::wrap(
             py,
             call::single_op(py, pair.number, [me], one(value))?.tensor,
@@ -148,7 +167,7 @@ fn raw_in_place(slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>, pair: &Pair
         return call::raw_in_place(pair.both, &mut inputs, &[])
             .map_err(|error| clash(pair.both, slf.as_any(), other.as_any(), error));
     }
-    match number(other)? {
+    match number(pair.both.name, other)? {
         Some(value) if takes(&me.tensor, value) => {
             call::raw_in_place(pair.number, &mut [me], &one(value))
         }
@@ -215,7 +234,7 @@ fn forget_volatile(made: Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 }
 
 fn needs_number(op: &Op, own: &Bound<'_, PyAny>, other: &Bound<'_, PyAny>) -> PyResult<Scalar> {
-    number(other)?.ok_or_else(|| call::unfit(op.name, own, other))
+    number(op.name, other)?.ok_or_else(|| call::unfit(op.name, own, other))
 }
 
 /// Operands of different classes are told all that would fit (E-14).

@@ -1,6 +1,7 @@
 //! What tensors and Variables say of themselves in the same words (T-36): sizes, place, type.
 
 use super::call::Side;
+use super::callback;
 use super::tensor::size_object;
 use crate::tensor::{Device, Tensor, dims};
 use pyo3::exceptions::PyRuntimeError;
@@ -43,6 +44,13 @@ pub fn stride(
             Ok(t.strides()[d].into_pyobject(py)?.into_any().unbind())
         }
     }
+}
+
+/// What `reversed` goes over: all items, from the last to the first.
+pub fn backwards<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let items = callback::items(object)?;
+    items.reverse()?;
+    callback::iter(items.as_any())
 }
 
 /// The number of the GPU that a tensor is on.

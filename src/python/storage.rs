@@ -131,7 +131,7 @@ impl PyStorage {
     }
 
     fn element(&self, value: &Bound<'_, PyAny>) -> PyResult<Scalar> {
-        match number(value)? {
+        match number(&self.name(), value)? {
             Some(Scalar::Float(_)) if !self.root.dtype().is_float() => {}
             Some(value) => return Ok(value),
             None => {}
@@ -236,6 +236,10 @@ impl PyStorage {
 
     fn __iter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(self.list(py)?.bind(py).try_iter()?.into_any().unbind())
+    }
+
+    fn __reversed__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        super::query::backwards(slf.as_any())
     }
 
     #[pyo3(name = "tolist")]

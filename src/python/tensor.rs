@@ -193,6 +193,10 @@ impl PyTensor {
         classes::wrap(py, self.tensor().view(raw("view_as", tensor)?.sizes())?)
     }
 
+    fn __reversed__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        super::query::backwards(slf.as_any())
+    }
+
     fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let t = run(|| crate::ops::device::to_cpu(&self.tensor()))?;
         Ok(construct::to_list(py, &t)?.into_any().unbind())

@@ -178,6 +178,13 @@ impl Tensor {
                 "unsqueeze: an empty tensor has no dimensions to put one beside"
             );
         }
+        if self.ndim() == super::MAX_DIMS {
+            fail!(
+                Runtime,
+                "unsqueeze: a tensor of {} dimensions cannot have one more",
+                self.ndim()
+            );
+        }
         let n = self.ndim() as i64;
         if dim < -(n + 1) || dim > n {
             fail!(

@@ -3,6 +3,7 @@
 import array
 import collections
 import collections.abc
+import os
 import pickle
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import rgrad as torch
 from rgrad import Variable
 from rgrad.utils.dlpack import from_dlpack, to_dlpack
+from support import run_python
 
 D, F, L, I = torch.DoubleTensor, torch.FloatTensor, torch.LongTensor, torch.IntTensor  # noqa: E741
 RE, TE = RuntimeError, TypeError
@@ -395,3 +397,172 @@ def test_an_error_of_the_one_who_lends_comes_out():
 
     with pytest.raises(KeyError, match="mine"):
         from_dlpack(Lender())
+
+
+# Words.
+
+BIG = 10**400
+V = Variable
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: torch.arange(0, 10, float("inf")), r"arange: .*finite"),
+        (lambda: torch.arange(0, 10, float("nan")), r"arange: .*finite"),
+        (lambda: F(3) * BIG, "mul: the int of 1329 bits does not fit 64 bits"),
+        (lambda: F(3) + 2**63, "add: the int 9223372036854775808 does not fit 64 bits"),
+        (lambda: F(3).fill_(BIG), "fill"),
+        (lambda: F(3).__iadd__(BIG), "add: the int of"),
+        (lambda: V(F(3)).__imul__(BIG), "mul: the int of"),
+        (lambda: F(3).clamp(0, BIG), "clamp: the int of"),
+        (lambda: F(3).apply_(lambda x: 2**63), "apply_: the int 9223372036854775808"),
+        (lambda: F(3).size(2**63), "size: the int 9223372036854775808"),
+        (lambda: F(3).chunk(2**63), "chunk: the int 9223372036854775808"),
+        (lambda: F(3).split(2**63), "split: the int 9223372036854775808"),
+        (lambda: torch.cat([F(3)], 2**63), "cat: the int 9223372036854775808"),
+        (lambda: torch.cat([F(3)], "a"), r"cat .*got str"),
+        (lambda: torch.stack([F(3)], 2**63), "stack: the int 9223372036854775808"),
+        (lambda: torch.manual_seed(float("nan")), r"manual_seed: .*nan"),
+        (lambda: torch.manual_seed(2**64), r"manual_seed: .*64 bits"),
+        (lambda: torch.cat(None), r"cat: .*NoneType"),
+        (lambda: torch.stack(3), r"stack: .*int"),
+        (lambda: torch.stack([F(), F()]), r"^stack: .*empty"),
+        (lambda: torch.unbind(F()), r"^unbind: .*empty tensor"),
+        (lambda: F().set_(torch.FloatStorage(9), -1, (2,), (3,)), r"^set_: .*-1"),
+        (
+            lambda: F().set_(torch.FloatStorage(9).resize_(4), 2**62, (1,), (1,)),
+            r"^set_: .*of 4 el",
+        ),
+        (lambda: F().set_(torch.FloatStorage(9), 1, (2**62,), (2**62,)), r"^set_: .*of 9 el"),
+        (lambda: F().set_(torch.FloatStorage(9), 0, (2, 3), (1,)), r"^set_: .*stride"),
+        (lambda: F(3).__setitem__(L([0, 7]), 2), r"^index: index 7"),
+        (lambda: V(F(3)).copy_(V(F(2))), r"^copy_: .*size 2 .*3"),
+        (lambda: L([1]) / 0, r"the number 0; .*\.float\(\)"),
+        (lambda: V(L([1])) / 0.5, r"the 0\.5 here was cut"),
+        (lambda: V(L([1])).__itruediv__(0.5), r"the 0\.5 here was cut"),
+        (lambda: L([5]) & 2.0, r"__and__: .*LongTensor or an int.*float"),
+        (lambda: torch.LongStorage([1.5]), r"a torch.LongStorage is made of int"),
+    ],
+)
+def test_errors_name_the_operation_and_what_was_given(call, words):
+    with pytest.raises((RE, TE, ZeroDivisionError), match=words):
+        call()
+
+
+def test_an_int_of_thousands_of_digits_is_told_by_its_bits(capfd):
+    with pytest.raises(RE, match="add: the int of 33220 bits does not fit 64 bits"):
+        F(3) + 10**10000
+    assert capfd.readouterr().err == ""
+
+
+def test_one_dimension_too_many_names_the_operation():
+    x = F(1)
+    with pytest.raises(RE, match=r"^unsqueeze: .*64 dimensions"):
+        for _ in range(70):
+            x = x.unsqueeze(0)
+
+
+# Later findings.
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks need the system's fork")
+def test_a_forked_child_draws_while_a_thread_of_the_parent_does():  # E-39
+    out = run_python(
+        """
+        import os, signal, sys, threading
+        import rgrad as torch
+
+        going = True
+
+        def draw():
+            while going:
+                torch.randn(200000)
+
+        thread = threading.Thread(target=draw)
+        thread.start()
+        bad = 0
+        for _ in range(20):
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(20)
+                torch.rand(1)
+                os._exit(0)
+            bad += os.waitpid(pid, 0)[1] != 0
+        going = False
+        thread.join()
+        print(bad)
+        """
+    )
+    assert out.strip() == "0"
+
+
+@pytest.mark.parametrize(
+    "sizes, strides",
+    [((2, 3), (3, 2)), ((3, 2), (2, 3)), ((2, 2, 2), (4, 3, 2)), ((2, 3, 1), (3, 2, 7))],
+)
+def test_interleaved_views_are_written(sizes, strides):
+    t = F().set_(torch.FloatStorage(20).fill_(0), 1, sizes, strides)
+    assert t.add_(1).mul_(2).contiguous().view(-1).tolist() == [2] * t.numel()
+    t.copy_(torch.arange(t.numel()).view(*sizes))
+    assert t.contiguous().view(-1).tolist() == list(range(t.numel()))
+    assert torch.add(t, 1, out=t).contiguous().view(-1).tolist() == list(range(1, t.numel() + 1))
+
+
+@pytest.mark.parametrize(
+    "sizes, strides",
+    [((2, 3), (2, 1)), ((3, 4), (3, 2)), ((2, 2, 2), (5, 3, 8)), ((2,), (0,))],
+)
+def test_views_with_an_element_twice_are_not_written(sizes, strides):
+    s = torch.FloatStorage(40).fill_(0)
+    t = F().set_(s, 1, sizes, strides)
+    with pytest.raises(RE, match="share memory"):
+        t.add_(1)
+    assert s.tolist() == [0] * 40
+
+
+def test_gradient_of_an_interleaved_view():
+    x = V(torch.arange(8).double(), requires_grad=True)
+    y = x.unfold(0, 4, 3)
+    (y * y).sum().backward()
+    assert x.grad.data.tolist() == [0, 2, 4, 12, 8, 10, 12, 0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: t.normal_(F([1])),
+        lambda t: t.uniform_(F([0]), 1),
+        lambda t: t.uniform_("a"),
+        lambda t: t.uniform_(0, np.float32(1)),
+        lambda t: t.cauchy_(None),
+        lambda t: t.exponential_([1]),
+        lambda t: t.geometric_(F([0.5])),
+        lambda t: V(t).log_normal_(F([1])),
+    ],
+)
+def test_samplers_match_numbers_by_type(call):  # O-8
+    with pytest.raises(TE, match="int and float numbers"):
+        call(F(3))
+
+
+def test_samplers_take_numbers():
+    F(3).uniform_(0, 1).normal_(0, np.float64(1)).cauchy_(0, True).exponential_(1)
+
+
+def test_reversed():
+    assert list(reversed(torch.arange(3))) == [2, 1, 0]
+    assert [r.tolist() for r in reversed(torch.arange(4).view(2, 2))] == [[2, 3], [0, 1]]
+    assert [v.data[0] for v in reversed(V(torch.arange(3)))] == [2, 1, 0]
+    assert list(reversed(torch.LongStorage([1, 2]))) == [2, 1]
+
+
+def test_likes_with_out():
+    t, out = F([[1, 2]]), F([7])
+    assert torch.zeros_like(t, out=out) is out and out.tolist() == [[0, 0]]
+    assert torch.ones_like(t, out=out) is out and out.tolist() == [[1, 1]]
+    with pytest.raises(TE, match="ones_like"):
+        torch.ones_like(t, out=L([1]))
+    with pytest.raises(TE, match="zeros_like"):
+        torch.zeros_like(V(t), out=out)
+    assert out.tolist() == [[1, 1]]

@@ -217,6 +217,7 @@ RETURNS = {
     "__setitem__": "None",
     "__delitem__": "None",
     "__iter__": "Iterator[{A}]",
+    "__reversed__": "Iterator[{A}]",
     "__len__": "_int",
     "__bool__": "bool",
     "__int__": "_int",
@@ -388,6 +389,7 @@ WRITTEN = {
     "_StorageBase.__getitem__": [("key: _int, /", "_Number"), ("key: slice, /", "Self")],
     "_StorageBase.__setitem__": [("key: _int | slice, value: _Number, /", "None")],
     "_StorageBase.__iter__": [("", "Iterator[Any]")],
+    "_StorageBase.__reversed__": [("", "Iterator[Any]")],
     "_StorageBase.new": [
         ("size: _int = 0", "Self"),
         ("data: Sequence[_Number] | _StorageBase", "Self"),

@@ -72,7 +72,7 @@ impl<'py> Given<'_, 'py> {
                 .ok()
                 .map(|b| Value::Bool(b.is_true())),
             Kind::Int => int_of(self.side, op, argument)?.map(Value::Int),
-            Kind::Number | Kind::Float => number(argument)?.map(|n| match n {
+            Kind::Number | Kind::Float => number(op, argument)?.map(|n| match n {
                 Scalar::Int(i) => Value::Int(i),
                 Scalar::Float(f) => Value::Float(f),
             }),

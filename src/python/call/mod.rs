@@ -254,7 +254,7 @@ fn scaled_number<'py>(
     let Some(alpha) = named.iter().position(|(name, _)| name == "alpha") else {
         return Ok(None);
     };
-    let is_number = |v: &Bound<'py, PyAny>| matches!(number(v), Ok(Some(_)));
+    let is_number = |v: &Bound<'py, PyAny>| matches!(number("add", v), Ok(Some(_)));
     let other = named.iter().position(|(name, _)| name == "other");
     let (before, value) = match (rest, other) {
         (rest, Some(at)) => (rest, &named[at].1),
@@ -338,9 +338,9 @@ fn not_none<'py>(given: &Given<'_, 'py>) -> Option<Arguments<'py>> {
 pub fn unfit<'py>(name: &str, own: &Bound<'py, PyAny>, other: &Bound<'py, PyAny>) -> PyErr {
     let groups = groups();
     let Some(group) = groups.iter().find(|g| g.name == name) else {
+        let own = kind_name(own);
         return pyo3::exceptions::PyTypeError::new_err(format!(
-            "{name} does not take {} and {}",
-            kind_name(own),
+            "{name}: a {own} takes another {own} or an int beside it; got {}",
             kind_name(other)
         ));
     };

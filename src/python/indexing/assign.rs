@@ -108,6 +108,7 @@ pub fn set(x: &Tensor, index: &Index, value: Given) -> Result<()> {
             };
             let p = &places;
             pick::put_raw(&to, &part, &p.order, &p.span, &p.index, &p.shape)
+                .map_err(|e| e.said_by(OP, "scatter"))
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::ops::copy::as_contiguous;
 use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::run;
+use crate::python::number::too_big;
 use crate::python::tensor::raw;
 use crate::tensor::{DType, Device, Tensor, class_name};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -103,7 +104,9 @@ fn seed_of(seed: &Bound<'_, PyAny>) -> PyResult<u64> {
         seed.clone()
     } else if seed.cast::<PyFloat>().is_ok() || crate::python::number::is_index(seed) {
         // Programs of the time seeded with time.time().
-        callback::call_method(seed, "__int__", ())?
+        callback::call_method(seed, "__int__", ()).map_err(|_| {
+            PyRuntimeError::new_err(format!("manual_seed: the seed {seed} is no whole number"))
+        })?
     } else {
         return Err(PyTypeError::new_err(format!(
             "manual_seed: the seed is an int; got {}",
@@ -113,9 +116,7 @@ fn seed_of(seed: &Bound<'_, PyAny>) -> PyResult<u64> {
     match (whole.extract::<i64>(), whole.extract::<u64>()) {
         (Ok(v), _) => Ok(v as u64),
         (_, Ok(v)) => Ok(v),
-        _ => Err(PyRuntimeError::new_err(format!(
-            "manual_seed: the seed {whole} does not fit 64 bits"
-        ))),
+        _ => Err(too_big("manual_seed", &whole)),
     }
 }
 

@@ -28,6 +28,17 @@ pub(super) fn floats(op: &str, t: &Tensor) -> PyResult<()> {
     )))
 }
 
+/// A parameter of a distribution: matched by type, not by what it converts to (O-8).
+fn real(v: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match number("a sampler", v)? {
+        Some(n) => Ok(n.f64()),
+        None => Err(PyTypeError::new_err(format!(
+            "samplers take int and float numbers; got {}",
+            crate::python::call::kind_name(v)
+        ))),
+    }
+}
+
 fn filled<'py>(
     slf: &Bound<'py, PyTensor>,
     op: &str,
@@ -81,8 +92,8 @@ impl PyTensor {
     #[pyo3(signature = (from=0.0, to=1.0, *, generator=None))]
     fn uniform_<'py>(
         slf: &Bound<'py, Self>,
-        from: f64,
-        to: f64,
+        #[pyo3(from_py_with = real)] from: f64,
+        #[pyo3(from_py_with = real)] to: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "uniform_", generator, Law::Uniform(from, to))
@@ -92,8 +103,8 @@ impl PyTensor {
     #[pyo3(signature = (mean=0.0, std=1.0, *, generator=None))]
     fn normal_<'py>(
         slf: &Bound<'py, Self>,
-        mean: f64,
-        std: f64,
+        #[pyo3(from_py_with = real)] mean: f64,
+        #[pyo3(from_py_with = real)] std: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "normal_", generator, Law::Normal(mean, std))
@@ -103,8 +114,8 @@ impl PyTensor {
     #[pyo3(signature = (mean=1.0, std=2.0, *, generator=None))]
     fn log_normal_<'py>(
         slf: &Bound<'py, Self>,
-        mean: f64,
-        std: f64,
+        #[pyo3(from_py_with = real)] mean: f64,
+        #[pyo3(from_py_with = real)] std: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "log_normal_", generator, Law::LogNormal(mean, std))
@@ -114,8 +125,8 @@ impl PyTensor {
     #[pyo3(signature = (median=0.0, sigma=1.0, *, generator=None))]
     fn cauchy_<'py>(
         slf: &Bound<'py, Self>,
-        median: f64,
-        sigma: f64,
+        #[pyo3(from_py_with = real)] median: f64,
+        #[pyo3(from_py_with = real)] sigma: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "cauchy_", generator, Law::Cauchy(median, sigma))
@@ -125,7 +136,7 @@ impl PyTensor {
     #[pyo3(signature = (lambd=1.0, *, generator=None))]
     fn exponential_<'py>(
         slf: &Bound<'py, Self>,
-        lambd: f64,
+        #[pyo3(from_py_with = real)] lambd: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "exponential_", generator, Law::Exponential(lambd))
@@ -135,7 +146,7 @@ impl PyTensor {
     #[pyo3(signature = (p, *, generator=None))]
     fn geometric_<'py>(
         slf: &Bound<'py, Self>,
-        p: f64,
+        #[pyo3(from_py_with = real)] p: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled(slf, "geometric_", generator, Law::Geometric(p))
@@ -164,7 +175,7 @@ impl PyTensor {
             None => return filled(slf, "bernoulli_", generator, Law::Bernoulli(0.5)),
             Some(p) => p,
         };
-        if let Some(p) = number(p)? {
+        if let Some(p) = number("bernoulli_", p)? {
             return filled(slf, "bernoulli_", generator, Law::Bernoulli(p.f64()));
         }
         let t = slf.get().tensor();
@@ -227,8 +238,8 @@ impl PyVariable {
     #[pyo3(signature = (mean=1.0, std=2.0, *, generator=None))]
     fn log_normal_<'py>(
         slf: &Bound<'py, Self>,
-        mean: f64,
-        std: f64,
+        #[pyo3(from_py_with = real)] mean: f64,
+        #[pyo3(from_py_with = real)] std: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         super::on_floats("log_normal_", &slf.get().var)?;
@@ -239,7 +250,7 @@ impl PyVariable {
     #[pyo3(signature = (p, *, generator=None))]
     fn geometric_<'py>(
         slf: &Bound<'py, Self>,
-        p: f64,
+        #[pyo3(from_py_with = real)] p: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_variable(slf, "geometric_", generator, Law::Geometric(p))

@@ -282,7 +282,7 @@ fn normal<'py>(
         if Operand::of(v).is_some() {
             return Ok((Some(float_operand("normal", v)?), default));
         }
-        let n = number(v)?.ok_or_else(refused)?;
+        let n = number("normal", v)?.ok_or_else(refused)?;
         Ok((None, n.f64()))
     };
     let (centre, mean) = part(means.or(mean), 0.0)?;

@@ -581,7 +581,8 @@ impl PyVariable {
             if input.tensor.sizes() == me.var.tensor().sizes() {
                 return ops::apply_in_place(&copy::copy::OP, &me.var, &[input], Default::default());
             }
-            let wide = ops::apply::expanded(&input, &Dims::from_slice(me.var.tensor().sizes()))?;
+            let wide = ops::apply::expanded(&input, &Dims::from_slice(me.var.tensor().sizes()))
+                .map_err(|e| e.said_by("copy_", "expand"))?;
             ops::apply_in_place(
                 &copy::copy::OP,
                 &me.var,

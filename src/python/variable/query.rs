@@ -25,6 +25,10 @@ impl PyVariable {
         }
     }
 
+    fn __reversed__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        crate::python::query::backwards(slf.as_any())
+    }
+
     fn __float__(&self) -> PyResult<f64> {
         Ok(self.only("float")?.f64())
     }
