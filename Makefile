@@ -22,7 +22,7 @@ BENCH_VENV := target/bench-$(subst /,-,$(PYTHON))
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-gpu test test-rust test-python test-examples stubs lint bench engine wheel driver clean
+.PHONY: help demo demo-gpu test test-rust test-python test-examples stubs lint bench engine ulp wheel driver clean
 
 help:
 	@echo "make demo      the tutorial's graph and a classifier of handwritten digits, on the CPU"
@@ -31,6 +31,7 @@ help:
 	@echo "make lint      format, lints, sizes"
 	@echo "make bench     ratios against other libraries; ONLY=matmul, PYTHON=/usr/bin/python3"
 	@echo "make engine    instructions per graph node, with callgrind"
+	@echo "make ulp       errors of the functions of floats, over all of them; ONLY=sin"
 	@echo "make wheel     the release wheel, in dist/"
 	@echo "make clean     removes what was built"
 
@@ -112,6 +113,10 @@ bench: $(BENCH_VENV)/packages wheel
 
 engine:
 	@bash tests/bench/engine.sh
+
+# All floats, so it takes some minutes a function; ONLY="sin pow" measures those.
+ulp:
+	@cargo bench --locked --profile $(PROFILE) --no-default-features --bench ulp -- $(ONLY)
 
 # Without torch: what pip gets is some gigabytes. One installed there by hand is measured too.
 $(BENCH_VENV)/packages: pyproject.toml

@@ -15,6 +15,10 @@ from ._C import *  # noqa: F403
 from ._C import FloatStorage, FloatTensor
 from ._size import Size
 
+# The API that this is; programs of the time compare it (U-1). `importlib.metadata.version("rgrad")`
+# is our own number.
+__version__ = "0.3.1"
+
 _C._set_size_class(Size)
 
 from . import _absent, autograd, cuda, functional, grad_mode, nn, random, utils  # noqa: E402
@@ -37,7 +41,7 @@ class FatalError(Exception):
 def set_default_tensor_type(t: str) -> None:
     """Makes the class named `t`, such as 'torch.DoubleTensor', that of zeros, randn and their kin.
 
-    Raises TypeError for anything but the name of a float class.
+    Raises TypeError for anything but the name of a tensor class.
     """
     global Tensor, Storage
     if not isinstance(t, str):

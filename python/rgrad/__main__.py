@@ -9,7 +9,7 @@ from . import _C, cuda
 
 def report() -> Iterator[str]:
     """Lines about version, processor, threads and adapters."""
-    yield f"rgrad {_C.__version__}, Python {platform.python_version()} on {platform.system()}"
+    yield f"rgrad {_C._version}, Python {platform.python_version()} on {platform.system()}"
     yield f"processor: {platform.machine()}, loops compiled for {_C._cpu_features()}"
     count = _C.get_num_threads()
     yield f"threads: {count} thread{'s' if count != 1 else ''} (RGRAD_NUM_THREADS)"
@@ -28,7 +28,7 @@ def main() -> None:
         description="Shows version, processor features, threads and adapters of this rgrad.",
         epilog="To come: python -m rgrad SCRIPT runs a program written for PyTorch 0.3 unmodified.",
     )
-    parser.add_argument("--version", action="version", version=f"rgrad {_C.__version__}")
+    parser.add_argument("--version", action="version", version=f"rgrad {_C._version}")
     parser.parse_args()
     print("\n".join(report()))
 

@@ -1,12 +1,12 @@
 """The chain rule of one backward, step by step in numbers."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from . import _C, _names
-from ._formulas import GRADIENTS, LOCAL
 
 #: Elements that are written out; of more there is a summary.
 _WRITTEN = 8
@@ -76,6 +76,8 @@ class Step(NamedTuple):
     #: (operand, name, value) of what was kept for this.
     saved: list[tuple[str, str, Value]]
     contributions: list[Contribution]
+    #: How many hooks backward would call here; they are not called, and could replace gradients.
+    hooks: int = 0
 
 
 class Leaf(NamedTuple):
@@ -85,6 +87,8 @@ class Leaf(NamedTuple):
     variable: _C.Variable
     gradient: Value
     paths: list[tuple[int, Value]]
+    #: As of a step.
+    hooks: int = 0
 
 
 class Explanation:
@@ -105,6 +109,7 @@ class Explanation:
         lines += ["", "Gradients of the leaves"]
         for leaf in self.leaves:
             lines.append(f"    {self._d(leaf.name)} = {self._sum(leaf.gradient, leaf.paths)}")
+            lines += [f"    {note}" for note in _hooked(leaf.hooks)]
         return "\n".join(lines) + "\n"
 
     def __repr__(self) -> str:
@@ -127,6 +132,8 @@ class Explanation:
         kept = [f"{name} = {value}" for _, name, value in step.saved]
         if kept:
             yield f"    kept: {', '.join(kept)}"
+        for note in _hooked(step.hooks):
+            yield f"    {note}"
         for part in step.contributions:
             yield f"    {self._line(step, part)}"
 
@@ -142,7 +149,7 @@ class Explanation:
                 numbers = ""
             at = f"{local}{formula} = {part.local}"
             return f"{at};  {target} = {incoming} * {local}{numbers} = {part.gradient}"
-        rule = part.rule.replace("g", incoming, 1) if part.rule else f"from {incoming}"
+        rule = part.rule.replace(_INCOMING, incoming) if part.rule else f"from {incoming}"
         return f"{target} = {rule} = {part.gradient}"
 
     def _repr_html_(self) -> str:
@@ -154,7 +161,7 @@ class Explanation:
 
         rows = [cells("th", ["", "step", "node", "line", "gradient in", "gradients out"])]
         for step in self.steps[:_PRINTED]:
-            out = [self._line(step, part) for part in step.contributions]
+            out = [*_hooked(step.hooks), *(self._line(step, part) for part in step.contributions)]
             place = _place(step.source) if step.source else ""
             incoming = f"{self._d(step.of)} = {self._sum(step.gradient, step.paths)}"
             texts = [str(step.number), step.of, step.node, place, incoming, "\n".join(out)]
@@ -215,7 +222,8 @@ def explain(
 ) -> Explanation:
     """The chain rule of `variable.backward(gradient)`, step by step in numbers.
 
-    Nothing changes: no `.grad`, and the graph can still be walked back over. Hooks are not called.
+    Nothing changes: no `.grad`, and the graph can still be walked back over. Hooks are not called;
+    the text says where there are some.
     Variables are named as the caller names them. Returns an `Explanation` to print, or to read:
     `steps` and `leaves` are plain objects. Raises TypeError for anything but a Variable, and what
     `backward` would raise.
@@ -260,7 +268,8 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
         total, _ = told["incoming"][nr]
         here = (told["key"], nr)
         if told["leaf"] is not None:
-            leaves.append(Leaf(labels.of(here), told["leaf"], total, paths.get(here, [])))
+            way = paths.get(here, [])
+            leaves.append(Leaf(labels.of(here), told["leaf"], total, way, told["hooks"]))
             continue
         words = _words(told, labels)
         step = Step(
@@ -273,6 +282,7 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
             paths=paths.get(here, []),
             saved=[(op, words[i], value) for op, _, i, value in told["saved"]],
             contributions=[],
+            hooks=told["hooks"],
         )
         steps.append(step)
         for i, out in enumerate(told["outgoing"]):
@@ -281,9 +291,8 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
                 continue
             paths.setdefault(edge, []).append((step.number, out))
             local = told["local"][i] if i < len(told["local"]) else None
-            formula = _filled(LOCAL, told["node"], i, words)
-            rule = _filled(GRADIENTS, told["node"], i, words)
-            part = Contribution(words[i], labels.of(edge), formula, local, out, rule)
+            rule = _rule(told, i, words)
+            part = Contribution(words[i], labels.of(edge), _local(rule), local, out, rule)
             step.contributions.append(part)
     root = labels.of((raw[0]["key"], len(raw[0]["incoming"]) - 1))
     return Explanation(root, steps, leaves[::-1])
@@ -308,13 +317,40 @@ def _words(told: dict[str, Any], labels: _Labels) -> dict[int, str]:
     return words
 
 
-def _filled(
-    table: dict[str, tuple[str, ...]], node: str, i: int, words: dict[int, str]
-) -> str | None:
-    """The text for operand `i` of `node`, with what its operands are called."""
-    texts = table.get(node, ())
-    if i >= len(texts):
-        return None
-    names = {"a": 0, "b": 1, "c": 2, "y": -1}
-    known = {letter: _bracketed(words.get(at, letter)) for letter, at in names.items()}
-    return texts[i].format(**known)
+#: Stands for the incoming gradient in texts.
+_INCOMING = "\0"
+#: Of nodes that no row of the table made.
+_OTHERS = {"CopySlices": ["{}, 0 in the part that was written", "{} in the part that was written"]}
+
+
+def _rule(told: dict[str, Any], i: int, words: dict[int, str]) -> str | None:
+    """How the gradient of operand `i` is computed, with what its operands are called."""
+    formulas = told["formulas"]
+    if i >= len(formulas) or formulas[i] is None:
+        others = _OTHERS.get(told["node"])
+        return others[min(i, 1)].format(_INCOMING) if others else None
+    incoming, text = formulas[i]
+    count = len(told["operands"])
+    known = {name: words.get(at, name) for at, name in enumerate(told["letters"])}
+    known |= dict.fromkeys(told["letters"][count:], words[-1])
+    known |= told["arguments"]
+    known = {name: _bracketed(word) for name, word in known.items()}
+    known[incoming] = _INCOMING
+    return re.sub(r"[A-Za-z_]\w*(?!\w|\()", lambda m: known.get(m[0], m[0]), text)
+
+
+def _local(rule: str | None) -> str | None:
+    """The local derivative in a gradient that is a product with one."""
+    if rule in (_INCOMING, f"-{_INCOMING}"):
+        return rule.replace(_INCOMING, "1")
+    for start, instead in ((f"{_INCOMING} * ", ""), (f"{_INCOMING} / ", "1 / ")):
+        if rule and rule.startswith(start) and rule.count(_INCOMING) == 1:
+            return instead + rule[len(start) :]
+    return None
+
+
+def _hooked(hooks: int) -> list[str]:
+    if not hooks:
+        return []
+    are = "is a hook, which is" if hooks == 1 else f"are {hooks} hooks, which are"
+    return [f"here {are} not called for this text and can change the gradient"]

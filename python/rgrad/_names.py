@@ -9,6 +9,11 @@ from . import _C
 _MOST = 1000
 _MEMBERS = 100
 
+#: Whether the locals of a frame are a copy that it keeps; since 3.13 they are a window on it.
+_COPIES = sys.version_info < (3, 13)
+#: Of code objects: a function's, whose variables are in no dict.
+_OPTIMIZED = 1
+
 
 def _inside(name: str, value: object) -> list[tuple[str, object]]:
     """What a container or an object holds, with the names that reach it; runs no code of a user."""
@@ -27,6 +32,14 @@ def _inside(name: str, value: object) -> list[tuple[str, object]]:
     return [(f"{name}.{key}", own[key]) for key in list(own)[:_MEMBERS] if type(key) is str]
 
 
+def _empty(frame: FrameType, space: dict[str, object]) -> None:
+    """Takes a function's variables out of the copy that its frame keeps, and with it their values,
+    until the function ends."""
+    code = frame.f_code
+    for name in (*code.co_varnames, *code.co_cellvars, *code.co_freevars):
+        space.pop(name, None)
+
+
 def visible(frame: FrameType | None) -> list[tuple[str, _C.Variable]]:
     """(name, Variable) pairs that `frame` and its callers can see, locals before globals, plain
     names before members of lists, dicts and objects."""
@@ -35,8 +48,12 @@ def visible(frame: FrameType | None) -> list[tuple[str, _C.Variable]]:
     spaces: dict[int, dict[str, object]] = {}
     while frame is not None and len(seen) < _MOST:
         spaces.setdefault(id(frame.f_globals), frame.f_globals)
-        for name, value in list(frame.f_locals.items()):
+        space = frame.f_locals
+        for name, value in list(space.items()):
             _note(seen, members, name, value)
+        # Three references: the frame's, ours, and that of the call.
+        if _COPIES and frame.f_code.co_flags & _OPTIMIZED and sys.getrefcount(space) == 3:
+            _empty(frame, space)
         frame = frame.f_back
     for space in spaces.values():
         for name, value in list(space.items()):

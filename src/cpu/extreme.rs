@@ -98,33 +98,67 @@ pub fn arg<T: Element, const LARGEST: bool>(
     }
 }
 
-/// The extremum of `len` elements in a row.
+/// Elements compared together: enough of them that no comparison waits for the one before.
+const WIDE: usize = 4 * LANES;
+
+/// Reads a block.
 ///
 /// # Safety
-/// There are at least `LANES`, and all are inside their tensor.
+/// `WIDE` elements are there.
+#[inline(always)]
+unsafe fn block<T: Element>(from: *const T) -> [T; WIDE] {
+    // SAFETY: the caller's.
+    unsafe { from.cast::<[T; WIDE]>().read_unaligned() }
+}
+
+/// The extremum of `len` elements in a row, or the first NaN of the block where NaN first is.
+///
+/// # Safety
+/// There are at least `WIDE`, and all are inside their tensor.
 #[inline(always)]
 unsafe fn dense<T: Element, const LARGEST: bool>(from: *const T, len: usize) -> T {
-    // SAFETY: blocks end at `len`.
-    let block = |k: usize| unsafe { from.add(k).cast::<[T; LANES]>().read_unaligned() };
-    let mut best = block(0);
-    let mut k = LANES;
-    while k + LANES <= len {
-        let some = block(k);
-        for j in 0..LANES {
-            best[j] = better::<T, LARGEST>(best[j], some[j]);
+    let mut best = [T::default(); WIDE];
+    let mut k = 0;
+    loop {
+        // The last block may read elements twice: that changes nothing.
+        let at = k.min(len - WIDE);
+        // SAFETY: it ends at `len` at most.
+        let some = unsafe { block(from.add(at)) };
+        let mut odd = false;
+        for v in &some {
+            odd |= v.is_nan();
         }
-        k += LANES;
+        if odd {
+            for v in some {
+                if v.is_nan() {
+                    return v;
+                }
+            }
+        }
+        if k == 0 {
+            best = some;
+        }
+        for j in 0..WIDE {
+            let more = if LARGEST {
+                some[j] > best[j]
+            } else {
+                some[j] < best[j]
+            };
+            best[j] = if more { some[j] } else { best[j] };
+        }
+        k += WIDE;
+        if k >= len {
+            break;
+        }
     }
-    // The last block may read elements twice: that changes nothing.
-    let some = block(len - LANES);
-    for j in 0..LANES {
-        best[j] = better::<T, LARGEST>(best[j], some[j]);
+    let mut width = WIDE;
+    while width > 1 {
+        width /= 2;
+        for j in 0..width {
+            best[j] = better::<T, LARGEST>(best[j], best[j + width]);
+        }
     }
-    let mut top = best[0];
-    for v in &best[1..] {
-        top = better::<T, LARGEST>(top, *v);
-    }
-    top
+    best[0]
 }
 
 /// The extremum of all elements, of which there is at least one.
@@ -133,7 +167,7 @@ pub fn all<T: Element, const LARGEST: bool>(x: &Tensor) -> T {
     let n = x.numel();
     let turned = fold::in_memory_order(x);
     let x = turned.as_ref().unwrap_or(x);
-    if !x.is_contiguous() || n < LANES {
+    if !x.is_contiguous() || n < WIDE {
         // The first element stands in for a smallest or largest value of the type.
         let pick = better::<T, LARGEST>;
         return fold::all(x, Fold::new::<T>(x.read::<T>(0), pick, pick));
@@ -143,7 +177,7 @@ pub fn all<T: Element, const LARGEST: bool>(x: &Tensor) -> T {
             #[inline(always)]
             || {
                 // A last part shorter than a block takes in some elements before it.
-                let start = range.start.min(n - LANES);
+                let start = range.start.min(n - WIDE);
                 // SAFETY: contiguous; the range is inside the `n` elements.
                 unsafe { dense::<T, LARGEST>(from.ptr().add(start), range.end - start) }
             },
@@ -167,7 +201,7 @@ unsafe fn line<T: Element, const LARGEST: bool>(
 ) -> (T, usize) {
     // SAFETY: indices stay below `len`.
     let at = |k: usize| unsafe { from.offset(k as isize * step).read() };
-    if step != 1 || len < 2 * LANES {
+    if step != 1 || len < WIDE {
         let (mut best, mut index) = (at(0), 0);
         for k in 1..len {
             let v = at(k);
@@ -177,26 +211,30 @@ unsafe fn line<T: Element, const LARGEST: bool>(
         }
         return (best, index);
     }
-    // SAFETY: there are enough for a block, and blocks end at `len`.
+    // SAFETY: there are enough for a block.
     let top = unsafe { dense::<T, LARGEST>(from, len) };
-    // SAFETY: as above.
-    let block = |k: usize| unsafe { from.add(k).cast::<[T; LANES]>().read_unaligned() };
     // Reading the line again, which is in the cache, is cheaper than keeping an index beside
-    // every lane.
-    let found = |v: T| (v == top) | (v.is_nan() & top.is_nan());
-    let mut k = 0;
-    while k + LANES <= len {
-        let some = block(k);
+    // every lane. It ends at the last element even if another thread has overwritten the best.
+    let (mut k, last) = (0, len - 1);
+    if top.is_nan() {
+        while k < last && !at(k).is_nan() {
+            k += 1;
+        }
+        return (at(k), k);
+    }
+    while k + WIDE <= len {
+        // SAFETY: the block ends at `len` at most.
+        let some = unsafe { block(from.add(k)) };
         let mut any = false;
         for v in &some {
-            any |= found(*v);
+            any |= *v == top;
         }
         if any {
             break;
         }
-        k += LANES;
+        k += WIDE;
     }
-    while !found(at(k)) {
+    while k < last && at(k) != top {
         k += 1;
     }
     (at(k), k)
@@ -356,3 +394,7 @@ unsafe fn best_of<T: Element, const LARGEST: bool>(
     }
     best
 }
+
+#[cfg(test)]
+#[path = "extreme_tests.rs"]
+mod tests;

@@ -169,7 +169,10 @@ const SHORT: usize = 10 * 10 * 10;
 const LANES: usize = 16;
 
 /// From this many products on threads share the work.
-const PARALLEL_FROM: usize = 1 << 20;
+const PARALLEL_FROM: usize = 3 << 18;
+
+/// Parts for each thread.
+const PARTS: usize = 2;
 
 /// Sides up to which the crate cuts sums elsewhere than in larger matrices.
 const SMALL: usize = 64;
@@ -240,7 +243,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// Cuts `c` along its longer side, one part for a thread.
+/// Cuts `c` along its longer side, into more parts than threads: a helper may come late.
 fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>, threads: usize) {
     let (m, n, k) = (c.rows, c.columns, a.columns);
     let by_rows = m > n;
@@ -249,7 +252,10 @@ fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>, thr
     // No part may meet the kernels for small matrices, whose sums have another order.
     let least = if m.min(n) > SMALL { 32 } else { SMALL + 16 };
     let parts = if is_big {
-        threads.min(long / least).max(1)
+        match threads {
+            1 => 1,
+            _ => (threads * PARTS).min(long / least).max(1),
+        }
     } else {
         1
     };

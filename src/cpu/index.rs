@@ -54,6 +54,18 @@ pub fn within(op: &str, index: &Tensor, low: i64, size: i64) -> Result<()> {
     );
 }
 
+/// An index that was checked, read once. Another thread may have written it since: that gives some
+/// element, never one outside.
+///
+/// # Safety
+/// `at` must be inside its tensor.
+#[inline(always)]
+unsafe fn checked(at: *const i64, size: i64) -> isize {
+    // SAFETY: the caller's; volatile, so that what is bounded is what is used.
+    let v = unsafe { at.read_volatile() };
+    (v as u64).min((size as u64).wrapping_sub(1)) as isize
+}
+
 /// Strides with that of `dim` left out of the sum.
 fn free(strides: &[i64], dim: usize) -> dims::Dims {
     let mut free = dims::Dims::from_slice(strides);
@@ -68,7 +80,7 @@ pub fn gather<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
         Start::<i64>::of(index),
         Start::<T>::of(y),
     );
-    let step = x.strides()[dim] as isize;
+    let (step, size) = (x.strides()[dim] as isize, x.sizes()[dim]);
     let line = free(x.strides(), dim);
     let plan = Plan::over(index.sizes(), [y.strides(), index.strides(), &line]);
     plan.for_rows(&|row| {
@@ -80,14 +92,14 @@ pub fn gather<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
             let from = from.ptr().offset(row.offsets[2]);
             if put == 1 && next == 1 {
                 for i in 0..row.len {
-                    let v = at.add(i).read() as isize;
+                    let v = checked(at.add(i), size);
                     to.add(i)
                         .write(from.offset(i as isize * along + v * step).read());
                 }
                 return;
             }
             for i in 0..row.len as isize {
-                let v = at.offset(i * next).read() as isize;
+                let v = checked(at.offset(i * next), size);
                 to.offset(i * put)
                     .write(from.offset(i * along + v * step).read());
             }
@@ -109,7 +121,7 @@ pub fn scatter<T: Element>(
         Start::<i64>::of(index),
         Start::<T>::of(x),
     );
-    let step = y.strides()[dim] as isize;
+    let (step, size) = (y.strides()[dim] as isize, y.sizes()[dim]);
     let (count, next, get) = (
         index.sizes()[dim] as isize,
         index.strides()[dim] as isize,
@@ -122,13 +134,11 @@ pub fn scatter<T: Element>(
         let one = |i: isize, k: isize| {
             // SAFETY: indices were checked against `y`'s size in `dim`; other places are inside.
             unsafe {
-                let v = at
-                    .ptr()
-                    .offset(row.offsets[1] + i * row.steps[1] + k * next)
-                    .read();
+                let v = row.offsets[1] + i * row.steps[1] + k * next;
+                let v = checked(at.ptr().offset(v), size);
                 let place = to
                     .ptr()
-                    .offset(row.offsets[0] + i * row.steps[0] + v as isize * step);
+                    .offset(row.offsets[0] + i * row.steps[0] + v * step);
                 let new = from
                     .ptr()
                     .offset(row.offsets[2] + i * row.steps[2] + k * get)
@@ -175,7 +185,13 @@ impl Places {
     /// Negative places count from the end.
     #[inline(always)]
     fn offset(&self, place: i64) -> isize {
-        let mut place = if place < 0 { place + self.count } else { place };
+        let place = if place < 0 {
+            place.wrapping_add(self.count)
+        } else {
+            place
+        };
+        // As `checked` does it.
+        let mut place = (place as u64).min((self.count as u64).wrapping_sub(1)) as i64;
         if self.contiguous {
             return place as isize;
         }
@@ -200,7 +216,8 @@ pub fn take<T: Element>(x: &Tensor, index: &Tensor, y: &Tensor) {
         for i in 0..row.len as isize {
             // SAFETY: places were checked to be inside `x`.
             unsafe {
-                let v = at.ptr().offset(row.offsets[1] + i * row.steps[1]).read();
+                let v = at.ptr().offset(row.offsets[1] + i * row.steps[1]);
+                let v = v.read_volatile();
                 let to = to.ptr().offset(row.offsets[0] + i * row.steps[0]);
                 to.write(from.ptr().offset(places.offset(v)).read());
             }
@@ -224,7 +241,9 @@ pub fn put<T: Element>(y: &Tensor, index: &Tensor, x: &Tensor, join: impl Fn(T, 
     for i in 0..index.numel() {
         // SAFETY: places were checked to be inside `y`, and `i` is inside both others.
         unsafe {
-            let place = to.ptr().offset(places.offset(at.ptr().add(i).read()));
+            let place = to
+                .ptr()
+                .offset(places.offset(at.ptr().add(i).read_volatile()));
             place.write(join(place.read(), from.ptr().add(i).read()));
         }
     }

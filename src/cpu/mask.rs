@@ -33,19 +33,23 @@ pub fn count_ones(op: &str, mask: &Tensor) -> Result<usize> {
     }
 }
 
-/// How many of `count` elements are chosen before each chunk, and in all.
-fn before(count: usize, chosen: impl Fn(usize) -> bool + Sync) -> (Vec<usize>, usize) {
+/// How many of `count` elements are chosen before each chunk, at most `room`; the last is how many
+/// are in all.
+fn before(count: usize, room: usize, chosen: impl Fn(usize) -> bool + Sync) -> Vec<usize> {
     let counts = pool::map_chunks(count, GRAIN, |range| range.filter(|&i| chosen(i)).count());
     let mut sum = 0;
-    let starts = counts.iter().map(|n| {
-        let start = sum;
+    let starts = counts.into_iter().map(|n| {
         sum += n;
-        start
+        (sum - n).min(room)
     });
-    (starts.collect(), sum)
+    let mut starts: Vec<usize> = starts.collect();
+    starts.push(sum.min(room));
+    starts
 }
 
 /// Calls `each(i, rank)` for every chosen element, in chunks.
+///
+/// Another thread may write what is chosen from, so no chunk goes on where the next begins.
 fn chosen(
     count: usize,
     starts: &[usize],
@@ -53,9 +57,10 @@ fn chosen(
     each: impl Fn(usize, usize) + Sync,
 ) {
     pool::for_chunks(count, GRAIN, |range| {
-        let mut rank = starts[range.start / GRAIN];
+        let chunk = range.start / GRAIN;
+        let (mut rank, end) = (starts[chunk], starts[chunk + 1]);
         for i in range {
-            if is_chosen(i) {
+            if is_chosen(i) && rank < end {
                 each(i, rank);
                 rank += 1;
             }
@@ -77,9 +82,8 @@ pub fn masked_select<T: Element>(x: &Tensor, mask: &Tensor, y: &Tensor) {
     let (from, at, to) = (Start::<T>::of(x), Start::<u8>::of(mask), Start::<T>::of(y));
     // SAFETY: `i` is below the number of elements that both have.
     let is_one = |i: usize| unsafe { at.ptr().add(i).read() != 0 };
-    let (starts, ones) = before(mask.numel(), is_one);
-    assert!(ones <= y.numel(), "the result has room for what is chosen");
-    // SAFETY: as above, and ranks are below `ones`.
+    let starts = before(mask.numel(), y.numel(), is_one);
+    // SAFETY: as above, and ranks are below the result's elements.
     chosen(mask.numel(), &starts, is_one, |i, rank| unsafe {
         to.ptr().add(rank).write(from.ptr().add(i).read());
     });
@@ -96,8 +100,7 @@ pub fn masked_scatter<T: Element>(y: &Tensor, mask: &Tensor, source: &Tensor) {
     );
     // SAFETY: `i` is below the number of the mask's elements.
     let is_one = |i: usize| unsafe { at.ptr().add(i).read() != 0 };
-    let (starts, ones) = before(mask.numel(), is_one);
-    assert!(ones <= source.numel(), "the source has enough elements");
+    let starts = before(mask.numel(), source.numel(), is_one);
     let (sizes, strides, straight) = (y.sizes(), y.strides(), y.is_contiguous());
     chosen(mask.numel(), &starts, is_one, |i, rank| {
         let mut offset = i as isize;
@@ -109,7 +112,7 @@ pub fn masked_scatter<T: Element>(y: &Tensor, mask: &Tensor, source: &Tensor) {
                 rest /= sizes[d];
             }
         }
-        // SAFETY: `y` has the mask's sizes, and ranks are below `ones`.
+        // SAFETY: `y` has the mask's sizes, and ranks are below the source's elements.
         unsafe { to.ptr().offset(offset).write(from.ptr().add(rank).read()) };
     });
 }
@@ -128,7 +131,8 @@ pub fn nonzero<T: Element>(
     let zero = T::from_i64(0);
     // SAFETY: `i` is below the number of elements.
     let is_set = |i: usize| unsafe { from.ptr().add(i).read() != zero };
-    let (starts, count) = before(x.numel(), is_set);
+    let starts = before(x.numel(), usize::MAX, is_set);
+    let count = starts.last().copied().unwrap_or(0);
     let y = make(count)?;
     assert!(
         y.numel() == count * x.ndim(),

@@ -3,10 +3,14 @@
 use super::lines::{Lines, dense_beside};
 use super::map::Start;
 use super::math::{Math, wide};
+use super::slices::ask_for;
 use crate::tensor::Tensor;
 
 /// Elements computed together: two AVX-512 registers of f32.
 const LANES: usize = 32;
+/// Elements of which powers are taken in one loop: with fewer, its constants are loaded too often, and
+/// what compilers make of a block that they unroll first is half as fast.
+const CHUNK: usize = 256;
 /// Columns that go through all passes together where another dimension is dense.
 const STRIP: usize = 64;
 
@@ -70,76 +74,118 @@ unsafe fn load<T: Math>(from: *const T) -> [T; LANES] {
     unsafe { from.cast::<[T; LANES]>().read_unaligned() }
 }
 
-/// Softmax of one dense line.
+/// Reads the first `len` elements of a block; the rest is -inf, whose power is 0.
+///
+/// # Safety
+/// `len` elements are there.
+#[inline(always)]
+unsafe fn load_part<T: Math>(from: *const T, len: usize) -> [T; LANES] {
+    let mut block = [T::from_f64(f64::NEG_INFINITY); LANES];
+    for (j, v) in block.iter_mut().enumerate().take(len) {
+        // SAFETY: the caller's.
+        *v = unsafe { from.add(j).read() };
+    }
+    block
+}
+
+/// Joins the lanes in halves, which keeps the chain of operations short.
+#[inline(always)]
+fn joined<A: Copy>(mut lanes: [A; LANES], join: impl Fn(A, A) -> A) -> A {
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for j in 0..width {
+            lanes[j] = join(lanes[j], lanes[j + width]);
+        }
+    }
+    lanes[0]
+}
+
+/// The powers of e of a block, once `top` is off, which are also added to the sums of the lanes.
+#[inline(always)]
+fn powers<T: Math, const N: usize>(mut block: [T; N], top: T, sums: &mut [f64; LANES]) -> [T; N] {
+    for v in &mut block {
+        *v = Math::exp_below(*v - top);
+    }
+    for k in (0..N).step_by(LANES) {
+        for j in 0..LANES {
+            sums[j] += block[k + j].to_f64();
+        }
+    }
+    block
+}
+
+/// Softmax of one dense line. The line behind it is asked for meanwhile.
 ///
 /// # Safety
 /// Both have `len` elements; `x` may be `y`.
 #[inline(always)]
 unsafe fn dense<T: Math>(x: *const T, y: *mut T, len: usize, log: bool) {
     let whole = len / LANES * LANES;
-    // SAFETY: blocks end at `whole`, single elements at `len`.
+    // SAFETY: blocks end at `whole`, parts of one at `len`.
     unsafe {
-        let mut top = x.read();
-        let mut tops = [top; LANES];
+        let mut tops = [x.read(); LANES];
         for k in (0..whole).step_by(LANES) {
             let block = load(x.add(k));
             for j in 0..LANES {
                 tops[j] = larger(block[j], tops[j]);
             }
         }
-        for k in whole..len {
-            top = larger(x.add(k).read(), top);
-        }
-        for v in tops {
-            top = larger(v, top);
-        }
-        let mut sums = [0.0f64; LANES];
-        let mut sum = 0.0;
-        for k in (0..whole).step_by(LANES) {
-            let mut block = load(x.add(k));
-            for v in &mut block {
-                *v = Math::exp(*v - top);
-            }
+        if whole < len {
+            let block = load_part(x.add(whole), len - whole);
             for j in 0..LANES {
-                sums[j] += block[j].to_f64();
+                tops[j] = larger(block[j], tops[j]);
             }
+        }
+        let top = joined(tops, larger);
+        let mut sums = [0.0f64; LANES];
+        let mut k = 0;
+        while k + CHUNK <= len {
+            for at in (0..CHUNK).step_by(LANES) {
+                ask_for(x.wrapping_add(len + k + at), LANES);
+            }
+            let block = powers(
+                x.add(k).cast::<[T; CHUNK]>().read_unaligned(),
+                top,
+                &mut sums,
+            );
+            if !log {
+                y.add(k).cast::<[T; CHUNK]>().write_unaligned(block);
+            }
+            k += CHUNK;
+        }
+        while k < whole {
+            let block = powers(load(x.add(k)), top, &mut sums);
             if !log {
                 y.add(k).cast::<[T; LANES]>().write_unaligned(block);
             }
+            k += LANES;
         }
-        for k in whole..len {
-            let e = Math::exp(x.add(k).read() - top);
-            sum += e.to_f64();
+        if k < len {
+            let block = powers(load_part(x.add(k), len - k), top, &mut sums);
             if !log {
-                y.add(k).write(e);
-            }
-        }
-        for v in sums {
-            sum += v;
-        }
-        if log {
-            let shift = T::from_f64(sum.ln());
-            for k in (0..whole).step_by(LANES) {
-                let mut block = load(x.add(k));
-                for v in &mut block {
-                    *v = *v - top - shift;
+                for (j, v) in block.iter().enumerate().take(len - k) {
+                    y.add(k + j).write(*v);
                 }
-                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
             }
-            for k in whole..len {
-                y.add(k).write(x.add(k).read() - top - shift);
+        }
+        let sum = joined(sums, |a, b| a + b);
+        // Plain loops over elements: in blocks the compiler would gather, at twice the time.
+        if !log {
+            let scale = T::from_f64(1.0 / sum);
+            for k in 0..len {
+                y.add(k).write(y.add(k).read() * scale);
+            }
+            return;
+        }
+        let shift = T::from_f64(sum.ln());
+        if std::ptr::eq(x, y) {
+            for k in 0..len {
+                y.add(k).write(y.add(k).read() - top - shift);
             }
         } else {
-            let scale = T::from_f64(1.0 / sum);
-            for k in (0..whole).step_by(LANES) {
-                let mut block = load(y.add(k));
-                for v in &mut block {
-                    *v = *v * scale;
-                }
-                y.add(k).cast::<[T; LANES]>().write_unaligned(block);
-            }
-            for k in whole..len {
-                y.add(k).write(y.add(k).read() * scale);
+            for k in 0..len {
+                y.add(k).write(x.add(k).read() - top - shift);
             }
         }
     }
@@ -184,7 +230,7 @@ unsafe fn strip<T: Math, const STRIP: usize>(
         for k in 0..len {
             let mut some = read::<T, STRIP>(row(k), width, whole);
             for j in 0..STRIP {
-                some[j] = Math::exp(some[j] - tops[j]);
+                some[j] = Math::exp_below(some[j] - tops[j]);
                 sums[j] += some[j].to_f64();
             }
             if !log {
@@ -390,3 +436,7 @@ unsafe fn strip_grad<T: Math, const STRIP: usize>(
         }
     }
 }
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

@@ -67,19 +67,21 @@ impl Slices {
     }
 }
 
-/// The numbers of a vector in a row.
-fn numbers(index: &Tensor) -> SmallVec<[i64; 8]> {
+/// The numbers of a vector in a row, which were checked to be below `size`. Another thread may have
+/// written them since: that gives some slice, never one outside.
+fn numbers(index: &Tensor, size: i64) -> SmallVec<[i64; 8]> {
     let from = Start::<i64>::of(index);
     let step = index.strides().first().map_or(1, |&s| s as isize);
     (0..index.numel() as isize)
         // SAFETY: inside the vector.
         .map(|k| unsafe { from.ptr().offset(k * step).read() })
+        .map(|v| v.clamp(0, (size - 1).max(0)))
         .collect()
 }
 
 /// Asks for the first lines of a slice that will be read soon.
 #[inline(always)]
-fn ask_for<T>(at: *const T, len: usize) {
+pub(super) fn ask_for<T>(at: *const T, len: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         let bytes = (len * size_of::<T>()).min(512);
@@ -108,7 +110,7 @@ pub fn select<T: Element>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
 fn select_units<T: Element, U: Unit>(x: &Tensor, dim: usize, index: &Tensor, y: &Tensor) {
     assert_eq!(size_of::<T>(), size_of::<U>(), "elements of this size");
     let (from, to) = (Start::<T>::of(x), Start::<T>::of(y));
-    let (index, s) = (numbers(index), Slices::new(x, y, dim));
+    let (index, s) = (numbers(index, x.sizes()[dim]), Slices::new(x, y, dim));
     let stream = y.numel() * size_of::<T>() >= STREAM;
     let runs = s.outer * index.len();
     // Few long runs are cut, so that every thread has one.
@@ -162,7 +164,7 @@ pub fn write<T: Element>(
     join: impl Fn(T, T) -> T + Copy + Sync,
 ) {
     let (to, from) = (Start::<T>::of(y), Start::<T>::of(x));
-    let (index, s) = (numbers(index), Slices::new(y, x, dim));
+    let (index, s) = (numbers(index, y.sizes()[dim]), Slices::new(y, x, dim));
     // The slices `low..high` of the target, elements `i` to `i + len` of each run.
     let part = |outer: usize, low: i64, high: i64, i: usize, len: usize| {
         let at = s.start(outer);

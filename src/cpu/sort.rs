@@ -301,16 +301,23 @@ fn kth<T: Element, W: Word>(
         starts.push(start);
         start += part[digit] as usize;
     }
+    starts.push(start);
     let to = Words(room.as_mut_ptr().cast::<W>());
     pool::for_chunks(line.len, each, |range: Range<usize>| {
-        let mut next = starts[range.start / each];
+        let (mut next, end) = (starts[range.start / each], starts[range.start / each + 1]);
+        let first = range.start;
         for k in range {
             let word = line.word::<W>(k, flip);
-            if word.top() == digit {
+            // Another thread may write the elements, so the count is a bound and not a promise.
+            if word.top() == digit && next < end {
                 // SAFETY: the counts give every word a place of its own below `some`.
                 unsafe { to.ptr().add(next).write(word) };
                 next += 1;
             }
+        }
+        for place in next..end {
+            // SAFETY: as above.
+            unsafe { to.ptr().add(place).write(line.word(first, flip)) };
         }
     });
     // SAFETY: `some` words were written.
@@ -373,18 +380,22 @@ pub fn top<T: Element>(
         let mut found = 0;
         for i in 0..len {
             let word: W = line.word(i, largest);
-            if word <= last {
+            if word <= last && found < k {
                 room[found].write(word);
                 found += 1;
             }
         }
+        // Fewer only if another thread writes the elements meanwhile.
+        for slot in &mut room[found.min(k)..k] {
+            slot.write(last);
+        }
         // SAFETY: so many were written.
-        let words = unsafe { room[..found].assume_init_mut() };
+        let words = unsafe { room[..k].assume_init_mut() };
         if in_order {
             words.sort_unstable();
         }
         for (i, word) in words.iter().enumerate() {
-            // SAFETY: words differ, so `k` of them are not above the `k`-th.
+            // SAFETY: there are `k` results.
             unsafe { target.put(i, line.element(*word, largest), word.index()) };
         }
     }))

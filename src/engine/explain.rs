@@ -8,8 +8,7 @@ use crate::fail;
 use crate::graph::arena::{Handle, Visit};
 use crate::graph::{Edges, Payload, Rule, Step, Var, Variable, with_recording};
 use crate::ops::{self, Op};
-use crate::tensor::{Scalar, Tensor};
-use smallvec::SmallVec;
+use crate::tensor::{Scalar, Tensor, Value};
 use std::collections::BTreeMap;
 
 /// One node on the way back.
@@ -23,6 +22,8 @@ pub struct Turn {
     pub leaf: Option<Variable>,
     /// By index of input, then of result.
     pub saved: Vec<(u32, Tensor)>,
+    /// Arguments, and what else the formula reads.
+    pub values: Vec<Value>,
     /// Gradients of the outputs, each with how many came together in it.
     pub incoming: Vec<Option<(Var, u32)>>,
     /// Gradients that go to the inputs.
@@ -92,6 +93,7 @@ fn turn(node: Handle, incoming: Arrived) -> Result<Turn> {
         edges: taken.edges,
         leaf: taken.leaf,
         saved: saved(rule, &payload),
+        values: payload.values.to_vec(),
         incoming,
         outgoing: Vec::new(),
         local: Vec::new(),
@@ -133,14 +135,7 @@ fn run(
     let Some(back) = rule.back else {
         fail!(Runtime, "{}: the derivative is not implemented", rule.node);
     };
-    let mut step = Step {
-        rule,
-        payload,
-        incoming,
-        outgoing: SmallVec::new(),
-        history: None,
-        given: None,
-    };
+    let mut step = Step::new(rule, payload, incoming);
     if step.has_gradient() {
         with_recording(false, || back(&mut step))?;
     }

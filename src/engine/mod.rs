@@ -20,8 +20,8 @@ use crate::graph::{
     Edge, Edges, Incoming, NodeId, Outgoing, Payload, Rule, Step, Var, Variable, with_recording,
 };
 use crate::tensor::{Tensor, sizes_text};
+pub use nested::is_stopped;
 use paths::Paths;
-use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -238,14 +238,7 @@ impl<'a> Run<'a> {
                 return Ok((Edges::new(), Outgoing::new()));
             }
         }
-        let mut step = Step {
-            rule: &ACCUMULATE,
-            payload: Payload::default(),
-            incoming: &incoming,
-            outgoing: SmallVec::new(),
-            history: None,
-            given: None,
-        };
+        let mut step = Step::new(&ACCUMULATE, Payload::default(), &incoming);
         let Taken {
             rule,
             edges,
@@ -347,14 +340,8 @@ pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> 
             taken.rule.node
         );
     };
-    let mut step = Step {
-        rule: taken.rule,
-        payload,
-        incoming: &incoming,
-        outgoing: SmallVec::new(),
-        history: create_graph.then_some((handle, &taken.edges)),
-        given: None,
-    };
+    let mut step = Step::new(taken.rule, payload, &incoming);
+    step.history = create_graph.then_some((handle, &taken.edges));
     if step.has_gradient() {
         // A gradient of any size can be given here, and a node does not know its outputs' sizes:
         // what its formula then fails with is the caller's mistake, not ours.

@@ -5,7 +5,9 @@ use super::Pulse;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::switch;
-use std::cell::Cell;
+use crate::lock::fork;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{Builder, park_timeout, scope};
 use std::time::Duration;
@@ -22,6 +24,13 @@ const LOOK: Duration = Duration::from_millis(20);
 thread_local! {
     /// How many runs this thread is inside of, those of the thread that started it included.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+    /// On a thread with a large stack: whether the one that waits for it was interrupted.
+    static STOP: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
+}
+
+/// Whether the thread that waits for this one was interrupted, so that all runs here should end.
+pub fn is_stopped() -> bool {
+    STOP.with_borrow(|stop| stop.as_ref().is_some_and(|stop| stop.load(Relaxed)))
 }
 
 struct Level;
@@ -49,17 +58,20 @@ pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Sen
     if depth != HERE {
         return body(pulse);
     }
-    let stop = AtomicBool::new(false);
+    let stop = Arc::new(AtomicBool::new(false));
     let done = AtomicBool::new(false);
     let recording = switch::is_recording();
     let caller = std::thread::current();
     scope(|threads| {
         let work = || {
             DEPTH.set(depth + 1);
+            STOP.set(Some(stop.clone()));
             switch::set_recording(recording);
-            let result = body(&|| match stop.load(Relaxed) {
-                true => pulse(),
-                false => Ok(()),
+            let result = fork::within(|| {
+                body(&|| match stop.load(Relaxed) {
+                    true => pulse(),
+                    false => Ok(()),
+                })
             });
             done.store(true, Relaxed);
             caller.unpark();
@@ -72,16 +84,19 @@ pub fn deeper<R: Send>(pulse: Pulse, body: impl FnOnce(Pulse) -> Result<R> + Sen
             );
         };
         let mut interrupted = Ok(());
-        while !thread.is_finished() {
-            if !done.load(Relaxed) {
-                park_timeout(LOOK);
+        let wait = || {
+            while !thread.is_finished() {
+                if !done.load(Relaxed) {
+                    park_timeout(LOOK);
+                }
+                if interrupted.is_ok() {
+                    interrupted = pulse();
+                    stop.store(interrupted.is_err(), Relaxed);
+                }
             }
-            if interrupted.is_ok() {
-                interrupted = pulse();
-                stop.store(interrupted.is_err(), Relaxed);
-            }
-        }
-        match thread.join() {
+            thread.join()
+        };
+        match fork::outside(wait) {
             Ok(result) => interrupted.and(result),
             Err(panic) => std::panic::resume_unwind(panic),
         }

@@ -84,6 +84,19 @@ pub struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
+    /// A step without histories: its gradients are not recorded.
+    #[inline(always)]
+    pub fn new(rule: &'static Rule, payload: Payload, incoming: &'a [Option<Var>]) -> Step<'a> {
+        Step {
+            rule,
+            payload,
+            incoming,
+            outgoing: SmallVec::new(),
+            history: None,
+            given: None,
+        }
+    }
+
     /// Whether input `i` needs a gradient.
     #[inline(always)]
     pub fn needs(&self, i: u32) -> bool {

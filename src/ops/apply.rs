@@ -21,6 +21,13 @@ pub type Results = SmallVec<[Var; 1]>;
 /// What the op refuses; nothing is recorded then.
 #[inline]
 pub fn apply(op: &'static Op, inputs: &[Input], values: Values) -> Result<Results> {
+    if let (Some(parts), [input]) = (op.parts, inputs)
+        && input.requires_grad()
+        && !input.volatile
+        && is_recording()
+    {
+        return Ok(Results::from_iter([parts(input, &values)?]));
+    }
     if op.forms.broadcasts
         && let Some(sizes) = broadcast(op, inputs)?
     {
@@ -54,7 +61,7 @@ pub fn first(op: &'static Op, inputs: &[Input], values: Values) -> Result<Var> {
 pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Values) -> Result<Var> {
     let sizes = inputs[0].tensor.sizes();
     let agree = !op.forms.broadcasts || inputs[1..].iter().all(|i| i.tensor.sizes() == sizes);
-    if !agree || op.forms.expands_first || op.results.len() > 1 {
+    if !agree || op.forms.expands_first || op.results.len() > 1 || op.parts.is_some() {
         return first(op, &inputs, values);
     }
     let mut made = op.call(&inputs, &values, &Out::Fresh)?;
@@ -157,11 +164,10 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         needs(inputs)
     };
     if needs == 0 || !is_recording() {
-        // Index results have no flags at all.
-        let wrap = |(nr, tensor)| Var {
+        let wrap = |(nr, tensor): (usize, Tensor)| Var {
+            volatile: volatile && shares_flags(op, nr, &tensor),
             tensor,
             history: None,
-            volatile: volatile && !op.forms.places && (nr == 0 || op.forms.view),
         };
         return Ok(made.outputs.into_iter().enumerate().map(wrap).collect());
     }
@@ -182,14 +188,18 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
         .into_iter()
         .enumerate()
         .map(|(nr, tensor)| {
-            // Index results are leaves without gradient.
-            if tensor.dtype().is_float() || nr == 0 {
+            if shares_flags(op, nr, &tensor) {
                 Var::made_by(tensor, handle.clone(), nr as u32)
             } else {
                 Var::from(tensor)
             }
         })
         .collect())
+}
+
+/// Whether result `nr` has the flags of the operands: indices have none at all.
+fn shares_flags(op: &Op, nr: usize, result: &Tensor) -> bool {
+    !op.forms.places && (nr == 0 || op.forms.view || result.dtype().is_float())
 }
 
 #[inline(always)]
@@ -319,7 +329,7 @@ fn writes_directly(inputs: &[Input], out: &Tensor) -> bool {
 }
 
 /// Whether several elements of `t` are one in memory.
-fn repeats(t: &Tensor) -> bool {
+pub fn repeats(t: &Tensor) -> bool {
     !t.is_contiguous() && super::overlap::repeats(t.sizes(), t.strides())
 }
 
@@ -488,9 +498,43 @@ pub fn apply_in_place(
         target.rebase(Some((handle, 0)), false);
         return Ok(());
     };
+    if target.has_own_history() {
+        let handle = arena::record(&op.rule, inputs.iter().map(|i| i.origin), payload)?;
+        return written(target, base, &from, Some((handle, 0)));
+    }
     let handle = write_through(op, &from, &inputs, &tensor, payload)?;
     base.rebase(Some((handle, 0)), false);
     target.outdate();
+    Ok(())
+}
+
+/// Gives `target`, a view that was written over, the history of what was written, and its base the
+/// history of a base with that in it. `from` is what the base was.
+pub fn written(
+    target: &Variable,
+    base: &Variable,
+    from: &Input,
+    history: Option<(Handle, u32)>,
+) -> Result<()> {
+    let tensor = target.tensor();
+    let (dtype, device) = tensor.kind();
+    let part = Var {
+        tensor: tensor.clone(),
+        history: history.clone(),
+        volatile: false,
+    };
+    let inputs = [Input::plain(tensor.clone()), part.input()];
+    let kinds = [Value::Int(dtype as i64), Value::Int(device as i64)];
+    let payload = Payload {
+        needs: u64::from(from.requires_grad()) | u64::from(part.requires_grad()) << 1,
+        values: kinds.into_iter().collect(),
+        ..Payload::default()
+    };
+    if payload.needs != 0 {
+        let handle = write_through(&copy::copy::OP, from, &inputs, &tensor, payload)?;
+        base.rebase(Some((handle, 0)), false);
+    }
+    target.rebase(history, false);
     Ok(())
 }
 

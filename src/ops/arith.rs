@@ -48,7 +48,7 @@ pointwise! {
         cpu = a.minus(alpha.times(b));
         wgsl = "a - p0 * b";
         grad a = |g| g.clone();
-        grad b = |g| -(g * alpha);
+        grad b = |g| -(g * alpha), "g * -alpha";
         try [(sample(&[2, 3]), sample(&[2, 3]); 0.5)];
     }
     /// Product of a tensor and a number: a value.
@@ -73,7 +73,7 @@ pointwise! {
         check = |inputs, values| refuse_zero_number("div", inputs[0].tensor.dtype(), &values[0]);
         cpu = a.over(value);
         wgsl = "a / p0";
-        grad a = |g| div_number(g, value)?;
+        grad a = |g| div_number(g, value)?, "g / value";
         try [(sample(&[5]); -1.5)];
     }
     /// Quotient element by element: a / b. Integer classes truncate toward zero.
@@ -84,7 +84,7 @@ pointwise! {
         cpu = a.over(b);
         wgsl = "a / b";
         grad a = |g, b| g / b;
-        grad b = |g, a, b| -(g * a) / (b * b);
+        grad b = |g, a, b| -(g * a) / (b * b), "g * -a / b^2";
         try [(sample(&[2, 3]), positive(&[2, 3]))];
     }
     /// Remainder with the sign of the divisor: a - value floor(a / value).
@@ -122,8 +122,8 @@ pointwise! {
         cpu = a.rest(b);
         wgsl = "fmod_(a, b)" or "fmod_int_(a, b)";
         // 0.3 keeps the divisor, so that a second walk back over a freed graph fails.
-        grad a = |g, b| { let _ = b; g.clone() };
-        grad b = |g, b| no_derivative("fmod", "FmodBackward1")?;
+        grad a = |g, b| { let _ = b; g.clone() }, "g";
+        grad b = |g, b| no_derivative("fmod", "FmodBackward1")?, "no known derivative";
         try [(sample(&[2, 3]), positive(&[2, 3]))];
     }
     /// Negative: -x.
@@ -137,16 +137,16 @@ pointwise! {
     method function out broadcasts: max_of(x, other) -> y: Number named "max" as "MaxBackward2" {
         cpu = if x > other || x.is_nan() { x } else { other };
         wgsl = "max_(a, b)" or "max(a, b)";
-        grad x = |g, x, other| keep(g, gt(&x.detach(), &other.detach())?.tensor)?;
-        grad other = |g, x, other| keep(g, le(&x.detach(), &other.detach())?.tensor)?;
+        grad x = |g, x, other| keep(g, gt(&x.detach(), &other.detach())?.tensor)?, "g where x is above other, else 0";
+        grad other = |g, x, other| keep(g, le(&x.detach(), &other.detach())?.tensor)?, "g where x is not above other, else 0";
         try [(sample(&[2, 3]), sample_in(-1.5, 1.7, &[2, 3]))];
     }
     /// The smaller of two, element by element; NaN wins.
     method function out broadcasts: min_of(x, other) -> y: Number named "min" as "MinBackward2" {
         cpu = if x < other || x.is_nan() { x } else { other };
         wgsl = "min_(a, b)" or "min(a, b)";
-        grad x = |g, x, other| keep(g, lt(&x.detach(), &other.detach())?.tensor)?;
-        grad other = |g, x, other| keep(g, ge(&x.detach(), &other.detach())?.tensor)?;
+        grad x = |g, x, other| keep(g, lt(&x.detach(), &other.detach())?.tensor)?, "g where x is below other, else 0";
+        grad other = |g, x, other| keep(g, ge(&x.detach(), &other.detach())?.tensor)?, "g where x is not below other, else 0";
         try [(sample(&[2, 3]), sample_in(-1.5, 1.7, &[2, 3]))];
     }
 }

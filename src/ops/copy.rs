@@ -36,8 +36,8 @@ ops! {
             copy_into(&y, src)?;
             y
         };
-        grad x = |g| crate::ops::pointwise::no_gradient(g)?;
-        grad src = |g| to(g, dtype, place)?;
+        grad x = |g| crate::ops::pointwise::no_gradient(g)?, "0";
+        grad src = |g| to(g, dtype, place)?, "g in the class of src";
         try [(sample(&[2, 3]), sample(&[2, 3]))];
     }
     /// Sets every element to `value`.
@@ -48,7 +48,7 @@ ops! {
             fill_with(&y, value)?;
             y
         };
-        grad x = |g| crate::ops::pointwise::no_gradient(g)?;
+        grad x = |g| crate::ops::pointwise::no_gradient(g)?, "0";
         try [(sample(&[2, 3]); 0.5)];
     }
     /// Sets every element to zero.
@@ -58,7 +58,7 @@ ops! {
             fill_with(&y, Scalar::Int(0))?;
             y
         };
-        grad x = |g| crate::ops::pointwise::no_gradient(g)?;
+        grad x = |g| crate::ops::pointwise::no_gradient(g)?, "0";
         try [(sample(&[2, 3]))];
     }
     /// The elements as another class; fractions truncate toward zero, integers wrap.
@@ -70,7 +70,7 @@ ops! {
             copy_into(&y, x)?;
             y
         };
-        grad x = |g| to(g, back, place)?;
+        grad x = |g| to(g, back, place)?, "g in the class of x";
         try [(sample(&[2, 3]); 6i64)];
     }
     /// The elements on another device, 0 the CPU and 1 the GPU.
@@ -81,7 +81,7 @@ ops! {
             copy_into(&y, x)?;
             y
         };
-        grad x = |g| transfer(g, back)?;
+        grad x = |g| transfer(g, back)?, "g at the place of x";
         try [(sample(&[2, 3]); 0i64)];
     }
 }

@@ -20,8 +20,8 @@ ops! {
             dispatch!(kind.0, T => product::<T>(x, other, d, &y)?);
             y
         };
-        grad x = |g, other| cross(other, g, d)?;
-        grad other = |g, x| cross(g, x, d)?;
+        grad x = |g, other| cross(other, g, d)?, "other cross g";
+        grad other = |g, x| cross(g, x, d)?, "g cross x";
         try [
             (sample(&[3]), sample_in(-1.3, 1.7, &[3]); -1i64),
             (sample(&[2, 3, 3]), sample_in(-1.3, 1.7, &[2, 3, 3]); -1i64),

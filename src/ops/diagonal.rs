@@ -2,27 +2,28 @@
 
 use super::Op;
 use super::copy::copy_into;
-use super::device;
+use super::device::{self, Reduction};
+use super::reduce::total;
 use super::shape::expand;
 use crate::cpu::mask::triangle;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::Var;
-use crate::tensor::{Dims, Tensor, sizes_text};
+use crate::tensor::{Dims, Scalar, Tensor, sizes_text};
 
 ops! {
     /// The elements of a matrix on and below the diagonal `diagonal`, zeros above; 0 is the main
     /// diagonal, positive ones are above it.
     method function in_place out updates host: fn tril(x; diagonal: i64 = 0) -> (y): Any named "tril" as "TrilBackward" {
         forward(out) = one_side("tril", x, diagonal, false, out)?;
-        grad x = |g| tril(g, diagonal)?;
+        grad x = |g| tril(g, diagonal)?, "g below the diagonal, else 0";
         try [(sample(&[3, 3]); 0i64), (sample(&[2, 4]); 1i64), (sample(&[4, 2]); -2i64), (sample(&[2, 2]); 9i64)];
     }
     /// The elements of a matrix on and above the diagonal `diagonal`, zeros below.
     method function in_place out updates host: fn triu(x; diagonal: i64 = 0) -> (y): Any named "triu" as "TriuBackward" {
         forward(out) = one_side("triu", x, diagonal, true, out)?;
-        grad x = |g| triu(g, diagonal)?;
+        grad x = |g| triu(g, diagonal)?, "g above the diagonal, else 0";
         try [(sample(&[3, 3]); 0i64), (sample(&[2, 4]); 1i64), (sample(&[4, 2]); -2i64), (sample(&[2, 2]); -9i64)];
     }
     /// The diagonal `diagonal` of a matrix as a vector, or a square matrix of zeros with a vector
@@ -33,7 +34,7 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         sized diagonal_sizes(&back, diagonal);
         forward(out) = diagonal_of(x, diagonal)?;
-        grad x = |g| if back.len() == 1 { diag(g, diagonal)? } else { undiag(g, back.clone(), diagonal)? };
+        grad x = |g| if back.len() == 1 { diag(g, diagonal)? } else { undiag(g, back.clone(), diagonal)? }, "g on the diagonal";
         try [(sample(&[3]); 0i64), (sample(&[2]); -1i64), (sample(&[3, 3]); 0i64), (sample(&[2, 4]); 2i64), (sample(&[4, 2]); -1i64)];
     }
     /// Zeros of `sizes` with the vector g on a diagonal.
@@ -44,7 +45,7 @@ ops! {
             copy_into(&line(&x, diagonal)?, g)?;
             x
         };
-        grad g = |h| diag(h, diagonal)?;
+        grad g = |h| diag(h, diagonal)?, "the diagonal of h";
         try [(sample(&[2]); [2, 4], 2i64)];
     }
     /// The sum of a matrix's main diagonal. Floats add up in double.
@@ -58,7 +59,7 @@ ops! {
         grad x = |g| {
             let count = back.iter().copied().min().unwrap_or(0);
             undiag(&expand(g, Dims::from_slice(&[count]))?, back.clone(), 0)?
-        };
+        }, "g on the diagonal";
         try [(sample(&[3, 3])), (sample(&[2, 4]))];
     }
 }
@@ -85,6 +86,15 @@ fn matrix(op: &str, x: &Tensor) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The sum of the main diagonal as a number (T-7).
+///
+/// # Errors
+/// `RuntimeError` for what is no matrix.
+pub fn traced(x: &Tensor) -> Result<Scalar> {
+    matrix("trace", x)?;
+    total(&line(x, 0)?, Reduction::Sum)
 }
 
 fn one_side(op: &str, x: &Tensor, k: i64, upper: bool, out: &super::Out) -> Result<Tensor> {

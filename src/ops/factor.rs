@@ -44,7 +44,7 @@ ops! {
         grad x = |g, y| {
             let turned = t(y)?;
             neg(&mm(&mm(&turned, g)?, &turned)?)?
-        };
+        }, "-y.t() @ g @ y.t()";
         try [(regular(3)), (regular(1))];
     }
     /// Solves A X = B: the matrix it is called on is B, n x k or n. Gives X and the packed LU
@@ -52,8 +52,8 @@ ops! {
     method function out host: fn gesv(x, A) -> (solution, lu): Float named "gesv" as "GesvBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = solved(x, A)?;
-        grad x = |g, A| reshape(&gesv(g, &t(A)?)?, &back)?;
-        grad A = |g, A, solution| neg(&mm(&gesv(g, &t(A)?)?, &t(solution)?)?)?;
+        grad x = |g, A| reshape(&gesv(g, &t(A)?)?, &back)?, "A.t()^-1 @ g";
+        grad A = |g, A, solution| neg(&mm(&gesv(g, &t(A)?)?, &t(solution)?)?)?, "-(A.t()^-1 @ g) @ solution.t()";
         try [(sample(&[3, 2]), regular(3)), (sample(&[3]), regular(3)), (sample(&[1, 1]), regular(1))];
     }
     /// Cholesky factor of a positive definite matrix: U with A = UᵀU, or L with A = LLᵀ.
@@ -61,7 +61,7 @@ ops! {
     /// Only the named triangle is read, and the gradient is one for that triangle.
     method function out host: fn potrf(x; upper: bool = true) -> (y): Float named "potrf" as "PotrfBackward" {
         forward(out) = factored(x, upper)?;
-        grad x = |g, y| factor_gradient(g, y, upper)?;
+        grad x = |g, y| factor_gradient(g, y, upper)?, "g through the factor y";
         try [(definite(3); true), (definite(3); false), (definite(1); true)];
     }
     /// The inverse of a matrix from its Cholesky factor.

@@ -22,15 +22,15 @@ pointwise! {
         cpu = x.plus(share(value, tensor1, tensor2));
         wgsl = "a + p0 * b / c";
         grad x = |g| g.clone();
-        grad tensor1 = |g, tensor2| div(&(g * value), tensor2)?;
-        grad tensor2 = |g, tensor1, tensor2| -(g * tensor1 * value) / (tensor2 * tensor2);
+        grad tensor1 = |g, tensor2| div(&(g * value), tensor2)?, "g * value / tensor2";
+        grad tensor2 = |g, tensor1, tensor2| -(g * tensor1 * value) / (tensor2 * tensor2), "g * -value * tensor1 / tensor2^2";
         try [(sample(&[2, 3]), sample_in(-1.3, 1.7, &[2, 3]), positive(&[2, 3]); 0.5)];
     }
     /// The point between x and end: x + weight (end - x).
     method function in_place out broadcasts: lerp(x, end; weight: Scalar) -> y: Float named "lerp" as "LerpBackward" {
         cpu = x + weight * (end - x);
         wgsl = "a + p0 * (b - a)";
-        grad x = |g| g * (1.0 - weight.f64());
+        grad x = |g| g * (1.0 - weight.f64()), "g * (1 - weight)";
         grad end = |g| g * weight;
         try [(sample(&[2, 3]), sample_in(-1.3, 1.7, &[2, 3]); 0.3)];
     }

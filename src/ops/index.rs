@@ -20,7 +20,7 @@ ops! {
         let d: i64 = wrap_dim("index_select", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = select_rows(x, d as usize, &index)?;
-        grad x = |g| unselect(g, d, index.clone(), sizes.clone())?;
+        grad x = |g| unselect(g, d, index.clone(), sizes.clone())?, "g added up where index took it from";
         try [(sample(&[4, 3]); 0i64, longs(&[2, 0, 2], &[3])), (sample(&[2, 3]); -1i64, longs(&[1], &[1])), (sample(&[2, 3, 2]); 1i64, longs(&[2, 2], &[2]))];
     }
     /// Zeros of `sizes` with the slices of g added where `index` says.
@@ -31,7 +31,7 @@ ops! {
             add_rows(&x, dim as usize, &index, g)?;
             x
         };
-        grad g = |h| index_select(h, dim, index.clone())?;
+        grad g = |h| index_select(h, dim, index.clone())?, "h at index";
         try [(sample(&[3, 3]); 0i64, longs(&[2, 0, 2], &[3]), [4, 3])];
     }
     /// `x` with the slices of `source` added to those along `dim` that the LongTensor vector `index` names.
@@ -47,7 +47,7 @@ ops! {
             y
         };
         grad x = |g| g.clone();
-        grad source = |g| index_select(g, d, index.clone())?;
+        grad source = |g| index_select(g, d, index.clone())?, "g at index";
         try [(sample(&[4, 3]), sample(&[3, 3]); 0i64, longs(&[2, 0, 2], &[3])), (sample(&[2, 3]), sample(&[2, 2]); -1i64, longs(&[1, 1], &[2])), (sample(&[3]), sample(&[2]); 0i64, longs(&[1, 1], &[2]))];
     }
     /// `x` with the slices of `source` in place of those along `dim` that the LongTensor vector `index` names.
@@ -62,8 +62,8 @@ ops! {
             write_rows("index_copy", &y, d as usize, &index, source)?;
             y
         };
-        grad x = |g| index_fill(g, d, index.clone(), Scalar::Int(0))?;
-        grad source = |g| index_select(g, d, index.clone())?;
+        grad x = |g| index_fill(g, d, index.clone(), Scalar::Int(0))?, "g, 0 at index";
+        grad source = |g| index_select(g, d, index.clone())?, "g at index";
         try [(sample(&[4, 3]), sample(&[2, 3]); 0i64, longs(&[2, 0], &[2])), (sample(&[2, 3]), sample(&[2, 2]); 1i64, longs(&[1, 2], &[2]))];
     }
     /// `x` with `value` in the slices along `dim` that the LongTensor vector `index` names.
@@ -80,7 +80,7 @@ ops! {
             write_rows("index_fill", &y, d as usize, &index, &one.expand(&sizes)?)?;
             y
         };
-        grad x = |g| index_fill(g, d, index.clone(), Scalar::Int(0))?;
+        grad x = |g| index_fill(g, d, index.clone(), Scalar::Int(0))?, "g, 0 at index";
         try [(sample(&[4, 3]); 0i64, longs(&[2, 0, 2], &[3]), 0.5), (sample(&[3]); 0i64, longs(&[1], &[1]), 2.0)];
     }
     /// Along `dim`, the element that `index` names: y[i][j] = x[index[i][j]][j] for dim 0.
@@ -90,7 +90,7 @@ ops! {
         let d: i64 = wrap_dim("gather", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = gathered(x, d as usize, &index)?;
-        grad x = |g| put_along(g, d, index.clone(), sizes.clone())?;
+        grad x = |g| put_along(g, d, index.clone(), sizes.clone())?, "g added up where index took it from";
         try [(sample(&[3, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2])), (sample(&[2, 3]); 1i64, longs(&[0, 0, 2, 1], &[2, 2])), (sample(&[3]); 0i64, longs(&[2, 2], &[2]))];
     }
     /// Zeros of `sizes` with the elements of g added where `index` says along `dim`.
@@ -104,7 +104,7 @@ ops! {
             scatter_with(&x, dim as usize, &index, g, true)?;
             x
         };
-        grad g = |h| gather(h, dim, index.clone())?;
+        grad g = |h| gather(h, dim, index.clone())?, "h at index";
         try [(sample(&[2, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2]), [3, 2])];
     }
     /// `x` with the elements of `src` added where `index` says along `dim`.
@@ -119,7 +119,7 @@ ops! {
             y
         };
         grad x = |g| g.clone();
-        grad src = |g| spread_out(gather(g, d, index.clone())?, &sizes)?;
+        grad src = |g| spread_out(gather(g, d, index.clone())?, &sizes)?, "g at index";
         try [(sample(&[3, 2]), sample(&[2, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2])), (sample(&[3, 2]), sample(&[3, 2]); 0i64, longs(&[2, 0, 2, 1], &[2, 2]))];
     }
     /// `x` with the elements of `src` written where `index` says along `dim`.
@@ -135,8 +135,8 @@ ops! {
             scatter_with(&y, d as usize, &index, src, false)?;
             y
         };
-        grad x = |g| scatter_number(g, d, index.clone(), Scalar::Int(0))?;
-        grad src = |g| spread_out(gather(g, d, index.clone())?, &sizes)?;
+        grad x = |g| scatter_number(g, d, index.clone(), Scalar::Int(0))?, "g, 0 at index";
+        grad src = |g| spread_out(gather(g, d, index.clone())?, &sizes)?, "g at index";
         try [(sample(&[3, 2]), sample(&[2, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2])), (sample(&[2, 3]), sample(&[3, 3]); 1i64, longs(&[2, 0, 1, 0], &[2, 2]))];
     }
     /// `x` with `value` written where `index` says along `dim`.
@@ -151,7 +151,7 @@ ops! {
             scatter_with(&y, d as usize, &index, &one.expand(index.sizes())?, false)?;
             y
         };
-        grad x = |g| scatter_number(g, d, index.clone(), Scalar::Int(0))?;
+        grad x = |g| scatter_number(g, d, index.clone(), Scalar::Int(0))?, "g, 0 at index";
         try [(sample(&[3, 2]); 0i64, longs(&[2, 0, 1, 1], &[2, 2]), 0.5)];
     }
     /// The elements at the row-major places that the LongTensor `index` names, in its size. Negative
@@ -161,7 +161,7 @@ ops! {
     method function out host: fn take(x; index: Tensor) -> (y): Any named "take" as "TakeBackward" {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = taken(x, &index)?;
-        grad x = |g| untake(g, index.clone(), sizes.clone())?;
+        grad x = |g| untake(g, index.clone(), sizes.clone())?, "g added up where index took it from";
         try [(sample(&[3, 2]); longs(&[5, 0, 0, -2], &[2, 2])), (sample(&[3]); longs(&[1], &[1]))];
     }
     /// Zeros of `sizes` with the elements of g added where `take` took them.
@@ -172,7 +172,7 @@ ops! {
             put_into(&x, &index, g, true)?;
             x
         };
-        grad g = |h| take(h, index.clone())?;
+        grad g = |h| take(h, index.clone())?, "h at index";
         try [(sample(&[2, 2]); longs(&[5, 0, 0, -2], &[2, 2]), [3, 2])];
     }
     /// `x` with the elements of `source` written to the row-major places that the LongTensor `index`
@@ -190,8 +190,8 @@ ops! {
         };
         grad x = |g| if accumulate { g.clone() } else {
             put(g, &crate::ops::shape::zeros_like(g, index.sizes())?, index.clone(), false)?
-        };
-        grad source = |g| crate::ops::shape::reshape(&take(g, index.clone())?, &sizes)?;
+        }, "g, 0 at index unless values are added";
+        grad source = |g| crate::ops::shape::reshape(&take(g, index.clone())?, &sizes)?, "g at index";
         try [
             (sample(&[3, 2]), sample(&[4]); longs(&[5, 0, 1, -3], &[2, 2]), false),
             (sample(&[3, 2]), sample(&[2, 2]); longs(&[5, 0, 0, -2], &[2, 2]), true),
@@ -330,6 +330,7 @@ pub(super) fn scatter_with(
     let op = if add { "scatter_add" } else { "scatter" };
     along(op, y, dim, index)?;
     crate::tensor::dtype::same(op, y.kind(), src.kind())?;
+    crate::tensor::dtype::computed(op, y.dtype())?;
     let fits =
         src.ndim() == index.ndim() && index.sizes().iter().zip(src.sizes()).all(|(i, s)| i <= s);
     if !fits {
@@ -366,6 +367,7 @@ fn put_into(y: &Tensor, index: &Tensor, x: &Tensor, add: bool) -> Result<()> {
     const OP: &str = "put_";
     long(OP, index, y)?;
     crate::tensor::dtype::same(OP, y.kind(), x.kind())?;
+    crate::tensor::dtype::computed(OP, y.dtype())?;
     if index.numel() != x.numel() {
         fail!(
             Runtime,

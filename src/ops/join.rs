@@ -4,7 +4,7 @@ use super::apply::Values;
 use super::copy::copy_into;
 use super::device;
 use super::shape::{narrow, reshape, zeros_like};
-use super::{Op, Param};
+use super::{Formula, Op, Param};
 use crate::error::Result;
 use crate::fail;
 use crate::graph::{Input, Rule, Step, Var};
@@ -19,7 +19,7 @@ ops! {
     method: fn repeat(x; sizes: Dims) -> (y): Any named "repeat" as "RepeatBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = repeated(x, &sizes)?;
-        grad x = |g| unrepeat(g, &sizes, &back)?;
+        grad x = |g| unrepeat(g, &sizes, &back)?, "g summed over what was repeated";
         try [(sample(&[2]); [3]), (sample(&[2, 3]); [2, 1, 2]), (sample(&[1, 2]); [3, 1])];
     }
 }
@@ -90,6 +90,12 @@ pub static SPLIT: Op = Op {
         inputs: 1,
         back: Some(split_back),
     },
+    parts: None,
+    formulas: &[Formula {
+        of: "x",
+        incoming: "g",
+        text: "the parts of g together",
+    }],
     run: split_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};
@@ -119,6 +125,13 @@ fn split_run(inputs: &[Input], values: &[Value], _out: &super::Out) -> Result<su
     }
     let size = x.sizes()[dim];
     let mut outputs = SmallVec::new();
+    let count = (size - 1) / each + 1;
+    if outputs.try_reserve(count as usize).is_err() {
+        fail!(
+            Memory,
+            "split: no memory for {count} parts of size {each}; make the parts larger"
+        );
+    }
     let mut at = 0;
     while at < size {
         let length = each.min(size - at);
@@ -194,6 +207,12 @@ pub static CAT: Op = Op {
         inputs: 0,
         back: Some(cat_back),
     },
+    parts: None,
+    formulas: &[Formula {
+        of: "tensors",
+        incoming: "g",
+        text: "the part of g",
+    }],
     run: cat_run,
     tries: || {
         use crate::ops::sample::{Sample, sample};

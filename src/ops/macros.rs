@@ -8,11 +8,13 @@
 ///     let shape: Dims = ...;          // shared by forward and formulas, kept with the node
 ///     sized shape;                    // the result's size, for formulas that would not notice another
 ///     forward(out) = kernel(...)?;    // `out` says where to write
-///     grad x = |g, y| formula;        // `g` incoming, then the operands and results it reads
+///     made_of = parts;                // instead of a node of its own, if 0.3 has none: see `Op::parts`
+///     grad x = |g, y| formula, "g * y"; // `g` incoming, then the operands and results it reads
 ///     try [(sample(&[2, 3]); 1, true)];
 /// }
 /// ```
-/// `named` defaults to the row's name; without `as` nothing is recorded. The words before `fn`
+/// `named` defaults to the row's name; without `as` nothing is recorded. The text behind a formula is
+/// what `explain` shows; a formula that reads like mathematics needs none. The words before `fn`
 /// are forms: `view`, `method`, `function`, `in_place`, `out`, `direct`, `broadcasts`, `host` and the
 /// others of [`Forms`](crate::ops::Forms).
 macro_rules! ops {
@@ -24,7 +26,8 @@ macro_rules! ops {
             $(let $kept:ident : $kt:ty = $kv:expr;)*
             $(sized $sized:expr;)?
             forward($out:ident $(, $operands:ident, $arguments:ident)?) = $forward:expr;
-            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
+            $(made_of = $parts:expr;)?
+            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr $(, $says:literal)?;)*
             try [$(($($tx:expr),* $(; $($tv:expr),*)?)),* $(,)?];
         }
     )*) => {
@@ -58,6 +61,12 @@ macro_rules! ops {
                         inputs: INPUTS.len() as u32,
                         back: row_back!($($gx)*),
                     },
+                    parts: row_parts!($($parts)?),
+                    formulas: &[$(Formula {
+                        of: stringify!($gx),
+                        incoming: stringify!($g),
+                        text: row_text!($formula $(, $says)?),
+                    }),*],
                     run,
                     tries,
                 };
@@ -144,7 +153,7 @@ macro_rules! pointwise {
             $(check = $check:expr;)?
             cpu $how:tt $cpu:expr;
             wgsl = $wgsl:literal $(or $whole:literal)?;
-            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr;)*
+            $(grad $gx:ident = |$g:ident $(, $s:ident)*| $formula:expr $(, $says:literal)?;)*
             try [$($tries:tt),* $(,)?];
         }
     )*) => {
@@ -176,7 +185,7 @@ macro_rules! pointwise {
                     }
                     $y
                 };
-                $(grad $gx = |$g $(, $s)*| $formula;)*
+                $(grad $gx = |$g $(, $s)*| $formula $(, $says)?;)*
                 try [$($tries),*];
             }
         )*}
@@ -212,12 +221,30 @@ macro_rules! row_default {
     };
 }
 
+macro_rules! row_parts {
+    () => {
+        None
+    };
+    ($parts:expr) => {
+        Some($parts)
+    };
+}
+
 macro_rules! row_back {
     () => {
         None
     };
     ($($x:ident)+) => {
         Some(back)
+    };
+}
+
+macro_rules! row_text {
+    ($formula:expr) => {
+        stringify!($formula)
+    };
+    ($formula:expr, $says:literal) => {
+        $says
     };
 }
 
@@ -294,7 +321,7 @@ pub mod prelude {
     pub use crate::error::{Error, Result};
     pub use crate::graph::{Input, Rule, Step, Var};
     pub use crate::ops::sample::{IntoValue, Sample, bytes, longs, positive, sample, sample_in};
-    pub use crate::ops::{Class, Forms, Kind, Made, Out, Param};
+    pub use crate::ops::{Class, Forms, Formula, Kind, Made, Out, Param};
     pub use crate::tensor::dims::{Dims, wrap_dim};
     pub use crate::tensor::{DType, Device, Element, FromValue, Scalar, Tensor, Value, sizes_text};
     pub use smallvec::SmallVec;

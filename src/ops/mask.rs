@@ -15,7 +15,7 @@ ops! {
     method function out: fn masked_select(x; mask: Tensor) -> (y): Any named "masked_select" as "MaskedSelectBackward" {
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = select_masked(x, &mask)?;
-        grad x = |g| crate::ops::shape::sum_to(&unmask(g, mask.clone(), dims::broadcast("masked_select", &sizes, mask.sizes())?)?, &sizes)?;
+        grad x = |g| crate::ops::shape::sum_to(&unmask(g, mask.clone(), dims::broadcast("masked_select", &sizes, mask.sizes())?)?, &sizes)?, "g where mask is set, else 0";
         try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3])), (sample(&[2, 3]); bytes(&[1, 0, 1], &[3]))];
     }
     /// Zeros of `sizes` with the elements of the vector g where `mask` is one.
@@ -29,7 +29,7 @@ ops! {
             }
             x
         };
-        grad g = |h| masked_select(h, mask.clone())?;
+        grad g = |h| masked_select(h, mask.clone())?, "h where mask is set";
         try [(sample(&[3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]), [2, 3])];
     }
     /// `x` with `value` where the ByteTensor `mask`, which expands to its size, is one.
@@ -38,7 +38,7 @@ ops! {
             value.check("masked_fill", x.dtype())?;
             chosen("masked_fill", x, &mask, value, true, out)?
         };
-        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?;
+        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?, "g, 0 where mask is set";
         try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]), 0.5)];
     }
     /// `x` with the next elements of `source` where `mask` is one.
@@ -52,13 +52,13 @@ ops! {
             scatter_masked(&y, &mask, source)?;
             y
         };
-        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?;
+        grad x = |g| masked_fill(g, mask.clone(), Scalar::Int(0))?, "g, 0 where mask is set";
         grad source = |g| {
             let part = masked_select(g, mask.clone())?;
             let rest = count - part.tensor.numel() as i64;
             let whole = if rest == 0 { part } else { crate::ops::shape::cat(&[part, crate::ops::shape::zeros_like(g, &[rest])?], 0)? };
             crate::ops::shape::reshape(&whole, &sizes)?
-        };
+        }, "g where mask is set";
         try [(sample(&[2, 3]), sample(&[4]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]))];
     }
     /// The places of the elements that are not zero: a LongTensor with a row for each, in row-major
@@ -70,7 +70,7 @@ ops! {
     /// g where the mask is one, else 0.
     : fn keep(g; mask: Tensor) -> (out): Number named "_keep" as "MaskedFillBackward" {
         forward(to) = chosen("keep", g, &mask, Scalar::Int(0), false, to)?;
-        grad g = |h| keep(h, mask.clone())?;
+        grad g = |h| keep(h, mask.clone())?, "h where mask is set, else 0";
         try [(sample(&[2, 3]); bytes(&[1, 0, 1, 1, 0, 0], &[2, 3]))];
     }
 }
@@ -214,6 +214,7 @@ pub fn scatter_masked(y: &Tensor, mask: &Tensor, source: &Tensor) -> Result<usiz
 }
 
 fn places_of_nonzero(x: &Tensor) -> Result<Tensor> {
+    crate::tensor::dtype::computed("nonzero", x.dtype())?;
     let flat = as_contiguous(x)?;
     let make = |count: usize| {
         let sizes = [count as i64, x.ndim() as i64];

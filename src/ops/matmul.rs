@@ -17,8 +17,8 @@ ops! {
     method function out: fn mm(x, mat2) -> (y): Number named "mm" as "MmBackward" {
         let turned: i64 = turned(x, mat2);
         forward(out) = product("mm", x, mat2, 2, out)?;
-        grad x = |g, mat2| left_gradient(g, mat2, turned)?;
-        grad mat2 = |g, x| right_gradient(g, x, turned)?;
+        grad x = |g, mat2| left_gradient(g, mat2, turned)?, "g @ mat2.t()";
+        grad mat2 = |g, x| right_gradient(g, x, turned)?, "x.t() @ g";
         try [(sample(&[2, 3]), sample(&[3, 4])), (sample(&[1, 1]), sample(&[1, 1])),
              (turned_sample(&[3, 2]), turned_sample(&[4, 3]))];
     }
@@ -30,8 +30,8 @@ ops! {
             multiply("mv", x, &vec.unsqueeze(1)?, &column, Scalar::Int(1), Scalar::Int(0))?;
             column.view(&sizes)?
         };
-        grad x = |g, vec| ger(g, vec)?;
-        grad vec = |g, x| mv(&t(x)?, g)?;
+        grad x = |g, vec| ger(g, vec)?, "g outer vec";
+        grad vec = |g, x| mv(&t(x)?, g)?, "x.t() @ g";
         try [(sample(&[2, 3]), sample(&[3])), (sample(&[1, 4]), sample(&[4])), (sample(&[4, 1]), sample(&[1]))];
     }
     /// Inner product of two vectors of equal length; sums of floats are in double.
@@ -46,8 +46,8 @@ ops! {
                 y
             }
         };
-        grad x = |g, tensor| expand(g, Dims::from_slice(tensor.sizes()))? * tensor;
-        grad tensor = |g, x| expand(g, Dims::from_slice(x.sizes()))? * x;
+        grad x = |g, tensor| expand(g, Dims::from_slice(tensor.sizes()))? * tensor, "g * tensor";
+        grad tensor = |g, x| expand(g, Dims::from_slice(x.sizes()))? * x, "g * x";
         try [(sample(&[3]), sample(&[3])), (sample(&[1]), sample(&[1])), (sample(&[37]), sample(&[37]))];
     }
     /// Outer product of two vectors: n by m gives n x m.
@@ -58,15 +58,15 @@ ops! {
             multiply("ger", &x.unsqueeze(1)?, &vec2.unsqueeze(0)?, &y, Scalar::Int(1), Scalar::Int(0))?;
             y
         };
-        grad x = |g, vec2| mv(g, vec2)?;
-        grad vec2 = |g, x| mv(&t(g)?, x)?;
+        grad x = |g, vec2| mv(g, vec2)?, "g @ vec2";
+        grad vec2 = |g, x| mv(&t(g)?, x)?, "g.t() @ x";
         try [(sample(&[2]), sample(&[3])), (sample(&[3]), sample(&[1]))];
     }
     /// Products of two stacks of matrices: b x n x k by b x k x m gives b x n x m.
     method function out: fn bmm(x, mat2) -> (y): Number named "bmm" as "BmmBackward" {
         forward(out) = product("bmm", x, mat2, 3, out)?;
-        grad x = |g, mat2| bmm(g, &transpose(mat2, 1, 2)?)?;
-        grad mat2 = |g, x| bmm(&transpose(x, 1, 2)?, g)?;
+        grad x = |g, mat2| bmm(g, &transpose(mat2, 1, 2)?)?, "g @ mat2.t() in each batch";
+        grad mat2 = |g, x| bmm(&transpose(x, 1, 2)?, g)?, "x.t() @ g in each batch";
         try [(sample(&[2, 2, 3]), sample(&[2, 3, 2])), (sample(&[3, 1, 2]), sample(&[3, 2, 1]))];
     }
 }

@@ -43,7 +43,7 @@ pub mod window;
 
 use crate::error::Result;
 use crate::graph::profile;
-use crate::graph::{Input, Rule};
+use crate::graph::{Input, Rule, Var};
 use crate::tensor::{DType, Device, Tensor, Value};
 use smallvec::SmallVec;
 
@@ -65,9 +65,37 @@ pub struct Op {
     pub class: Class,
     pub forms: Forms,
     pub rule: Rule,
+    /// What the graph of a Variable is made of where 0.3 composes the op: recorded results are those
+    /// of the parts, and the kernel is for values alone.
+    pub parts: Option<Parts>,
+    /// The derivatives in words.
+    pub formulas: &'static [Formula],
     pub run: fn(&[Input], &[Value], &Out) -> Result<Made>,
     /// Inputs and arguments that the table test tries.
     pub tries: fn() -> Vec<Sample>,
+}
+
+/// Composes the result of an op of one operand from other ops.
+pub type Parts = fn(&Input, &[Value]) -> Result<Var>;
+/// How the gradient of an operand is computed, for the reader of an explanation.
+#[derive(Debug)]
+pub struct Formula {
+    /// The operand.
+    pub of: &'static str,
+    /// What `text` calls the incoming gradient.
+    pub incoming: &'static str,
+    /// Mathematics over the names of operands, results and arguments; or the formula as the row has
+    /// it.
+    pub text: &'static str,
+}
+
+impl Formula {
+    /// The text without what only Rust needs.
+    pub fn plain(&self) -> String {
+        let mut text = self.text.replace(".clone()", "").replace(".detach()", "");
+        text.retain(|c| !matches!(c, '?' | '&'));
+        text
+    }
 }
 
 /// An argument that is not differentiated.
@@ -169,15 +197,22 @@ impl Op {
 
     #[cold]
     fn call_with_care(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
-        let half = |i: &Input| i.tensor.dtype() == DType::F16;
-        if self.class != Class::Any && inputs.first().is_some_and(half) {
-            return Err(crate::tensor::dtype::no_half(self.name));
-        }
+        self.refuse_half(inputs)?;
         let _span = profile::op(self.name);
         if self.on_host(inputs, values) {
             return device::through_host(self, inputs, values);
         }
         (self.run)(inputs, values, out)
+    }
+
+    /// Fails for halves, unless it only moves elements (T-9).
+    #[inline]
+    pub fn refuse_half(&self, inputs: &[Input]) -> Result<()> {
+        let half = |i: &Input| i.tensor.dtype() == DType::F16;
+        if self.class != Class::Any && inputs.first().is_some_and(half) {
+            return Err(crate::tensor::dtype::no_half(self.name));
+        }
+        Ok(())
     }
 
     /// Whether it takes longer than the size of its operands tells.

@@ -1,9 +1,11 @@
 //! Norms and distances: (sum |x|^p)^(1/p), in double. p = 0 counts what is not zero.
 //!
 //! An infinite p is no special case, as in 0.3: the last root is then a power of 0, so the result
-//! is 1 whatever x is. `x.abs().max()` is what such a norm should be.
+//! is 1 whatever x is, and the derivative is what its formula makes of |x|^p: 0 below 1, infinite
+//! above. `x.abs().max()` is what such a norm should be.
 
 use super::Op;
+use super::apply::first;
 use super::arith::{add_number, mul_number};
 use super::compare::{gt_number, ne_number};
 use super::index::keep;
@@ -17,8 +19,9 @@ use crate::cpu::math::Math;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
-use crate::graph::Var;
-use crate::tensor::{Dims, Element, Scalar, Tensor};
+use crate::graph::{Input, Var};
+use crate::tensor::dims::wrap_dim;
+use crate::tensor::{Dims, Element, FromValue, Scalar, Tensor, Value};
 
 ops! {
     /// Norm of all elements: (sum |x|^p)^(1/p); p = 0 counts what is not zero.
@@ -27,14 +30,14 @@ ops! {
     number method function host: fn norm(x; p: Scalar = 2i64) -> (y): Float named "norm" as "NormBackward0" {
         sized [1i64];
         forward(out) = one("norm", x, total(x, p.f64())?)?;
-        grad x = |g, x, y| slope(g, x, y, p.f64())?;
+        grad x = |g, x, y| slope(g, x, y, p.f64())?, "g * sign x * (abs(x) / y)^(p - 1)";
         try [(sample(&[5]); 2i64), (sample(&[2, 3]); 1i64), (sample(&[5]); 3i64), (sample(&[5]); 1.5), (sample(&[5]); 0i64)];
     }
     /// Norm along `dim`, which is dropped unless `keepdim`.
     method function out host: fn norm_dim(x; p: Scalar, dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
         let d: i64 = wrap_dim("norm", dim, x.ndim())? as i64;
         forward(out) = along(x, p.f64(), d as usize, keepdim, out)?;
-        grad x = |g, x, y| slope_along(g, x, y, p.f64(), d, keepdim)?;
+        grad x = |g, x, y| slope_along(g, x, y, p.f64(), d, keepdim)?, "g * sign x * (abs(x) / y)^(p - 1)";
         try [
             (sample(&[3]); 2i64, 0i64, false), (sample(&[2, 3]); 1i64, 1i64, true), (sample(&[3, 2, 2]); 2.5, 0i64, false),
             (sample(&[2, 3]); 1.5, -1i64, false), (sample(&[2, 3]); 0i64, 0i64, false),
@@ -44,15 +47,15 @@ ops! {
     method function out host: fn norm_two(x; dim: i64, keepdim: bool = false) -> (y): Float named "norm" as "NormBackward1" {
         let d: i64 = wrap_dim("norm", dim, x.ndim())? as i64;
         forward(out) = along(x, 2.0, d as usize, keepdim, out)?;
-        grad x = |g, x, y| slope_along(g, x, y, 2.0, d, keepdim)?;
+        grad x = |g, x, y| slope_along(g, x, y, 2.0, d, keepdim)?, "g * x / y";
         try [(sample(&[2, 3]); 1i64, false)];
     }
     /// Norm of the difference of two tensors: (sum |x - other|^p)^(1/p).
     number method function broadcasts host: fn dist(x, other; p: Scalar = 2i64) -> (y): Float named "dist" as "DistBackward" {
         sized [1i64];
         forward(out) = one("dist", x, distance(x, other, p.f64())?)?;
-        grad x = |g, x, other, y| slope(g, &(x - other), y, p.f64())?;
-        grad other = |g, x, other, y| -slope(g, &(x - other), y, p.f64())?;
+        grad x = |g, x, other, y| slope(g, &(x - other), y, p.f64())?, "g * sign(x - other) * (abs(x - other) / y)^(p - 1)";
+        grad other = |g, x, other, y| -slope(g, &(x - other), y, p.f64())?, "-g * sign(x - other) * (abs(x - other) / y)^(p - 1)";
         try [(sample(&[2, 3]), positive(&[2, 3]); 2i64), (sample(&[4]), positive(&[4]); 3i64), (sample(&[4]), positive(&[4]); 1i64)];
     }
     /// Slices along `dim` whose p-norm exceeds `maxnorm`, scaled by maxnorm / (norm + 1e-7).
@@ -61,7 +64,8 @@ ops! {
     method function in_place out host: fn renorm(x; p: Scalar, dim: i64, maxnorm: Scalar) -> (y): Float named "renorm" as "RenormBackward" {
         let d: i64 = wrap_dim("renorm", dim, x.ndim())? as i64;
         forward(out) = scaled(x, p.f64(), d as usize, maxnorm.f64())?;
-        grad x = |g, x| scaled_slope(g, x, p.f64(), d, maxnorm.f64())?;
+        made_of = scaled_parts;
+        grad x = |g, x| scaled_slope(g, x, p.f64(), d, maxnorm.f64())?, "g through the scale of each part";
         try [
             (sample(&[2, 3]); 2i64, 0i64, 1.5), (sample(&[2, 3]); 3i64, 1i64, 0.7), (sample(&[2, 3]); 2i64, 0i64, 100.0),
             (sample(&[2, 2, 2]); 1i64, -1i64, 2.0),
@@ -149,13 +153,19 @@ fn slope(g: &Var, x: &Var, y: &Var, p: f64) -> Result<Var> {
     if p == 0.0 {
         return zeros_like(g, &sizes);
     }
-    if p.is_infinite() {
-        crate::fail!(
-            Runtime,
-            "norm: p={p} has no derivative (the sum of powers is always 1, as in 0.3); for the largest absolute value use x.abs().max()"
-        );
-    }
     let g = expand(g, sizes.clone())?;
+    if p.is_infinite() {
+        // The formulas below as they stand: the norm is 1, and |x|^p is a step of x, so no part of
+        // them varies but the factor x of a large p, or its sign.
+        let step = pow_number(&abs(&x.detach())?, Scalar::Float(p))?;
+        return match p > 0.0 {
+            true => Ok(g * x * step),
+            false => {
+                let some = ne_number(&x.detach(), Scalar::Int(0))?.tensor;
+                Ok(g * (sign(&x.detach())? * keep(&step, some)?))
+            }
+        };
+    }
     if p == 1.0 {
         return Ok(g * sign(x)?);
     }
@@ -225,25 +235,55 @@ fn scaled(x: &Tensor, p: f64, d: usize, most: f64) -> Result<Tensor> {
     Ok(y)
 }
 
+/// `x` with dimension `d` first and all others in one, and the sizes of `x` turned so.
+fn rows(x: &Var) -> Result<(Var, Dims)> {
+    let turned = Dims::from_slice(x.sizes());
+    let count = turned[0];
+    let flat = Dims::from_slice(&[count, x.tensor.numel() as i64 / count]);
+    Ok((reshape(x, &flat)?, turned))
+}
+
+/// most / (norm + margin), and which norms are more than `most`.
+fn scale(norm: &Var, most: f64) -> Result<(Var, Tensor)> {
+    let large = gt_number(&norm.detach(), Scalar::Float(most))?.tensor;
+    let inverse = reciprocal(&add_number(norm, Scalar::Float(MARGIN))?)?;
+    Ok((inverse, large))
+}
+
+/// What slices are multiplied with: 1 where their norm is not too large.
+fn factor(inverse: &Var, large: Tensor, most: f64) -> Result<Var> {
+    let by = mul_number(inverse, Scalar::Float(most))?;
+    let excess = keep(&add_number(&by, Scalar::Int(-1))?, large)?;
+    add_number(&excess, Scalar::Int(1))
+}
+
+/// The graph of a recorded `renorm`, which the release composes.
+fn scaled_parts(x: &Input, values: &[Value]) -> Result<Var> {
+    let [p, most] = [0, 2].map(|i| Scalar::from_value(&values[i]).f64());
+    let d = wrap_dim("renorm", i64::from_value(&values[1]), x.tensor.ndim())? as i64;
+    if !x.tensor.dtype().is_float() {
+        return Err(crate::tensor::dtype::not_float("renorm", x.tensor.dtype()));
+    }
+    check_slices(&x.tensor, p)?;
+    let ends = [Value::Int(0), Value::Int(d)].into_iter().collect();
+    let (x, turned) = rows(&first(&transpose::OP, std::slice::from_ref(x), ends)?)?;
+    let norm = norm_dim(&x, Scalar::Float(p), 1, true)?;
+    let (inverse, large) = scale(&norm, most)?;
+    let by = factor(&inverse, large, most)?;
+    let y = &x * expand(&by, Dims::from_slice(x.sizes()))?;
+    transpose(&reshape(&y, &turned)?, 0, d)
+}
+
 /// The gradient of slices x s(n), where n is the norm and s = most / (n + margin) where n is more
 /// than that, else 1: g s + (sum g x) s' dn/dx.
 fn scaled_slope(g: &Var, x: &Var, p: f64, d: i64, most: f64) -> Result<Var> {
-    let (gt, xt) = (transpose(g, 0, d)?, transpose(x, 0, d)?);
-    let turned = Dims::from_slice(xt.sizes());
-    let count = turned[0];
-    let flat = Dims::from_slice(&[count, x.tensor.numel() as i64 / count]);
-    let (g, x) = (reshape(&gt, &flat)?, reshape(&xt, &flat)?);
+    let ((g, turned), (x, _)) = (rows(&transpose(g, 0, d)?)?, rows(&transpose(x, 0, d)?)?);
     let norm = norm_dim(&x, Scalar::Float(p), 1, true)?;
-    let large = gt_number(&norm.detach(), Scalar::Float(most))?.tensor;
-    let inverse = reciprocal(&add_number(&norm, Scalar::Float(MARGIN))?)?;
-    let excess = keep(
-        &add_number(&mul_number(&inverse, Scalar::Float(most))?, Scalar::Int(-1))?,
-        large.clone(),
-    )?;
-    let by = add_number(&excess, Scalar::Int(1))?;
+    let (inverse, large) = scale(&norm, most)?;
+    let by = factor(&inverse, large.clone(), most)?;
     let bend = keep(&(&inverse * &inverse * -most), large)?;
     let along = sum_dim(&(&g * &x), 1, true)? * bend;
     let through = slope(&along, &x, &norm, p)?;
-    let whole = &g * expand(&by, flat)? + through;
+    let whole = &g * expand(&by, Dims::from_slice(x.sizes()))? + through;
     transpose(&reshape(&whole, &turned)?, 0, d)
 }

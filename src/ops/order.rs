@@ -20,7 +20,7 @@ ops! {
         let d: i64 = wrap_dim("sort", LAST, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = ordered(x, d as usize, descending)?;
-        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?;
+        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?, "g put where x was taken from";
         try [(sample(&[5]); false), (sample(&[2, 3]); true)];
     }
     /// Sorts dimension `dim`: the elements in order, and where each was.
@@ -28,7 +28,7 @@ ops! {
         let d: i64 = wrap_dim("sort", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = ordered(x, d as usize, descending)?;
-        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?;
+        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?, "g put where x was taken from";
         try [(sample(&[5]); 0i64, false), (sample(&[3, 2]); 0i64, true), (sample(&[2, 3]); 1i64, false)];
     }
     /// The `k` largest (or smallest) elements of the last dimension, and where they are.
@@ -36,7 +36,7 @@ ops! {
         let d: i64 = wrap_dim("topk", LAST, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = top(x, k, d as usize, largest, sorted)?;
-        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?;
+        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?, "g put where x was taken from";
         try [(sample(&[5]); 2i64, true, true), (sample(&[2, 3]); 3i64, false, true), (sample(&[4]); 2i64, false, false)];
     }
     /// The `k` largest (or smallest) elements along `dim`, and where they are; in order if `sorted`.
@@ -46,7 +46,7 @@ ops! {
         let d: i64 = wrap_dim("topk", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = top(x, k, d as usize, largest, sorted)?;
-        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?;
+        grad x = |g, indices| put_along(g, d, indices.tensor.clone(), sizes.clone())?, "g put where x was taken from";
         try [(sample(&[5]); 1i64, 0i64, true, true), (sample(&[3, 2]); 2i64, 0i64, false, true)];
     }
     /// The k-th smallest element (counted from 1) of the last dimension, and where it is.
@@ -54,7 +54,7 @@ ops! {
         let d: i64 = wrap_dim("kthvalue", LAST, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = ranked("kthvalue", x, k, d as usize, keepdim)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[5]); 2i64, false), (sample(&[2, 3]); 3i64, true)];
     }
     /// The k-th smallest element (counted from 1) of each line along `dim`, and where it is.
@@ -64,7 +64,7 @@ ops! {
         let d: i64 = wrap_dim("kthvalue", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = ranked("kthvalue", x, k, d as usize, keepdim)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[5]); 1i64, 0i64, false), (sample(&[3, 2]); 2i64, 0i64, false)];
     }
     /// Median of all elements, the lower one of an even count; every element equal to it gets the gradient.
@@ -77,7 +77,7 @@ ops! {
             }
             ranked("median", &as_contiguous(x)?.view(&[n])?, (n + 1) / 2, 0, false)?.0
         };
-        grad x = |g, x, y| all_ties(g, x, y)?;
+        grad x = |g, x, y| all_ties(g, x, y)?, "g where x = y, else 0";
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
     /// Median of each line along the last dimension, the lower one of an even count, and where it is.
@@ -85,7 +85,7 @@ ops! {
         let d: i64 = wrap_dim("median", LAST, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = ranked("median", x, (sizes[d as usize] + 1) / 2, d as usize, keepdim)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[2, 3]); true)];
     }
     /// Median of each line along `dim`, the lower one of an even count, and where it is.
@@ -93,7 +93,7 @@ ops! {
         let d: i64 = wrap_dim("median", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = ranked("median", x, (sizes[d as usize] + 1) / 2, d as usize, keepdim)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[5]); 0i64, false), (sample(&[4, 2]); 0i64, true)];
     }
     /// The most frequent element of the last dimension, the smallest of several, and where it is last.
@@ -101,7 +101,7 @@ ops! {
         let d: i64 = wrap_dim("mode", LAST, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = frequent(x, d as usize, keepdim)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[5]); false), (sample(&[2, 3]); true)];
     }
     /// The most frequent element of each line along `dim`, the smallest of several, and where it is last.
@@ -109,7 +109,7 @@ ops! {
         let d: i64 = wrap_dim("mode", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = frequent(x, d as usize, keepdim)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[3, 2]); 0i64, false)];
     }
     /// Where the largest element of each line along `dim` is: the first of equals, or the first NaN.

@@ -209,12 +209,12 @@ fn singular(x: &Tensor, some: bool) -> Result<(Tensor, Tensor, Tensor)> {
     let (m, n) = matrix_sizes("svd", x)?;
     let k = m.min(n);
     let (p, q) = if some { (k, k) } else { (m, n) };
-    let a = columns("svd", x)?;
+    let mut a = columns("svd", x)?;
     let mut u = device_zeros("svd", x, &[p as i64, m as i64])?;
     let mut s = device_zeros("svd", x, &[k as i64])?;
     let mut v = device_zeros("svd", x, &[q as i64, n as i64])?;
     kernel!("svd", x.dtype(), T => spectral::singular::<T>(
-        "svd", (read(&a), m, n), elements(&mut s), elements(&mut u), elements(&mut v)
+        "svd", (elements(&mut a), m, n), elements(&mut s), elements(&mut u), elements(&mut v)
     )?);
     Ok((u.t()?, s, v.t()?))
 }
@@ -238,13 +238,13 @@ fn symmetric(x: &Tensor, wanted: bool, upper: bool) -> Result<(Tensor, Tensor)> 
 
 fn general(x: &Tensor, wanted: bool) -> Result<(Tensor, Tensor)> {
     let n = square("eig", x)?;
-    let a = columns("eig", x)?;
+    let mut a = columns("eig", x)?;
     let mut e = device_zeros("eig", x, &[2, n as i64])?;
     let mut v = room_for_vectors("eig", x, wanted)?;
     kernel!("eig", x.dtype(), T => {
         let (real, imaginary) = elements(&mut e).split_at_mut(n);
         let vectors = wanted.then(|| elements(&mut v));
-        spectral::general::<T>("eig", (read(&a), n), real, imaginary, vectors)?;
+        spectral::general::<T>("eig", (elements(&mut a), n), real, imaginary, vectors)?;
     });
     Ok((e.t()?, if wanted { v.t()? } else { v }))
 }

@@ -14,7 +14,7 @@ ops! {
     : fn pick(x; order: Dims, span: Dims, index: Tensor, shape: Dims) -> (y): Any named "__getitem__" as "IndexBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = Places::new(&order, &span, &index, &shape).read(x)?;
-        grad x = |g| unpick(g, back.clone(), order.clone(), span.clone(), index.clone(), shape.clone())?;
+        grad x = |g| unpick(g, back.clone(), order.clone(), span.clone(), index.clone(), shape.clone())?, "g added up where the index took it from";
         try [
             (sample(&[4, 3]); [0, 1], [0, 2], longs(&[11, 0, 4, 0], &[4]), [2, 2]),
             (sample(&[2, 3, 2]); [0, 1, 2], [1, 1], longs(&[2, 0, 2], &[3]), [3]),
@@ -29,7 +29,7 @@ ops! {
             Places::new(&order, &span, &index, &shape).write(&x, g, true)?;
             x
         };
-        grad g = |h| pick(h, order.clone(), span.clone(), index.clone(), shape.clone())?;
+        grad g = |h| pick(h, order.clone(), span.clone(), index.clone(), shape.clone())?, "h at the index";
         try [
             (sample(&[2, 2]); [4, 3], [0, 1], [0, 2], longs(&[11, 0, 4, 0], &[4]), [2, 2]),
             (sample(&[2, 3]); [2, 3, 2], [0, 2, 1], [0, 2], longs(&[3, 3], &[2]), [2]),
@@ -48,8 +48,8 @@ ops! {
             let sizes = Places::new(&order, &span, &index, &shape).sizes(g.sizes())?;
             let blank = crate::ops::shape::zeros_like(g, &[1])?.tensor.expand(&sizes)?;
             put(g, &blank.into(), order.clone(), span.clone(), index.clone(), shape.clone())?
-        };
-        grad part = |g| pick(g, order.clone(), span.clone(), index.clone(), shape.clone())?;
+        }, "g, 0 at the index";
+        grad part = |g| pick(g, order.clone(), span.clone(), index.clone(), shape.clone())?, "g at the index";
         try [
             (sample(&[4, 3]), sample(&[2, 2]); [0, 1], [0, 2], longs(&[11, 0, 4, 1], &[4]), [2, 2]),
             (sample(&[2, 3, 2]), sample(&[2, 2, 2]); [0, 1, 2], [1, 1], longs(&[2, 0], &[2]), [2]),

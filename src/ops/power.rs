@@ -16,7 +16,7 @@ pointwise! {
     method function in_place out: pow_number(a; exponent: Scalar) -> y: Float named "pow" as "PowBackward0" {
         cpu by power::<T>(a, exponent, &y);
         wgsl = "pow_number_(a, p0)";
-        grad a = |g, a| g * (pow_number(a, Scalar::Float(exponent.f64() - 1.0))? * exponent);
+        grad a = |g, a| g * (pow_number(a, Scalar::Float(exponent.f64() - 1.0))? * exponent), "g * exponent * a^(exponent - 1)";
         try [
             (positive(&[5]); 2.5), (sample(&[5]); 1.0), (sample(&[5]); 2.0), (sample(&[5]); 3.0), (sample(&[5]); 4.0),
             (positive(&[5]); -1.0), (positive(&[5]); -2.0), (positive(&[5]); 0.5), (positive(&[5]); -0.5), (positive(&[5]); 0.0)
@@ -26,15 +26,15 @@ pointwise! {
     method function in_place out broadcasts: pow(a, exponent) -> y: Float named "pow" as "PowBackward1" {
         cpu by map2_or::<T>(a, exponent, &y, Math::pow, Math::is_hard_pow, Math::hard_pow);
         wgsl = "pow_(a, b)";
-        grad a = |g, a, exponent| g * (exponent * pow(a, &sub_number(exponent, Scalar::Float(1.0))?)?);
-        grad exponent = |g, a, exponent| g * (pow(a, exponent)? * log(a)?);
+        grad a = |g, a, exponent| g * (exponent * pow(a, &sub_number(exponent, Scalar::Float(1.0))?)?), "g * exponent * a^(exponent - 1)";
+        grad exponent = |g, a, exponent| g * (pow(a, exponent)? * log(a)?), "g * a^exponent * log a";
         try [(positive(&[2, 3]), sample(&[2, 3]))];
     }
     /// Power of a number: base ^ x.
     function out: pow_base(x; base: Scalar) -> y: Float named "pow" as "PowConstantBackward" {
         cpu by map1_or::<T>(x, &y, #[inline(always)] |x| Math::pow(base, x), #[inline(always)] |x| Math::is_hard_pow(base, x), |x| Math::hard_pow(base, x));
         wgsl = "pow_(p0, a)";
-        grad x = |g, y| if base.f64() == 0.0 { of_zero(g, y)? } else { g * y * base.f64().ln() };
+        grad x = |g, y| if base.f64() == 0.0 { of_zero(g, y)? } else { g * y * base.f64().ln() }, "g * y * log base";
         try [(sample(&[5]); 1.7), (positive(&[5]); 0.0)];
     }
 }

@@ -16,7 +16,7 @@ ops! {
     method function out host: fn prod_dim(x; dim: i64, keepdim: bool = false) -> (y): Number named "prod" as "ProdBackward" {
         let d: i64 = wrap_dim("prod", dim, x.ndim())? as i64;
         forward(out) = along(x, d as usize, keepdim, out)?;
-        grad x = |g, x| spread(g, Dims::from_slice(x.sizes()), d, keepdim)? * others(x, d)?;
+        grad x = |g, x| spread(g, Dims::from_slice(x.sizes()), d, keepdim)? * others(x, d)?, "g * the product of the others";
         try [
             (sample(&[3]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[3, 2, 2]); 0i64, true),
             (with_zeros(&[0], &[2, 3]); 1i64, false), (with_zeros(&[1, 2], &[2, 3]); 1i64, true), (sample(&[2, 1]); 1i64, false),
@@ -38,7 +38,7 @@ ops! {
             } else {
                 expand(g, sizes.clone())? * reshape(&others(&reshape(x, &flat)?, 0)?, &sizes)?
             }
-        };
+        }, "g * the product of the others";
         try [
             (sample(&[4])), (sample(&[2, 3])), (with_zeros(&[2], &[4])), (with_zeros(&[0, 3], &[4])),
             (with_zeros(&[0, 1, 3], &[4])), (sample(&[1])),

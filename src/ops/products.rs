@@ -26,9 +26,9 @@ ops! {
             multiply("addmm", mat1, mat2, &y, alpha, beta)?;
             y
         };
-        grad x = |g| scaled(g, beta)?;
-        grad mat1 = |g, mat2| scaled(&left_gradient(g, mat2, turned)?, alpha)?;
-        grad mat2 = |g, mat1| scaled(&right_gradient(g, mat1, turned)?, alpha)?;
+        grad x = |g| scaled(g, beta)?, "beta * g";
+        grad mat1 = |g, mat2| scaled(&left_gradient(g, mat2, turned)?, alpha)?, "alpha * (g @ mat2.t())";
+        grad mat2 = |g, mat1| scaled(&right_gradient(g, mat1, turned)?, alpha)?, "alpha * (mat1.t() @ g)";
         try [(sample(&[2, 4]), sample(&[2, 3]), sample(&[3, 4]); 1i64, 1i64),
              (sample(&[2, 4]), sample(&[2, 3]), sample(&[3, 4]); 0.5, -1.5),
              (sample(&[1, 1]), sample(&[1, 2]), sample(&[2, 1]); 2i64, 3i64)];
@@ -43,9 +43,9 @@ ops! {
             multiply("addmv", mat, &vec.unsqueeze(1)?, &y.unsqueeze(1)?, alpha, beta)?;
             y
         };
-        grad x = |g| scaled(g, beta)?;
-        grad mat = |g, vec| scaled(&ger(g, vec)?, alpha)?;
-        grad vec = |g, mat| scaled(&mv(&t(mat)?, g)?, alpha)?;
+        grad x = |g| scaled(g, beta)?, "beta * g";
+        grad mat = |g, vec| scaled(&ger(g, vec)?, alpha)?, "alpha * (g outer vec)";
+        grad vec = |g, mat| scaled(&mv(&t(mat)?, g)?, alpha)?, "alpha * (mat.t() @ g)";
         try [(sample(&[2]), sample(&[2, 3]), sample(&[3]); 1i64, 1i64),
              (sample(&[2]), sample(&[2, 3]), sample(&[3]); 0.5, -1.5)];
     }
@@ -59,9 +59,9 @@ ops! {
             multiply("addr", &vec1.unsqueeze(1)?, &vec2.unsqueeze(0)?, &y, alpha, beta)?;
             y
         };
-        grad x = |g| scaled(g, beta)?;
-        grad vec1 = |g, vec2| scaled(&mv(g, vec2)?, alpha)?;
-        grad vec2 = |g, vec1| scaled(&mv(&t(g)?, vec1)?, alpha)?;
+        grad x = |g| scaled(g, beta)?, "beta * g";
+        grad vec1 = |g, vec2| scaled(&mv(g, vec2)?, alpha)?, "alpha * (g @ vec2)";
+        grad vec2 = |g, vec1| scaled(&mv(&t(g)?, vec1)?, alpha)?, "alpha * (g.t() @ vec1)";
         try [(sample(&[2, 3]), sample(&[2]), sample(&[3]); 1i64, 1i64),
              (sample(&[2, 3]), sample(&[2]), sample(&[3]); 0.5, -1.5)];
     }
@@ -82,9 +82,9 @@ ops! {
             }
             y
         };
-        grad x = |g| scaled(g, beta)?;
-        grad batch1 = |g, batch2| scaled(&bmm(&repeated(g, count)?, &transpose(batch2, 1, 2)?)?, alpha)?;
-        grad batch2 = |g, batch1| scaled(&bmm(&transpose(batch1, 1, 2)?, &repeated(g, count)?)?, alpha)?;
+        grad x = |g| scaled(g, beta)?, "beta * g";
+        grad batch1 = |g, batch2| scaled(&bmm(&repeated(g, count)?, &transpose(batch2, 1, 2)?)?, alpha)?, "alpha * (g @ batch2.t()) in each batch";
+        grad batch2 = |g, batch1| scaled(&bmm(&transpose(batch1, 1, 2)?, &repeated(g, count)?)?, alpha)?, "alpha * (batch1.t() @ g) in each batch";
         try [(sample(&[2, 4]), sample(&[3, 2, 3]), sample(&[3, 3, 4]); 1i64, 1i64),
              (sample(&[2, 2]), sample(&[2, 2, 1]), sample(&[2, 1, 2]); 0.5, -1.5)];
     }
@@ -98,9 +98,9 @@ ops! {
             multiply("baddbmm", batch1, batch2, &y, alpha, beta)?;
             y
         };
-        grad x = |g| scaled(g, beta)?;
-        grad batch1 = |g, batch2| scaled(&bmm(g, &transpose(batch2, 1, 2)?)?, alpha)?;
-        grad batch2 = |g, batch1| scaled(&bmm(&transpose(batch1, 1, 2)?, g)?, alpha)?;
+        grad x = |g| scaled(g, beta)?, "beta * g";
+        grad batch1 = |g, batch2| scaled(&bmm(g, &transpose(batch2, 1, 2)?)?, alpha)?, "alpha * (g @ batch2.t()) in each batch";
+        grad batch2 = |g, batch1| scaled(&bmm(&transpose(batch1, 1, 2)?, g)?, alpha)?, "alpha * (batch1.t() @ g) in each batch";
         try [(sample(&[2, 2, 2]), sample(&[2, 2, 3]), sample(&[2, 3, 2]); 1i64, 1i64),
              (sample(&[2, 1, 2]), sample(&[2, 1, 3]), sample(&[2, 3, 2]); 0.5, -1.5)];
     }

@@ -21,7 +21,7 @@ ops! {
         let d: i64 = wrap_dim("sum", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = over_dim("sum", x, d as usize, keepdim, out, Reduction::Sum)?;
-        grad x = |g| spread(g, sizes.clone(), d, keepdim)?;
+        grad x = |g| spread(g, sizes.clone(), d, keepdim)?, "g for each element that was summed";
         try [(sample(&[3]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[2, 3, 2]); -2i64, true)];
     }
     /// Sum of all elements. Floats add up in double; an empty tensor gives 0.
@@ -29,7 +29,7 @@ ops! {
         let sizes: Dims = Dims::from_slice(x.sizes());
         sized [1i64];
         forward(out) = whole(x, Reduction::Sum)?;
-        grad x = |g| if sizes.is_empty() { crate::ops::shape::zeros_like(g, &sizes)? } else { expand(g, sizes.clone())? };
+        grad x = |g| if sizes.is_empty() { crate::ops::shape::zeros_like(g, &sizes)? } else { expand(g, sizes.clone())? }, "g for each element";
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
     /// Mean over one dimension, which is dropped unless `keepdim`.
@@ -37,7 +37,7 @@ ops! {
         let d: i64 = wrap_dim("mean", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = over_dim("mean", x, d as usize, keepdim, out, Reduction::Mean)?;
-        grad x = |g| div_number(&spread(g, sizes.clone(), d, keepdim)?, Scalar::Int(sizes[d as usize]))?;
+        grad x = |g| div_number(&spread(g, sizes.clone(), d, keepdim)?, Scalar::Int(sizes[d as usize]))?, "g / (elements averaged) for each element";
         try [(sample(&[3]); 0i64, false), (sample(&[2, 3]); 1i64, true)];
     }
     /// Mean of all elements.
@@ -46,7 +46,7 @@ ops! {
     number method function: fn mean(x) -> (y): Float named "mean" as "MeanBackward1" {
         sized [1i64];
         forward(out) = whole(x, Reduction::Mean)?;
-        grad x = |g, x| div_number(&expand(g, Dims::from_slice(x.sizes()))?, Scalar::Int(x.tensor.numel() as i64))?;
+        grad x = |g, x| div_number(&expand(g, Dims::from_slice(x.sizes()))?, Scalar::Int(x.tensor.numel() as i64))?, "g / (number of elements) for each element";
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
     /// Largest element of each line along `dim`, and where it is (the first of equals; NaN wins).
@@ -54,14 +54,14 @@ ops! {
         let d: i64 = wrap_dim("max", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = extremum("max", x, d as usize, keepdim, true)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[5]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[3, 2]); 0i64, true)];
     }
     /// Largest element; every element equal to it gets the gradient.
     number method function: fn max(x) -> (y): Number named "max" as "MaxBackward1" {
         sized [1i64];
         forward(out) = whole(x, Reduction::Max)?;
-        grad x = |g, x, y| all_ties(g, x, y)?;
+        grad x = |g, x, y| all_ties(g, x, y)?, "g where x = y, else 0";
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
     /// Smallest element of each line along `dim`, and where it is (the first of equals; NaN wins).
@@ -69,14 +69,14 @@ ops! {
         let d: i64 = wrap_dim("min", dim, x.ndim())? as i64;
         let sizes: Dims = Dims::from_slice(x.sizes());
         forward(out) = extremum("min", x, d as usize, keepdim, false)?;
-        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?;
+        grad x = |g, indices| restore(g, &indices.tensor, sizes.clone(), d, keepdim)?, "g put where x was taken from";
         try [(sample(&[5]); 0i64, false), (sample(&[2, 3]); 1i64, false), (sample(&[3, 2]); 0i64, true)];
     }
     /// Smallest element; every element equal to it gets the gradient.
     number method function: fn min(x) -> (y): Number named "min" as "MinBackward1" {
         sized [1i64];
         forward(out) = whole(x, Reduction::Min)?;
-        grad x = |g, x, y| all_ties(g, x, y)?;
+        grad x = |g, x, y| all_ties(g, x, y)?, "g where x = y, else 0";
         try [(sample(&[5])), (sample(&[2, 3]))];
     }
 }
@@ -187,6 +187,7 @@ pub fn number(op: &Op, inputs: &[Input], values: &[Value]) -> Result<Option<Scal
     let here = |i: usize| device::to_cpu(&inputs[i].tensor);
     Ok(Some(match op.name {
         "prod" => super::product::total(&here(0)?),
+        "trace" => super::diagonal::traced(&here(0)?)?,
         "std" | "var" => {
             let unbiased = bool::from_value(&values[0]);
             let v = super::variance::total(op.name, &here(0)?, unbiased)?;

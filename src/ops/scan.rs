@@ -14,20 +14,20 @@ ops! {
     method function out host: fn cumsum(x; dim: i64) -> (y): Number named "cumsum" as "CumsumBackward" {
         let d: i64 = wrap_dim("cumsum", dim, x.ndim())? as i64;
         forward(out) = sums(x, d as usize, false, out)?;
-        grad x = |g| cumsum_back(g, d)?;
+        grad x = |g| cumsum_back(g, d)?, "sums of g from the end";
         try [(sample(&[4]); 0i64), (sample(&[2, 3]); -1i64), (sample(&[3, 2, 2]); 0i64)];
     }
     /// Running sums along `dim` from its end.
     host: fn cumsum_back(g; dim: i64) -> (x): Number named "cumsum_backward" as "CumsumBackwardBackward" {
         forward(out) = sums(g, wrap_dim("cumsum", dim, g.ndim())?, true, out)?;
-        grad g = |h| cumsum(h, dim)?;
+        grad g = |h| cumsum(h, dim)?, "sums of h";
         try [(sample(&[2, 3]); 1i64), (sample(&[3, 2]); 0i64)];
     }
     /// Running products along `dim`. Floats multiply in double, integers wrap.
     method function out host: fn cumprod(x; dim: i64) -> (y): Number named "cumprod" as "CumprodBackward" {
         let d: i64 = wrap_dim("cumprod", dim, x.ndim())? as i64;
         forward(out) = products(x, d as usize, out)?;
-        grad x = |g, x| cumprod_slope(g, x, d)?;
+        grad x = |g, x| cumprod_slope(g, x, d)?, "sums of g * y from the end, over x";
         try [
             (sample(&[4]); 0i64), (sample(&[2, 3]); -1i64), (sample(&[3, 2, 2]); 0i64), (sample(&[2, 1]); 1i64),
             (crate::ops::product::with_zeros(&[1], &[4]); 0i64), (crate::ops::product::with_zeros(&[0, 4], &[3, 2]); 0i64),
@@ -44,8 +44,8 @@ ops! {
             dispatch!(float a.dtype(), "recurrence", T => scan::recur::<T>(a, b, dim as usize, from_end, &y));
             y
         };
-        grad a = |g, a, y| recur(&shift(a, dim, from_end)?, g, dim, !from_end)? * shift(y, dim, !from_end)?;
-        grad b = |g, a| recur(&shift(a, dim, from_end)?, g, dim, !from_end)?;
+        grad a = |g, a, y| recur(&shift(a, dim, from_end)?, g, dim, !from_end)? * shift(y, dim, !from_end)?, "the recurrence of g backwards * y shifted";
+        grad b = |g, a| recur(&shift(a, dim, from_end)?, g, dim, !from_end)?, "the recurrence of g backwards";
         try [
             (sample(&[4]), positive(&[4]); 0i64, false), (sample(&[2, 3]), positive(&[2, 3]); 1i64, true),
             (sample(&[3, 2]), positive(&[3, 2]); 0i64, true),

@@ -16,61 +16,61 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         sized expanded_sizes(&sizes, &back);
         forward(out) = x.expand(&sizes)?;
-        grad x = |g| sum_to(g, &back)?;
+        grad x = |g| sum_to(g, &back)?, "g summed over what was repeated";
         try [(sample(&[1, 3]); [2, 3]), (sample(&[3]); [2, 3]), (sample(&[2, 1]); [-1, 3])];
     }
     /// The same elements in other sizes; one of them may be -1.
     method view: fn view(x; sizes: Dims) -> (y): Any named "view" as "ViewBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.view(&sizes)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); [6]), (sample(&[2, 3]); [3, -1])];
     }
     /// A copy with the same elements in other sizes.
     : fn resize(x; sizes: Dims) -> (y): Any named "resize" as "ResizeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = contiguous_copy(x)?.view(&sizes)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); [3, 2])];
     }
     /// The transpose of a matrix.
     method function in_place view: fn t(x) -> (y): Any named "t" as "TBackward" {
         forward(out) = x.t()?;
-        grad x = |g| t(g)?;
+        grad x = |g| t(g)?, "g.t()";
         try [(sample(&[2, 3]))];
     }
     /// Swaps two dimensions.
     method function in_place view: fn transpose(x; dim0: i64, dim1: i64) -> (y): Any named "transpose" as "TransposeBackward" {
         forward(out) = x.transpose(dim0, dim1)?;
-        grad x = |g| transpose(g, dim0, dim1)?;
+        grad x = |g| transpose(g, dim0, dim1)?, "g transposed back";
         try [(sample(&[2, 3, 2]); 0i64, 1i64), (sample(&[2, 3]); -1i64, 0i64)];
     }
     /// Reorders all dimensions.
     method view: fn permute(x; dims: Dims) -> (y): Any named "permute" as "PermuteBackward" {
         let back: Dims = inverse(&dims, x.ndim());
         forward(out) = x.permute(&dims)?;
-        grad x = |g| permute(g, back.clone())?;
+        grad x = |g| permute(g, back.clone())?, "g permuted back";
         try [(sample(&[2, 3, 2]); [1, 2, 0])];
     }
     /// Drops dimension `dim` if its size is one.
     method function in_place out view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze_dim(dim)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 1, 3]); 1i64), (sample(&[2, 3]); 0i64)];
     }
     /// Drops all dimensions of size one; at least one stays.
     method function in_place out view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.squeeze()?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 1, 3])), (sample(&[1, 1]))];
     }
     /// Inserts a dimension of size one.
     method function in_place out view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = x.unsqueeze(dim)?;
-        grad x = |g| reshape(g, &back)?;
+        grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); 1i64), (sample(&[2, 3]); -1i64)];
     }
     /// `length` slices of dimension `dimension` from `start`.
@@ -78,7 +78,7 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         let steps: Dims = Dims::from_slice(&[STEP_SLICE, wrap_dim("narrow", dimension, x.ndim())? as i64, start, length, 1]);
         forward(out) = x.narrow(dimension, start, length)?;
-        grad x = |g| unindex(g, back.clone(), steps.clone())?;
+        grad x = |g| unindex(g, back.clone(), steps.clone())?, "g put where x was taken from";
         try [(sample(&[4, 3]); 0i64, 1i64, 2i64), (sample(&[2, 3]); 1i64, 2i64, 1i64)];
     }
     /// One slice of dimension `dim`, without that dimension; a vector keeps size one.
@@ -86,14 +86,14 @@ ops! {
         let back: Dims = Dims::from_slice(x.sizes());
         let steps: Dims = Dims::from_slice(&[STEP_SELECT, wrap_dim("select", dim, x.ndim())? as i64, index, 0, 0]);
         forward(out) = x.select(dim, index)?;
-        grad x = |g| unindex(g, back.clone(), steps.clone())?;
+        grad x = |g| unindex(g, back.clone(), steps.clone())?, "g put where x was taken from";
         try [(sample(&[4, 3]); 0i64, 1i64), (sample(&[3]); 0i64, 2i64), (sample(&[2, 3]); 1i64, -1i64)];
     }
     /// Basic indexing: a walk of selects, slices and new dimensions.
     view: fn index(x; steps: Dims) -> (y): Any named "__getitem__" as "IndexBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = walk(x, &steps)?;
-        grad x = |g| unindex(g, back.clone(), steps.clone())?;
+        grad x = |g| unindex(g, back.clone(), steps.clone())?, "g put where x was taken from";
         try [(sample(&[4, 3]); [STEP_SELECT, 0, 1, 0, 0, STEP_SLICE, 0, 0, 2, 2]), (sample(&[3]); [STEP_NEW, 0, 0, 0, 0])];
     }
     /// Zeros of `sizes` with g where the walk `steps` leads.
@@ -105,7 +105,7 @@ ops! {
             copy_into(&part, &g.view_or_copy(part.sizes())?)?;
             x
         };
-        grad g = |h| reshape(&index(h, steps.clone())?, &Dims::from_slice(walk_sizes(&sizes, &steps)?.sizes()))?;
+        grad g = |h| reshape(&index(h, steps.clone())?, &Dims::from_slice(walk_sizes(&sizes, &steps)?.sizes()))?, "h where g was put";
         try [(sample(&[2]); [4, 3], [STEP_SELECT, 0, 1, 0, 0, STEP_SLICE, 0, 0, 2, 2])];
     }
     /// Any geometry on the elements of `x` as they lie from its first one on; `offset` counts from there.
@@ -120,7 +120,7 @@ ops! {
             } else {
                 put_strided(&zeros_like(g, &back)?, g, own.clone(), sizes.clone(), strides.clone(), offset)?
             }
-        };
+        }, "g put where x was taken from";
         try [
             (sample(&[2, 3]); [3, 2], [1, 3], 0i64),
             (sample(&[6]); [2, 2], [3, 1], 1i64),
@@ -141,8 +141,8 @@ ops! {
         grad x = |g| {
             let blank = zeros_like(g, &sizes)?;
             put_strided(g, &blank, own.clone(), sizes.clone(), strides.clone(), offset)?
-        };
-        grad part = |g| as_strided(&relaid(g, &own)?, sizes.clone(), strides.clone(), offset)?;
+        }, "g, 0 where part is";
+        grad part = |g| as_strided(&relaid(g, &own)?, sizes.clone(), strides.clone(), offset)?, "g where part is";
         try [(sample(&[2, 3]), sample(&[2]); [3, 1], [2], [1], 1i64)];
     }
     /// `x` in memory with the strides `own`.
@@ -298,14 +298,8 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
             node, edges, &g, &own, &sizes, &strides, offset,
         )?),
     };
-    let mut inner = Step {
-        rule,
-        payload,
-        incoming: &incoming,
-        outgoing: smallvec::SmallVec::new(),
-        history: None,
-        given: histories.as_deref(),
-    };
+    let mut inner = Step::new(rule, payload, &incoming);
+    inner.given = histories.as_deref();
     match rule.back {
         Some(back) => back(&mut inner)?,
         None => fail!(Runtime, "{}: the derivative is not implemented", rule.node),

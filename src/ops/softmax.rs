@@ -23,27 +23,27 @@ ops! {
     : fn softmax(x; dim: i64) -> (y): Float named "softmax" as "SoftmaxBackward" {
         let d: i64 = wrap_dim("softmax", dim, x.ndim())? as i64;
         forward(out) = lines("softmax", x, d as usize, false, out)?;
-        grad x = |g, y| softmax_grad(g, y, d)?;
+        grad x = |g, y| softmax_grad(g, y, d)?, "y * (g - sum(g * y))";
         try [(sample(&[5]); 0i64), (sample(&[2, 3]); 1i64), (sample(&[3, 2]); 0i64)];
     }
     /// y (g - sum g y) along `dim`, where y is a softmax.
     : fn softmax_grad(g, y; dim: i64) -> (out): Float named "softmax_backward" as "SoftmaxBackwardBackward" {
         forward(to) = lines_grad("softmax_backward", g, y, dim as usize, false, to)?;
-        grad g = |h, y| softmax_grad(h, y, dim)?;
+        grad g = |h, y| softmax_grad(h, y, dim)?, "y * (h - sum(h * y))";
         grad y = |h, g, y| {
             expect(&OP.rule, h, y.sizes())?;
             let sizes = Dims::from_slice(y.sizes());
             let gy = spread(&sum_dim(&(g * y), dim, true)?, sizes.clone(), dim, true)?;
             let hy = spread(&sum_dim(&(h * y), dim, true)?, sizes, dim, true)?;
             h * (g - gy) - g * hy
-        };
+        }, "h * g - h * sum(g * y) - g * sum(h * y)";
         try [(sample(&[2, 3]), positive(&[2, 3]); 1i64)];
     }
     /// Logarithm of the softmax along `dim`: x - log sum e^x, computed from x minus the largest.
     : fn log_softmax(x; dim: i64) -> (y): Float named "log_softmax" as "LogSoftmaxBackward" {
         let d: i64 = wrap_dim("log_softmax", dim, x.ndim())? as i64;
         forward(out) = lines("log_softmax", x, d as usize, true, out)?;
-        grad x = |g, y| log_softmax_grad(g, y, d)?;
+        grad x = |g, y| log_softmax_grad(g, y, d)?, "g - exp(y) * sum(g)";
         try [(sample(&[5]); 0i64), (sample(&[2, 3]); 1i64), (sample(&[3, 2]); 0i64)];
     }
     /// g - e^y sum g along `dim`, where y is a logarithm of a softmax.
@@ -53,12 +53,12 @@ ops! {
             expect(&OP.rule, h, y.sizes())?;
             let hy = sum_dim(&(h * exp(y)?), dim, true)?;
             h - spread(&hy, Dims::from_slice(y.sizes()), dim, true)?
-        };
+        }, "h - sum(h * exp(y))";
         grad y = |h, g, y| {
             expect(&OP.rule, h, y.sizes())?;
             let all = spread(&sum_dim(g, dim, true)?, Dims::from_slice(y.sizes()), dim, true)?;
             -(h * exp(y)? * all)
-        };
+        }, "-h * exp(y) * sum(g)";
         try [(sample(&[2, 3]), sample(&[2, 3]); 1i64)];
     }
     /// Logarithm of the sum of e^x along `dim`, which is dropped unless `keepdim`; no e^x overflows.
@@ -71,7 +71,7 @@ ops! {
             // A line of nothing but -inf has no share to give: 0, not NaN.
             let some = gt_number(&y.detach(), Scalar::Float(f64::NEG_INFINITY))?.tensor;
             spread(g, sizes, d, keepdim)? * keep(&exp(&(x - y))?, some)?
-        };
+        }, "g * exp(x - y)";
         try [(sample(&[4]); 0i64, false), (sample(&[2, 3]); 1i64, true), (sample(&[3, 2]); 0i64, false)];
     }
     /// Negative log likelihood of the classes `target` (LongTensor, one for each row of x):
@@ -85,7 +85,7 @@ ops! {
         let classes: i64 = x.sizes()[1];
         sized [1i64];
         forward(out) = nll_sum(x, &target, &factors, ignore_index)?;
-        grad x = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?;
+        grad x = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?, "g * -weight at target";
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, true, -100i64),
              (sample(&[3, 4]); longs(&[1, 0, 3], &[3]), None::<f64>, false, 0i64)];
     }
@@ -105,14 +105,14 @@ ops! {
             let difference = x - &Var::from(target.clone());
             let all = crate::ops::shape::expand(&scaled_by(g, size_average, x.tensor.numel())?, Dims::from_slice(x.sizes()))?;
             all * difference * 2.0
-        };
+        }, "g * 2 * (x - target), averaged as the loss";
         try [(sample(&[2, 3]); positive(&[2, 3]), true), (sample(&[4]); positive(&[4]), false)];
     }
     /// -g w at each row's class, 0 elsewhere.
     : fn nll_loss_grad(g; target: Tensor, factors: Tensor, classes: i64) -> (out): Float named "nll_loss_backward" as "NllLossBackwardBackward" {
         sized [target.numel() as i64, classes];
         forward(to) = nll_spread(g, &target, &factors, classes)?;
-        grad g = |h| nll_pick(h, target.clone(), factors.clone())?;
+        grad g = |h| nll_pick(h, target.clone(), factors.clone())?, "h * -weight at target";
         try [(sample(&[1]); longs(&[1, 0, 3], &[3]), positive(&[3]), 4i64)];
     }
     /// -sum w h at each row's class.
@@ -120,7 +120,7 @@ ops! {
         let classes: i64 = h.sizes()[1];
         sized [1i64];
         forward(to) = nll_sum(h, &target, &factors, -100)?;
-        grad h = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?;
+        grad h = |g| nll_loss_grad(g, target.clone(), factors.clone(), classes)?, "g * -weight at target";
         try [(sample(&[3, 4]); longs(&[1, 0, 3], &[3]), positive(&[3]))];
     }
 }

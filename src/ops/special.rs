@@ -14,7 +14,7 @@ ops! {
             dispatch!(float x.dtype(), "erfinv", T => map1::<T, T>(x, &y, Math::erfinv));
             y
         };
-        grad x = |g, x| div(&(g * (1.0 / std::f64::consts::FRAC_2_SQRT_PI)), &bell(&erfinv(x)?)?)?;
+        grad x = |g, x| div(&(g * (1.0 / std::f64::consts::FRAC_2_SQRT_PI)), &bell(&erfinv(x)?)?)?, "g * sqrt(pi) / 2 * exp(y^2)";
         try [(sample_in(-0.9, 0.9, &[5]))];
     }
     /// Logarithm of the absolute value of the gamma function.

@@ -20,43 +20,43 @@ pointwise! {
     method function in_place out: cos(x) -> y: Float named "cos" as "CosBackward" {
         cpu by map1_or::<T>(x, &y, Math::cos, Math::is_far, Math::far_cos);
         wgsl = "cos_(a)";
-        grad x = |g, x| -(g * sin(x)?);
+        grad x = |g, x| -(g * sin(x)?), "g * -sin(x)";
         try [(sample(&[5]))];
     }
     /// Tangent.
     method function in_place out: tan(x) -> y: Float named "tan" as "TanBackward" {
         cpu by map1_or::<T>(x, &y, Math::tan, Math::is_far, Math::far_tan);
         wgsl = "tan_(a)";
-        grad x = |g, x| { let c = cos(x)?; div(g, &(&c * &c))? };
+        grad x = |g, x| { let c = cos(x)?; div(g, &(&c * &c))? }, "g / cos(x)^2";
         try [(sample_in(-1.2, 1.2, &[5]))];
     }
     /// The angle whose sine is x, from -pi/2 to pi/2; NaN outside [-1, 1].
     method function in_place out: asin(x) -> y: Float named "asin" as "AsinBackward" {
         cpu = Math::asin(x);
         wgsl = "asin_(a)";
-        grad x = |g, x| g * rsqrt(&rest_of_circle(x)?)?;
+        grad x = |g, x| g * rsqrt(&rest_of_circle(x)?)?, "g / sqrt(1 - x^2)";
         try [(sample_in(-0.9, 0.9, &[5]))];
     }
     /// The angle whose cosine is x, from 0 to pi; NaN outside [-1, 1].
     method function in_place out: acos(x) -> y: Float named "acos" as "AcosBackward" {
         cpu = Math::acos(x);
         wgsl = "acos_(a)";
-        grad x = |g, x| -(g * rsqrt(&rest_of_circle(x)?)?);
+        grad x = |g, x| -(g * rsqrt(&rest_of_circle(x)?)?), "g * -1 / sqrt(1 - x^2)";
         try [(sample_in(-0.9, 0.9, &[5]))];
     }
     /// The angle whose tangent is x, from -pi/2 to pi/2.
     method function in_place out: atan(x) -> y: Float named "atan" as "AtanBackward" {
         cpu = Math::atan(x);
         wgsl = "atan_(a)";
-        grad x = |g, x| div(g, &add_number(&(x * x), Scalar::Int(1))?)?;
+        grad x = |g, x| div(g, &add_number(&(x * x), Scalar::Int(1))?)?, "g / (1 + x^2)";
         try [(sample(&[5]))];
     }
     /// The angle of the point (other, x), from -pi to pi.
     method function in_place out broadcasts: atan2(x, other) -> y: Float named "atan2" as "Atan2Backward" {
         cpu = Math::atan2(x, other);
         wgsl = "atan2_(a, b)";
-        grad x = |g, x, other| g * div(other, &(x * x + other * other))?;
-        grad other = |g, x, other| -(g * div(x, &(x * x + other * other))?);
+        grad x = |g, x, other| g * div(other, &(x * x + other * other))?, "g * other / (x^2 + other^2)";
+        grad other = |g, x, other| -(g * div(x, &(x * x + other * other))?), "g * -x / (x^2 + other^2)";
         try [(sample(&[2, 3]), sample_in(-1.7, 1.9, &[2, 3]))];
     }
     /// Hyperbolic sine.

@@ -16,7 +16,7 @@ ops! {
         let d: i64 = wrap_dim("unfold", dimension, x.ndim())? as i64;
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = windows(x, d as usize, size, step)?;
-        grad x = |g| fold(g, back.clone(), d, size, step)?;
+        grad x = |g| fold(g, back.clone(), d, size, step)?, "g added up over the windows";
         try [(sample(&[6]); 0i64, 3i64, 1i64), (sample(&[2, 5]); -1i64, 2i64, 2i64), (sample(&[4, 2]); 0i64, 2i64, 3i64)];
     }
     /// Zeros of `sizes` with the windows g along dimension `dim` added where they were taken.
@@ -27,7 +27,7 @@ ops! {
             add_windows(&x, g, dim as usize, size, step)?;
             x
         };
-        grad g = |h| unfold(h, dim, size, step)?;
+        grad g = |h| unfold(h, dim, size, step)?, "the windows of h";
         try [(sample(&[4, 3]); [6], 0i64, 3i64, 1i64), (sample(&[2, 2, 2]); [2, 5], 1i64, 2i64, 2i64)];
     }
 }

@@ -2,16 +2,19 @@
 
 use super::collect;
 use super::errors::guard;
+use super::interpreter::attached;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
-use crate::cpu::pool;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
-use crate::graph::{Var, Variable, arena, switch};
+use crate::graph::{Var, Variable, switch};
 use crate::lock::plain::Mutex;
-use crate::tensor::{alloc, sizes_text};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
+use crate::python::callback;
+use crate::tensor::sizes_text;
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::cell::RefCell;
@@ -123,6 +126,15 @@ fn root_of(
     Ok(Root { node, nr, gradient })
 }
 
+/// Lets signals in. They come to the main thread only, which may be waiting for this one.
+fn signals(py: Python<'_>) -> PyResult<()> {
+    py.check_signals()?;
+    if engine::is_stopped() {
+        return Err(PyKeyboardInterrupt::new_err(()));
+    }
+    Ok(())
+}
+
 /// Runs `body` with the interpreter released; signals are looked at now and then.
 fn released<R: Send>(
     py: Python<'_>,
@@ -130,7 +142,7 @@ fn released<R: Send>(
 ) -> PyResult<R> {
     let interrupted: Mutex<Option<PyErr>> = Mutex::new(None);
     let pulse = || {
-        Python::attach(|py| py.check_signals()).map_err(|e| {
+        attached(signals).map_err(|e| {
             *interrupted.lock() = Some(e);
             Error::Runtime("interrupted".into())
         })
@@ -164,7 +176,7 @@ fn pass<R: Send>(
             QUEUED.with_borrow_mut(|queued| queued.push(Vec::new()));
             let called = queued
                 .iter()
-                .try_for_each(|callback| callback.bind(py).call0().map(drop));
+                .try_for_each(|queued| callback::call(queued.bind(py), ()).map(drop));
             queued = QUEUED.with_borrow_mut(Vec::pop).unwrap_or_default();
             called?;
         }
@@ -184,29 +196,6 @@ fn _queue_callback(callback: Py<PyAny>) {
         None => Some(callback),
     });
     QUEUED_ELSEWHERE.lock().extend(outside);
-}
-
-thread_local! {
-    /// The locks held while this thread forks.
-    static STILL: RefCell<Vec<(pool::Hold, arena::Hold, alloc::Hold)>> =
-        const { RefCell::new(Vec::new()) };
-}
-
-/// Keeps everything still, so that a child finds nothing half done.
-#[pyfunction]
-fn _before_fork() {
-    let held = (pool::hold(), arena::hold(), alloc::hold());
-    STILL.with_borrow_mut(|still| still.push(held));
-}
-
-/// Lets go of what `_before_fork` holds. The child has this thread only.
-#[pyfunction]
-fn _after_fork(child: bool) {
-    if child {
-        engine::after_fork();
-    }
-    let held = STILL.with_borrow_mut(Vec::pop);
-    drop(held);
 }
 
 /// `backward` from several roots.
@@ -248,8 +237,8 @@ fn sequence<'py>(of: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     if of.cast::<PyVariable>().is_ok() || of.cast::<PyTensor>().is_ok() || of.is_none() {
         return Ok(vec![of.clone()]);
     }
-    match of.try_iter() {
-        Ok(items) => items.collect(),
+    match callback::iter(of) {
+        Ok(items) => Ok(callback::items(&items)?.iter().collect()),
         Err(_) => Ok(vec![of.clone()]),
     }
 }
@@ -402,8 +391,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)?;
     m.add_function(wrap_pyfunction!(live_nodes, m)?)?;
     m.add_function(wrap_pyfunction!(_queue_callback, m)?)?;
-    m.add_function(wrap_pyfunction!(_before_fork, m)?)?;
-    m.add_function(wrap_pyfunction!(_after_fork, m)?)?;
     m.add_function(wrap_pyfunction!(super::collect::_collecting, m)?)?;
+    m.add_function(wrap_pyfunction!(super::collect::_last_search, m)?)?;
     Ok(())
 }

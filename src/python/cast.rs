@@ -7,6 +7,7 @@ use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::ops::copy::{self, copy_into};
 use crate::ops::device;
+use crate::python::interpreter::released;
 use crate::tensor::{DType, Device};
 use pyo3::prelude::*;
 
@@ -84,7 +85,7 @@ impl PyTensor {
             return Ok(slf.clone().into_any().unbind());
         }
         check_gpu("cuda", device)?;
-        let y = slf.py().detach(|| {
+        let y = released(slf.py(), || {
             run(|| {
                 let y = device::empty("type", dtype, device, t.sizes())?;
                 copy_into(&y, &t)?;

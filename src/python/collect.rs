@@ -15,6 +15,7 @@ use super::reach::Sets;
 use super::variable::PyVariable;
 use crate::graph::{NodeId, Variable, cycles};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -44,6 +45,15 @@ impl Default for Links {
         Links {
             held: Mutex::new(None),
             is_filled: AtomicBool::new(true),
+        }
+    }
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        // An object can die while the collector looks, or after the last search.
+        if LOOKING.load(Relaxed) {
+            self.clear();
         }
     }
 }
@@ -140,6 +150,17 @@ pub fn _collecting(py: Python<'_>, phase: &str, info: &Bound<'_, PyDict>) -> PyR
     Ok(())
 }
 
+/// What is called when the program ends: sets the links a last time and leaves them, since the
+/// interpreter's last collection calls nobody. Without them a ring through the graph would keep all
+/// globals of the program, and files that it left open would lose what waits to be written.
+#[pyfunction]
+pub fn _last_search(py: Python<'_>) -> PyResult<()> {
+    match cycles::suspected() {
+        true => begin(py),
+        false => Ok(()),
+    }
+}
+
 fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {
     let generation = info.get_item("generation")?;
     Ok(generation.is_some_and(|g| g.extract::<u32>().is_ok_and(|g| g == 2)))
@@ -149,8 +170,8 @@ fn is_full(info: &Bound<'_, PyDict>) -> PyResult<bool> {
 pub fn when_due(py: Python<'_>) -> PyResult<()> {
     if cycles::due() {
         let gc = py.import("gc")?;
-        if gc.call_method0("isenabled")?.is_truthy()? {
-            gc.call_method0("collect")?;
+        if callback::call_method(&gc, "isenabled", ())?.is_truthy()? {
+            callback::call_method(&gc, "collect", ())?;
         }
     }
     Ok(())
@@ -343,7 +364,8 @@ fn holders<'py>(
     py: Python<'py>,
     graph: &mut Graph,
 ) -> PyResult<(Vec<Holder<'py>>, Vec<Vec<usize>>)> {
-    let objects = py.import("gc")?.call_method0("get_objects")?;
+    let gc = py.import("gc")?;
+    let objects = callback::call_method(&gc, "get_objects", ())?;
     let (mut holders, mut starts) = (Vec::new(), Vec::new());
     for object in objects.cast_into::<PyList>()?.iter() {
         let mut start = Vec::new();

@@ -1,18 +1,21 @@
 //! Python numbers, sizes and nested lists, and tensors made of them (T-15 to T-29).
 //!
-//! Nothing here calls back into the user's code: items are judged by type, never converted by
-//! asking them.
+//! Items are judged by type, never converted by asking them (only sizes of a Variable may have an
+//! `__index__`, O-8), and lists and tuples are walked without a call into the user's code. Sequences
+//! of other types are asked for their items, once at each visit, and may give others the next time:
+//! sizes are compared at every step.
 #![forbid(unsafe_code)]
 
-use super::{interop, numpy};
+use super::call::{Operand, Side};
+use super::interop;
+use super::number::int_of;
 use crate::dispatch;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBytes, PyFloat, PyInt, PyList, PyRange, PySequence, PyString, PyTuple, PyType,
+    PyBytes, PyFloat, PyInt, PyList, PyMapping, PyRange, PySequence, PyString, PyTuple,
 };
 
 /// The type of `obj` as a reader knows it: `float`, `numpy.int64`, `torch.FloatTensor`.
@@ -64,16 +67,41 @@ pub fn from_sequence(op: &str, data: &Bound<'_, PyAny>, dtype: DType) -> PyResul
     Ok(tensor)
 }
 
-/// The items of a list, a tuple or another sequence of Python's: a range, a deque. Text is none.
+/// The items of a list, a tuple or another sequence of Python's: a range, a deque, an array, an object
+/// with `__len__` and `__getitem__`. Numbers, text, mappings, tensors and Variables are none.
+#[inline]
 pub fn sequence<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    if let Some(items) = items_of(obj) {
-        return Ok(Some(items));
-    }
-    let text = obj.is_instance_of::<PyString>() || obj.is_instance_of::<PyBytes>();
-    if text || obj.cast::<PySequence>().is_err() {
+    if obj.cast::<PyFloat>().is_ok() || obj.cast::<PyInt>().is_ok() {
         return Ok(None);
     }
-    Ok(Some(obj.cast::<PySequence>()?.to_tuple()?))
+    match items_of(obj) {
+        None if is_sequence(obj)? => counted(obj),
+        found => Ok(found),
+    }
+}
+
+fn is_sequence(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let is_text = obj.is_instance_of::<PyString>() || obj.is_instance_of::<PyBytes>();
+    let is_ours = Operand::of(obj).is_some() || super::storage::storage(obj).is_some();
+    if is_text || is_ours {
+        return Ok(false);
+    }
+    if obj.cast::<PySequence>().is_ok() {
+        return Ok(true);
+    }
+    let has_items = obj.hasattr("__len__")? && obj.hasattr("__getitem__")?;
+    Ok(has_items && obj.cast::<PyMapping>().is_err())
+}
+
+/// As many items as `obj` says it has, since not every sequence ends by itself; none where it has no
+/// length after all, as a class or an array without dimensions.
+fn counted<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+    let length = match obj.len() {
+        Err(e) if e.is_instance_of::<PyTypeError>(obj.py()) => return Ok(None),
+        length => length?,
+    };
+    let items: PyResult<Vec<_>> = obj.try_iter()?.take(length).collect();
+    Ok(Some(PyTuple::new(obj.py(), items?)?))
 }
 
 /// The items of a list or tuple as they are at this moment: what happens to the list later, in
@@ -93,7 +121,7 @@ fn items_of<'py>(obj: &Bound<'py, PyAny>) -> Option<Bound<'py, PyTuple>> {
 fn sizes_of(op: &str, outer: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     let mut sizes = Dims::from_slice(&[outer.len() as i64]);
     let mut first = outer.get_item(0)?;
-    while let Some(items) = items_of(&first) {
+    while let Some(items) = sequence(&first)? {
         if items.is_empty() {
             return Err(PyRuntimeError::new_err(format!(
                 "{op}: the sequence at {} is empty; only the outermost may be",
@@ -144,7 +172,7 @@ fn fill<T: Element>(op: &str, outer: Bound<'_, PyTuple>, tensor: &mut Tensor) ->
             continue;
         }
         let item = items.get_item(at)?;
-        match items_of(&item) {
+        match sequence(&item)? {
             Some(items) if items.len() as i64 == sizes[depth] => {
                 levels[depth - 1].done += 1;
                 levels.push(Level { items, done: 0 });
@@ -187,15 +215,18 @@ fn path(levels: &[Level<'_>]) -> String {
 
 fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>]) -> PyErr {
     let place = path(levels);
-    let class = class_name(dtype, Device::Cpu);
+    let made = match op.starts_with("torch.") {
+        true => op.into(),
+        false => class_name(dtype, Device::Cpu),
+    };
     PyRuntimeError::new_err(match number(item) {
         Number::TooBig => format!("{op}: the int at {place} does not fit 64 bits"),
-        _ if items_of(item).is_some() => format!(
+        _ if matches!(sequence(item), Ok(Some(_))) => format!(
             "{op}: rows must have one length; the item at {place} has type {}, the first beside it is a number",
             type_name(item)
         ),
         _ => format!(
-            "{op}: the item at {place} has type {}; a {class} is made of {} only",
+            "{op}: the item at {place} has type {}; a {made} is made of {} only",
             type_name(item),
             if dtype.is_float() {
                 "int and float numbers"
@@ -210,24 +241,24 @@ fn refuse(op: &str, dtype: DType, item: &Bound<'_, PyAny>, levels: &[Level<'_>])
 ///
 /// # Errors
 /// `TypeError` for what is no int, `RuntimeError` for negative sizes and too many elements.
-pub fn sizes_from_args(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
-    let sizes = ints_from_args(op, args)?;
+pub fn sizes_from_args(side: Side, op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let sizes = ints_from_args(side, op, args)?;
     dims::count(op, &sizes)?;
     Ok(cut_at_zero(sizes))
 }
 
 /// Ints, or one list or tuple of ints, of any sign.
-pub fn ints_from_args(op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+pub fn ints_from_args(side: Side, op: &str, args: &Bound<'_, PyTuple>) -> PyResult<Dims> {
     if args.len() == 1
         && let Some(items) = items_of(&args.get_item(0)?)
     {
-        return ints(op, &items);
+        return ints(side, op, &items);
     }
-    ints(op, args)
+    ints(side, op, args)
 }
 
-fn ints(op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
-    let one = |(i, item): (usize, Borrowed<'_, '_, PyAny>)| match int_from(op, &item)? {
+fn ints(side: Side, op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
+    let one = |(i, item): (usize, Borrowed<'_, '_, PyAny>)| match int_of(side, op, &item)? {
         Some(v) => Ok(v),
         None => Err(PyTypeError::new_err(format!(
             "{op}: sizes are int numbers; number {} has type {}",
@@ -236,28 +267,6 @@ fn ints(op: &str, items: &Bound<'_, PyTuple>) -> PyResult<Dims> {
         ))),
     };
     items.iter_borrowed().enumerate().map(one).collect()
-}
-
-/// An int, a bool or a NumPy integer; `None` for anything else.
-///
-/// # Errors
-/// `RuntimeError` beyond 64 bits.
-pub fn int_from(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    if obj.cast::<PyInt>().is_err() && !is_numpy_integer(obj)? {
-        return Ok(None);
-    }
-    match obj.extract() {
-        Ok(v) => Ok(Some(v)),
-        Err(_) => Err(PyRuntimeError::new_err(format!(
-            "{op}: the int {obj} does not fit 64 bits"
-        ))),
-    }
-}
-
-/// Whether `obj` is a `numpy.integer`; false without a look as long as nobody has imported numpy.
-fn is_numpy_integer(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static INTEGER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    numpy::is_instance_of_numpy(obj, &INTEGER, "integer")
 }
 
 /// A size with a zero in it ends before the zero: no dimension of 0.3 has size zero (T-4).
@@ -269,6 +278,9 @@ pub fn cut_at_zero(mut sizes: Dims) -> Dims {
 }
 
 /// The elements as nested lists of Python numbers.
+///
+/// # Errors
+/// `MemoryError` when there is no room for them.
 pub fn to_list<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyList>> {
     let tensor = device::to_cpu(tensor)?;
     if tensor.ndim() == 0 {
@@ -287,22 +299,15 @@ fn rows<'py, T: Element>(
     let (size, stride) = (tensor.sizes()[dim] as usize, tensor.strides()[dim]);
     let at = |i: usize| start + i as i64 * stride;
     if dim + 1 == tensor.ndim() {
-        return PyList::new(
-            py,
-            (0..size).map(|i| python_number(py, tensor.read::<T>(at(i)))),
-        );
+        return interop::list(py, size, |i| {
+            let value = tensor.read::<T>(at(i));
+            match T::DTYPE.is_float() {
+                true => interop::float(py, value.to_f64()),
+                false => interop::int(py, value.to_i64()),
+            }
+        });
     }
-    let inner: Vec<_> = (0..size)
-        .map(|i| rows::<T>(py, tensor, dim + 1, at(i)))
-        .collect::<PyResult<_>>()?;
-    PyList::new(py, inner)
-}
-
-#[inline]
-fn python_number<T: Element>(py: Python<'_>, value: T) -> Bound<'_, PyAny> {
-    if T::DTYPE.is_float() {
-        return PyFloat::new(py, value.to_f64()).into_any();
-    }
-    let Ok(int) = value.to_i64().into_pyobject(py);
-    int.into_any()
+    interop::list(py, size, |i| {
+        Ok(rows::<T>(py, tensor, dim + 1, at(i))?.into_any())
+    })
 }

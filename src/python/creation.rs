@@ -1,20 +1,23 @@
 //! Making tensors: constructors of the classes, `zeros` and its kin, text form, devices.
 
+use super::call::Side;
 use super::classes;
 use super::construct::{self, cut_at_zero, sizes_from_args};
 use super::errors::run;
-use super::number::{self, number};
+use super::number::{self, int_readers, number};
 use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
 use super::{memory, storage};
 use crate::cpu::pool;
 use crate::lock::plain::Mutex;
+use crate::ops::Class;
 use crate::ops::copy::fill_with;
 use crate::ops::device;
+use crate::python::interpreter::released;
 use crate::tensor::print::{self, Number, Options};
 use crate::tensor::{DType, Device, Held, Scalar, Tensor, class_name};
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
@@ -67,7 +70,7 @@ pub fn construct(
         }
     }
     if tensor::is_size(&first) || first.cast::<PyInt>().is_ok() || number::is_index(&first) {
-        let sizes = cut_at_zero(sizes_from_args(&name, args)?);
+        let sizes = cut_at_zero(sizes_from_args(Side::Tensors, &name, args)?);
         return Ok(Held::from(run(|| {
             device::zeros(&name, dtype, device, &sizes)
         })?));
@@ -140,14 +143,39 @@ pub fn text_of(t: &Tensor) -> PyResult<String> {
     ))
 }
 
+/// More digits than any double has.
+const MAX_PRECISION: i64 = 1100;
+/// So many items at either edge that nothing is left out.
+const MAX_EDGE: usize = 1 << 60;
+
+fn out_of_range(name: &str, got: &Bound<'_, PyAny>, last: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(format!(
+        "set_printoptions: {name} is a number from 0 to {last}; got {got}"
+    ))
+}
+
+/// The value of a print option, an int from 0 to `last`.
+fn print_option(name: &str, given: &Bound<'_, PyAny>, last: i64) -> PyResult<usize> {
+    match given.extract::<i64>() {
+        Ok(n) if (0..=last).contains(&n) => Ok(n as usize),
+        Err(e) if !e.is_instance_of::<PyOverflowError>(given.py()) => {
+            Err(PyTypeError::new_err(format!(
+                "set_printoptions: {name} is an int from 0 to {last}; got {}",
+                construct::type_name(given)
+            )))
+        }
+        _ => Err(out_of_range(name, given, last)),
+    }
+}
+
 /// Items of text for printing tensors: digits, threshold, items at the edges, line width.
 #[pyfunction]
 #[pyo3(signature = (precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None))]
 fn set_printoptions(
-    precision: Option<usize>,
-    threshold: Option<f64>,
-    edgeitems: Option<usize>,
-    linewidth: Option<usize>,
+    precision: Option<&Bound<'_, PyAny>>,
+    threshold: Option<&Bound<'_, PyAny>>,
+    edgeitems: Option<&Bound<'_, PyAny>>,
+    linewidth: Option<&Bound<'_, PyAny>>,
     profile: Option<&str>,
 ) -> PyResult<()> {
     let mut options = PRINT.lock().unwrap_or_default();
@@ -158,12 +186,23 @@ fn set_printoptions(
             ))
         })?;
     }
-    options.precision = precision.unwrap_or(options.precision);
-    options.threshold = threshold.map_or(options.threshold, |t| {
-        if t >= 1e18 { usize::MAX } else { t as usize }
-    });
-    options.edgeitems = edgeitems.unwrap_or(options.edgeitems);
-    options.linewidth = linewidth.unwrap_or(options.linewidth);
+    if let Some(digits) = precision {
+        options.precision = print_option("precision", digits, MAX_PRECISION)?;
+    }
+    if let Some(items) = edgeitems {
+        options.edgeitems = print_option("edgeitems", items, i64::MAX)?.min(MAX_EDGE);
+    }
+    if let Some(width) = linewidth {
+        options.linewidth = print_option("linewidth", width, i64::MAX)?;
+    }
+    if let Some(count) = threshold {
+        options.threshold = match count.extract::<f64>()? {
+            // No tensor has that many elements.
+            n if n >= 1e18 => usize::MAX,
+            n if n >= 0.0 => n as usize,
+            _ => return Err(out_of_range("threshold", count, "infinity")),
+        };
+    }
     *PRINT.lock() = Some(options);
     Ok(())
 }
@@ -176,7 +215,7 @@ pub fn filled<'py>(
     out: Option<&Bound<'py, PyAny>>,
     fill: impl FnOnce(&Tensor) -> PyResult<()>,
 ) -> PyResult<Py<PyAny>> {
-    let sizes = cut_at_zero(sizes_from_args(op, sizes)?);
+    let sizes = cut_at_zero(sizes_from_args(Side::Tensors, op, sizes)?);
     if let Some(out) = out.filter(|o| !o.is_none()) {
         let Ok(place) = out.cast::<PyTensor>() else {
             return Err(PyTypeError::new_err(format!(
@@ -243,20 +282,24 @@ pub(super) fn computed<'py>(
         op,
         &PyTuple::new(py, [PyTuple::new(py, sizes)?])?,
         out,
-        |t| run(|| crate::ops::copy::copy_into(t, &flat)),
+        |t| {
+            run(|| {
+                crate::ops::apply::refuse_repeats(op, t)?;
+                crate::ops::copy::copy_into(t, &flat)
+            })
+        },
     )
 }
 
-/// Fails for an `out` whose class has no fractions.
+/// Fails where the class of the result, that of `out` or the default one, is not computed with in
+/// fractions.
 pub(super) fn floats_only(op: &str, out: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     let place = out.and_then(|o| o.cast::<PyTensor>().ok());
-    match place.map(|p| p.get().tensor()) {
-        Some(t) if !t.dtype().is_float() => Err(PyTypeError::new_err(format!(
-            "{op}: torch.{}Tensor does not implement it; out= takes Float and Double tensors",
-            t.dtype().name()
-        ))),
-        _ => Ok(()),
+    let dtype = place.map_or(default_kind().0, |p| p.get().tensor().dtype());
+    if Class::Float.has(dtype) {
+        return Ok(());
     }
+    Err(crate::tensor::dtype::not_float(op, dtype).into())
 }
 
 fn real(op: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
@@ -270,9 +313,14 @@ fn real(op: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
 }
 
 fn steps(op: &str, start: f64, end: f64, step: f64, closed: bool) -> PyResult<i64> {
-    if step == 0.0 || !step.is_finite() {
+    if step == 0.0 {
         return Err(PyRuntimeError::new_err(format!(
             "{op}: the step must not be zero; got {step}"
+        )));
+    }
+    if !step.is_finite() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: the step must be finite; got {step}"
         )));
     }
     if !start.is_finite() || !end.is_finite() {
@@ -343,12 +391,10 @@ fn range<'py>(
     computed(py, "range", &[n], out, |i| start + i as f64 * step)
 }
 
-fn linspace_steps(steps: &Bound<'_, PyAny>) -> PyResult<i64> {
-    number::whole(
-        "linspace",
-        "(number start, number end, int steps=100)",
-        steps,
-    )
+int_readers! {
+    linspace_steps = Tensors "linspace" "(number start, number end, int steps=100)";
+    eye_rows or eye_columns = Tensors "eye" "(int n, int m=n)";
+    thread_count = Tensors "set_num_threads" "(int n)";
 }
 
 /// `steps` numbers from `start` to `end`, evenly spaced, both included.
@@ -380,8 +426,8 @@ fn linspace<'py>(
 #[pyo3(signature = (n, m=None, out=None))]
 fn eye<'py>(
     py: Python<'py>,
-    n: i64,
-    m: Option<i64>,
+    #[pyo3(from_py_with = eye_rows)] n: i64,
+    #[pyo3(from_py_with = eye_columns)] m: Option<i64>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let m = m.unwrap_or(n);
@@ -429,16 +475,16 @@ fn from_numpy(array: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 /// Sets the class of `zeros`, `randn` and their kin by its name (T-2).
 #[pyfunction]
 fn _set_default_tensor_type(name: &str) -> PyResult<()> {
-    for dtype in DType::ALL {
+    for dtype in DType::EVERY {
         for place in [Device::Cpu, Device::Gpu] {
-            if class_name(dtype, place) == name && dtype.is_float() && dtype != DType::F16 {
+            if class_name(dtype, place) == name {
                 *DEFAULT.lock() = (dtype, place);
                 return Ok(());
             }
         }
     }
     Err(PyTypeError::new_err(format!(
-        "set_default_tensor_type: needs the name of a float class such as 'torch.FloatTensor'; got '{name}'"
+        "set_default_tensor_type: needs the name of a tensor class such as 'torch.FloatTensor'; got '{name}'"
     )))
 }
 
@@ -450,7 +496,7 @@ fn get_num_threads() -> usize {
 
 /// Sets how many threads loops may use; results do not depend on it.
 #[pyfunction]
-fn set_num_threads(n: i64) -> PyResult<()> {
+fn set_num_threads(#[pyo3(from_py_with = thread_count)] n: i64) -> PyResult<()> {
     if n < 1 {
         return Err(PyRuntimeError::new_err(format!(
             "set_num_threads: needs a positive number; got {n}"
@@ -490,7 +536,7 @@ fn _cpu_features() -> &'static str {
 /// (name, kind, driver) of each adapter that could be used.
 #[pyfunction]
 fn _gpu_adapters(py: Python<'_>) -> Vec<String> {
-    py.detach(|| {
+    released(py, || {
         crate::gpu::adapters()
             .iter()
             .map(|a| format!("{a:?}"))
@@ -500,17 +546,17 @@ fn _gpu_adapters(py: Python<'_>) -> Vec<String> {
 
 #[pyfunction]
 fn _gpu_is_available(py: Python<'_>) -> bool {
-    py.detach(crate::gpu::is_available)
+    released(py, crate::gpu::is_available)
 }
 
 #[pyfunction]
 fn _gpu_device_count(py: Python<'_>) -> usize {
-    py.detach(crate::gpu::device_count)
+    released(py, crate::gpu::device_count)
 }
 
 #[pyfunction]
 fn _gpu_device_name(py: Python<'_>) -> PyResult<String> {
-    py.detach(|| run(|| Ok(crate::gpu::device_name()?.to_string())))
+    released(py, || run(|| Ok(crate::gpu::device_name()?.to_string())))
 }
 
 /// Every shader text that is sent, as JSON: for the tests that run them elsewhere.
@@ -521,7 +567,7 @@ fn _gpu_manifest() -> String {
 
 #[pyfunction]
 fn _gpu_synchronize(py: Python<'_>) -> PyResult<()> {
-    py.detach(|| run(crate::gpu::synchronize))
+    released(py, || run(crate::gpu::synchronize))
 }
 
 /// Adds the functions to the module.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::fail;
 use crate::ops::copy::contiguous_copy;
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Layout, MAX_DIMS, Tensor, dims};
 use pyo3::exceptions::{PyBufferError, PyTypeError};
 use pyo3::prelude::*;
@@ -70,7 +71,7 @@ pub fn from_dlpack(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
             type_name(obj)
         )));
     }
-    let device: (i32, i32) = obj.call_method0("__dlpack_device__")?.extract()?;
+    let device: (i32, i32) = callback::call_method(obj, "__dlpack_device__", ())?.extract()?;
     if device.0 != CPU {
         return Err(Error::Runtime(format!(
             "from_dlpack: the elements are on device kind {}, only the CPU's (1) can be shared; move them to the CPU first",
@@ -80,9 +81,11 @@ pub fn from_dlpack(obj: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     }
     let asked = PyDict::new(py);
     asked.set_item("max_version", (1, 0))?;
-    let capsule = match obj.call_method("__dlpack__", (), Some(&asked)) {
+    let capsule = match callback::call_with(&obj.getattr("__dlpack__")?, (), Some(&asked)) {
         // Makers of before 1.0 know no versions.
-        Err(e) if e.is_instance_of::<PyTypeError>(py) => obj.call_method0("__dlpack__")?,
+        Err(e) if e.is_instance_of::<PyTypeError>(py) => {
+            callback::call_method(obj, "__dlpack__", ())?
+        }
         other => other?,
     };
     let capsule = capsule.cast_into::<PyCapsule>()?;
@@ -150,6 +153,10 @@ pub(super) fn check(
         ),
     };
     let mut sizes = Dims::from_slice(sizes.unwrap_or_default());
+    if *sizes == [0] {
+        // The empty tensor, as its array has it (T-87).
+        return Ok((dtype, Layout::row_major(&[])));
+    }
     if sizes.len() > MAX_DIMS || dims::count("from_dlpack", &sizes)? == 0 && !sizes.is_empty() {
         fail!(
             Runtime,

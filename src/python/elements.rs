@@ -6,6 +6,7 @@ use super::tensor::{PyTensor, raw};
 use crate::dispatch;
 use crate::ops::apply::refuse_repeats;
 use crate::ops::copy::{as_contiguous, copy_into};
+use crate::python::callback;
 use crate::tensor::{Device, Scalar, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -49,7 +50,7 @@ fn each(op: &str, t: &Tensor, others: &[Tensor], function: &Bound<'_, PyAny>) ->
             .iter()
             .map(|o| number_object(py, scalar_at(o, i)?))
             .collect();
-        let result = function.call1(PyTuple::new(py, elements?)?)?;
+        let result = callback::call(function, PyTuple::new(py, elements?)?)?;
         let value =
             number(&result)?.filter(|v| t.dtype().is_float() || matches!(v, Scalar::Int(_)));
         let Some(value) = value else {
@@ -64,7 +65,7 @@ fn each(op: &str, t: &Tensor, others: &[Tensor], function: &Bound<'_, PyAny>) ->
                 result.get_type().name()?
             )));
         };
-        dispatch!(made.dtype(), T => made.write::<T>(i, value.to()));
+        dispatch!(any made.dtype(), T => made.write::<T>(i, value.to()));
     }
     run(|| copy_into(t, &made))
 }

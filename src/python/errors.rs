@@ -1,6 +1,8 @@
 //! Errors and panics of the core as Python exceptions.
 
 use crate::error::{Error, Raised, Result};
+use crate::python::callback;
+use crate::python::interpreter::attached;
 use pyo3::exceptions::{
     PyAssertionError, PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
     PyZeroDivisionError,
@@ -33,9 +35,9 @@ impl From<Error> for PyErr {
             Error::Memory(text) => PyMemoryError::new_err(text),
             Error::ZeroDivision(text) => of_two(&ZERO_DIVISION, text),
             Error::Assertion(text) => of_two(&ASSERTION, text),
-            Error::At(blame) => Python::attach(|py| super::site::teach::explained(py, *blame)),
+            Error::At(blame) => attached(|py| super::site::teach::explained(py, *blame)),
             Error::Raised(Raised(inner)) => match inner.downcast_ref::<PyErr>() {
-                Some(raised) => Python::attach(|py| raised.clone_ref(py)),
+                Some(raised) => attached(|py| raised.clone_ref(py)),
                 None => InternalError::new_err("a bug in rgrad: an exception lost its kind"),
             },
         }
@@ -44,7 +46,7 @@ impl From<Error> for PyErr {
 
 /// An error of a class that `register` made of two.
 fn of_two(class: &OnceLock<Py<PyAny>>, text: String) -> PyErr {
-    Python::attach(
+    attached(
         |py| match class.get().map(|c| c.bind(py).cast::<PyType>()) {
             Some(Ok(class)) => PyErr::from_type(class.clone(), text),
             _ => PyRuntimeError::new_err(text),
@@ -77,7 +79,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         let both = (first, py.get_type::<PyRuntimeError>());
         let space = pyo3::types::PyDict::new(py);
         space.set_item("__module__", "torch")?;
-        let class = py.get_type::<PyType>().call1((name, both, space))?;
+        let class = callback::call(&py.get_type::<PyType>(), (name, both, space))?;
         m.add(name, &class)?;
         let _ = place.set(class.unbind());
     }

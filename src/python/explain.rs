@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::graph::arena::{self, Handle};
 use crate::graph::{Var, profile};
 use crate::lock::plain::Mutex;
+use crate::ops::Op;
+use crate::python::callback;
+use crate::tensor::Value;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -23,6 +26,22 @@ fn shown(py: Python<'_>, gradient: Option<&Var>) -> PyResult<Option<Py<PyAny>>> 
 
 fn shown_all(py: Python<'_>, gradients: &[Option<Var>]) -> PyResult<Vec<Option<Py<PyAny>>>> {
     gradients.iter().map(|g| shown(py, g.as_ref())).collect()
+}
+
+/// How the gradient of operand `i` is computed, in words, and what they call the incoming one.
+fn formula(op: &Op, i: usize) -> Option<(&'static str, String)> {
+    let name = op.inputs.get(i).copied();
+    let mut all = op.formulas.iter();
+    let found = all.find(|f| op.forms.list || Some(f.of) == name)?;
+    Some((found.incoming, found.plain()))
+}
+
+fn number_text(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Int(v) => v.to_string(),
+        Value::Float(v) => v.to_string(),
+        _ => return None,
+    })
 }
 
 /// One node as a dict.
@@ -63,6 +82,29 @@ fn step<'py>(py: Python<'py>, turn: &Turn, names: &Names) -> PyResult<Bound<'py,
     about.set_item("edges", edges)?;
     let count = turn.edges.len().max(op.map_or(0, |op| op.inputs.len())) as u32;
     about.set_item("operands", (0..count).map(operand).collect::<Vec<_>>())?;
+    let formulas = op.map_or_else(Vec::new, |op| {
+        (0..count as usize).map(|i| formula(op, i)).collect()
+    });
+    about.set_item("formulas", formulas)?;
+    let letters = op.map_or_else(Vec::new, |op| [op.inputs, op.results].concat());
+    about.set_item("letters", letters)?;
+    let arguments = PyDict::new(py);
+    for (param, value) in op.map_or(&[][..], |op| op.params).iter().zip(&turn.values) {
+        if let Some(text) = number_text(value) {
+            arguments.set_item(param.name, text)?;
+        }
+    }
+    about.set_item("arguments", arguments)?;
+    about.set_item(
+        "hooks",
+        turn.leaf.as_ref().map_or_else(
+            || super::node::hooks_on(py, &turn.node),
+            |leaf| {
+                super::hooks::table_of(py, leaf)
+                    .map_or(0, |table| table.bind(py).len().unwrap_or(0))
+            },
+        ),
+    )?;
     let mut saved = Vec::new();
     for (i, tensor) in &turn.saved {
         let name = names.of_tensor(tensor).map(str::to_string);
@@ -120,7 +162,7 @@ fn _explain(
         Root { node, nr, gradient },
         &|| py.check_signals().map_err(keep),
         &mut |turn| {
-            let shown = step(py, &turn, &names).and_then(|step| each.call1((step,)));
+            let shown = step(py, &turn, &names).and_then(|step| callback::call(each, (step,)));
             shown.map(|_| ()).map_err(keep)
         },
     );
@@ -134,6 +176,28 @@ fn _explain(
 #[pyfunction]
 fn _set_anomaly(on: bool) -> bool {
     anomaly::turn(on)
+}
+
+/// Every row with a derivative: (node, Python name, operand, how its gradient is computed).
+#[pyfunction]
+fn _formulas() -> Vec<(String, String, String, String)> {
+    let mut all = Vec::new();
+    for op in crate::ops::all().filter(|op| op.rule.back.is_some()) {
+        for f in op.formulas {
+            let row = [op.rule.node, op.name, f.of].map(str::to_string);
+            let [node, name, of] = row;
+            all.push((node, name, of, f.plain()));
+        }
+        if op.formulas.is_empty() {
+            all.push((
+                op.rule.node.into(),
+                op.name.into(),
+                String::new(),
+                String::new(),
+            ));
+        }
+    }
+    all
 }
 
 /// Begins to note what runs; tells whether that was so before.
@@ -185,6 +249,7 @@ fn saved_bytes() -> usize {
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyRange>()?;
     m.add_function(wrap_pyfunction!(_explain, m)?)?;
+    m.add_function(wrap_pyfunction!(_formulas, m)?)?;
     m.add_function(wrap_pyfunction!(_set_anomaly, m)?)?;
     m.add_function(wrap_pyfunction!(_profile_start, m)?)?;
     m.add_function(wrap_pyfunction!(_profile_stop, m)?)?;

@@ -3,7 +3,7 @@
 use super::call::{self, Operand};
 use super::classes;
 use super::errors::run;
-use super::number::{number, number_object, scalar_at};
+use super::number::{int_readers, number, number_object, scalar_at};
 use super::site::detached;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
@@ -14,6 +14,7 @@ use crate::graph::{Input, Var};
 use crate::ops::apply::Values;
 use crate::ops::copy::as_contiguous;
 use crate::ops::{self, Op, device, matmul as products, pointwise, shape, softmax};
+use crate::python::callback;
 use crate::tensor::{Tensor, Value, class_name, dims, sizes_text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -22,6 +23,7 @@ use pyo3::prelude::*;
 pub fn equal(a: &Tensor, b: &Tensor) -> PyResult<bool> {
     run(|| {
         crate::tensor::dtype::same("equal", a.kind(), b.kind())?;
+        crate::tensor::dtype::computed("equal", a.dtype())?;
         if a.sizes() != b.sizes() {
             return Ok(false);
         }
@@ -92,9 +94,19 @@ fn into_given(
     let Some(out) = out.filter(|o| !o.is_none()) else {
         return Ok(made);
     };
-    let (Ok(place), Ok(result)) = (out.cast::<PyTensor>(), made.bind(py).cast::<PyTensor>()) else {
+    let Ok(result) = made.bind(py).cast::<PyTensor>() else {
+        let what = match Operand::of(made.bind(py)) {
+            Some(_) => "Variables have no out=",
+            None => "the product of two vectors is a number and has no out=",
+        };
         return Err(PyTypeError::new_err(format!(
-            "{op}: out= takes tensors only"
+            "{op}: {what}; use what is returned"
+        )));
+    };
+    let Ok(place) = out.cast::<PyTensor>() else {
+        return Err(PyTypeError::new_err(format!(
+            "{op}: out= must be a tensor; got {}",
+            call::kind_name(out)
         )));
     };
     let (have, want) = (place.get().tensor().kind(), result.get().tensor().kind());
@@ -117,8 +129,7 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
             "{op}: needs a sequence of tensors; got one tensor; put it in a list"
         )));
     }
-    for item in sequence.try_iter()? {
-        let item = item?;
+    for item in callback::items(sequence)? {
         let (var, variable) = value(op, &item)?;
         out.push(var);
         kinds.push(variable);
@@ -133,13 +144,22 @@ fn parts<'py>(op: &str, sequence: &Bound<'py, PyAny>) -> PyResult<(Vec<Var>, boo
     Ok((out, kinds.contains(&true)))
 }
 
+// Functions of tensors and Variables alike take what Variables do.
+int_readers! {
+    cat_dim = Variables "cat" "(seq, int dim=0)";
+    stack_dim = Variables "stack" "(sequence, int dim=0)";
+    softmax_dim = Variables "softmax" "(input, int dim)";
+    log_softmax_dim = Variables "log_softmax" "(input, int dim)";
+    nll_ignored = Variables "nll_loss" "(input, target, weight=None, bool size_average=True, int ignore_index=-100)";
+}
+
 /// Joins tensors along `dim`.
 #[pyfunction]
 #[pyo3(signature = (seq, dim=0, out=None))]
 fn cat(
     py: Python<'_>,
     seq: &Bound<'_, PyAny>,
-    dim: i64,
+    #[pyo3(from_py_with = cat_dim)] dim: i64,
     out: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("cat", seq)?;
@@ -154,7 +174,7 @@ fn cat(
 fn stack(
     py: Python<'_>,
     sequence: &Bound<'_, PyAny>,
-    dim: i64,
+    #[pyo3(from_py_with = stack_dim)] dim: i64,
     out: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let (parts, variable) = parts("stack", sequence)?;
@@ -204,7 +224,10 @@ fn row<'py>(obj: &Bound<'py, PyAny>, op: &'static Op, values: Values) -> PyResul
 
 /// e^x / sum e^x along `dim`.
 #[pyfunction(name = "_softmax")]
-fn softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
+fn softmax_function(
+    input: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = softmax_dim)] dim: i64,
+) -> PyResult<Py<PyAny>> {
     row(
         input,
         &softmax::softmax::OP,
@@ -214,7 +237,10 @@ fn softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
 
 /// x - log sum e^x along `dim`.
 #[pyfunction(name = "_log_softmax")]
-fn log_softmax_function(input: &Bound<'_, PyAny>, dim: i64) -> PyResult<Py<PyAny>> {
+fn log_softmax_function(
+    input: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = log_softmax_dim)] dim: i64,
+) -> PyResult<Py<PyAny>> {
     row(
         input,
         &softmax::log_softmax::OP,
@@ -265,7 +291,7 @@ fn nll_loss_function(
     target: &Bound<'_, PyAny>,
     weight: Option<&Bound<'_, PyAny>>,
     size_average: bool,
-    ignore_index: i64,
+    #[pyo3(from_py_with = nll_ignored)] ignore_index: i64,
 ) -> PyResult<Py<PyAny>> {
     let Some(classes) = Operand::of(target) else {
         return Err(PyTypeError::new_err(format!(

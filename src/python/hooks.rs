@@ -9,6 +9,10 @@ use crate::error::Result;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Var, Variable};
 use crate::lock::plain::Mutex;
+use crate::ops::apply::repeats;
+use crate::ops::copy::contiguous_copy;
+use crate::python::callback;
+use crate::python::interpreter::attached;
 use crate::tensor::{class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -48,7 +52,7 @@ pub struct TableOwner(pub Py<PyTable>);
 
 impl Foreign for TableOwner {
     fn before(&self, incoming: &mut Incoming, create_graph: bool) -> Result<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let Some(table) = self.0.get().table.lock().as_ref().map(|t| t.clone_ref(py)) else {
                 return Ok(());
             };
@@ -79,7 +83,7 @@ pub fn table_of(py: Python<'_>, variable: &Variable) -> Option<Py<PyAny>> {
 /// An empty `OrderedDict`.
 pub fn new_table(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    CLASS.import(py, "collections", "OrderedDict")?.call0()
+    callback::call(CLASS.import(py, "collections", "OrderedDict")?, ())
 }
 
 /// Puts `hook` into a table; gives the handle that takes it out again.
@@ -88,9 +92,8 @@ pub fn add<'py>(
     hook: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let handle = CLASS
-        .import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?
-        .call1((table,))?;
+    let class = CLASS.import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?;
+    let handle = callback::call(class, (table,))?;
     table.set_item(handle.getattr("id")?, hook)?;
     Ok(handle)
 }
@@ -204,7 +207,10 @@ fn name_of(hook: &Bound<'_, PyAny>) -> String {
 fn hooks_in<'py>(table: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
     match table.cast::<PyDict>() {
         Ok(table) => Ok(table.values().iter().collect()),
-        Err(_) => table.call_method0("values")?.try_iter()?.collect(),
+        Err(_) => {
+            let hooks = callback::items(&callback::call_method(table, "values", ())?)?;
+            Ok(hooks.iter().collect())
+        }
     }
 }
 
@@ -215,6 +221,14 @@ pub fn object_of(py: Python<'_>, mut var: Var, create_graph: bool) -> PyResult<P
         var.history = None;
     }
     PyVariable::fresh(py, var)
+}
+
+/// A gradient that a hook may also write to: where elements share memory it is a copy (E-9).
+fn writable(mut var: Var) -> Result<Var> {
+    if repeats(&var.tensor) {
+        var.tensor = contiguous_copy(&var.tensor)?;
+    }
+    Ok(var)
 }
 
 /// A gradient that came back from a hook or function.
@@ -239,6 +253,7 @@ pub fn on_gradient(
     if hooks.is_empty() {
         return Ok(total);
     }
+    let total = total.map(writable).transpose()?;
     let mut replaced = false;
     let mut current = match &total {
         Some(var) => Some(object_of(py, var.clone(), create_graph)?),
@@ -247,7 +262,7 @@ pub fn on_gradient(
     let original = total.as_ref().map(|var| var.tensor.clone());
     for hook in hooks {
         let given = (current.as_ref().map(|c| c.clone_ref(py)),);
-        let result = hook.call1(given)?;
+        let result = callback::call(&hook, given)?;
         if result.is_none() {
             continue;
         }
@@ -304,19 +319,22 @@ pub fn on_node(
     let (incoming, edges) = seen;
     let objects = |vars: &[Option<Var>]| -> PyResult<Py<PyTuple>> {
         let wrap = |var: &Option<Var>| match var {
-            Some(var) => object_of(py, var.clone(), create_graph),
+            Some(var) => object_of(py, writable(var.clone())?, create_graph),
             None => Ok(py.None()),
         };
         let items = vars.iter().map(wrap).collect::<PyResult<Vec<_>>>()?;
         Ok(PyTuple::new(py, items)?.unbind())
     };
     outgoing.resize(edges, None);
+    for var in outgoing.iter_mut().flatten() {
+        *var = writable(var.clone())?;
+    }
     let outputs = objects(incoming)?;
     let mut inputs = objects(outgoing)?;
     let mut replaced = false;
     for hook in hooks {
         let given = (inputs.bind(py), outputs.bind(py)).into_pyobject(py)?;
-        let result = hook.call1(&given)?;
+        let result = callback::call(&hook, &given)?;
         if result.is_none() {
             continue;
         }

@@ -7,12 +7,13 @@
 use super::tensor::PyTensor;
 use crate::fail;
 use crate::ops::copy::contiguous_copy;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Element, Layout, Tensor};
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyMemoryView};
+use pyo3::types::{PyCapsule, PyList, PyMemoryView};
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -34,6 +35,43 @@ pub fn fresh_elements<T: Element>(tensor: &mut Tensor) -> &mut [MaybeUninit<T>] 
     unsafe { std::slice::from_raw_parts_mut(tensor.ptr().cast(), tensor.numel()) }
 }
 
+/// A list of `size` items, made one by one.
+///
+/// # Errors
+/// `MemoryError` when there is no room, where PyO3's own would panic; what `item` fails with.
+pub fn list<'py>(
+    py: Python<'py>,
+    size: usize,
+    mut item: impl FnMut(usize) -> PyResult<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyList>> {
+    let Ok(length) = isize::try_from(size) else {
+        return Err(PyMemoryError::new_err("there are no lists of that length"));
+    };
+    // SAFETY: a new list or null with an exception set.
+    let list = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyList_New(length))? };
+    for i in 0..length {
+        let item = item(i as usize)?.into_ptr();
+        // SAFETY: nobody else has seen the list, the place is inside it and empty, and the item
+        // is given away.
+        unsafe { ffi::PyList_SetItem(list.as_ptr(), i, item) };
+    }
+    Ok(list.cast_into::<PyList>()?)
+}
+
+/// A Python float, or `MemoryError`.
+#[inline]
+pub fn float(py: Python<'_>, value: f64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: a new float or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyFloat_FromDouble(value)) }
+}
+
+/// A Python int, or `MemoryError`.
+#[inline]
+pub fn int(py: Python<'_>, value: i64) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: a new int or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyLong_FromLongLong(value)) }
+}
+
 /// An array's memory, seen through the buffer protocol, which keeps it where it is.
 pub struct Seen<'py> {
     /// What a tensor holds: a Python object, so that it can be dropped on any thread without
@@ -52,7 +90,7 @@ impl<'py> Seen<'py> {
             Err(e) => return Err(e),
         };
         let view = match view.getattr("ndim")?.extract()? {
-            0 => PyMemoryView::from(&array.call_method1("reshape", (1,))?)?,
+            0 => PyMemoryView::from(&callback::call_method(array, "reshape", (1,))?)?,
             _ => view,
         };
         let buffer = PyUntypedBuffer::get(&view)?;
@@ -543,6 +581,9 @@ pub(super) fn take<M: Managed>(capsule: &Bound<'_, PyCapsule>) -> PyResult<Tenso
     let (sizes, strides) =
         unsafe { (given(seen.shape, seen.ndim), given(seen.strides, seen.ndim)) };
     let (dtype, layout) = super::dlpack::check(&seen, sizes, strides)?;
+    if layout.sizes.is_empty() {
+        return Ok(Tensor::empty("from_dlpack", dtype, &[])?);
+    }
     let host = seen
         .data
         .cast::<u8>()

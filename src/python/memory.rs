@@ -1,11 +1,14 @@
 //! What tensors do with their memory: size, storage, sharing between processes, copies that keep
 //! sharing among tensors (T-41 to T-44, T-120).
 
+use super::call::Side;
 use super::construct;
 use super::errors::run;
+use super::number::int_of;
 use super::storage::{copied, storage as storage_in, storage_of};
 use super::tensor::{PyTensor, raw};
 use super::{classes, query};
+use crate::ops::apply::refuse_repeats;
 use crate::ops::device;
 use crate::tensor::{Dims, Layout, Tensor, class_name, dims, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -35,17 +38,26 @@ impl PyTensor {
         Ok(())
     }
 
+    /// Fails where it cannot take the size and elements of a result.
+    pub fn check_takes(&self, op: &str, result: &Tensor) -> PyResult<()> {
+        let have = self.tensor();
+        if have.sizes() == result.sizes() {
+            return Ok(refuse_repeats(op, &have)?);
+        }
+        if !have.is_resizable() && have.offset() + result.numel() > have.storage_len() {
+            return Err(PyRuntimeError::new_err(format!(
+                "{op}: out= has size {}, the result {}, and its storage is not resizable; give a tensor of the result's size",
+                sizes_text(have.sizes()),
+                sizes_text(result.sizes())
+            )));
+        }
+        Ok(())
+    }
+
     /// Takes the size and elements of a result (`out=`).
     pub fn take_result(&self, op: &str, result: &Tensor) -> PyResult<()> {
-        let have = self.tensor();
-        if have.sizes() != result.sizes() {
-            if !have.is_resizable() && have.offset() + result.numel() > have.storage_len() {
-                return Err(PyRuntimeError::new_err(format!(
-                    "{op}: out= has size {}, the result {}, and its storage is not resizable; give a tensor of the result's size",
-                    sizes_text(have.sizes()),
-                    sizes_text(result.sizes())
-                )));
-            }
+        self.check_takes(op, result)?;
+        if self.tensor().sizes() != result.sizes() {
             self.resize(result.sizes())?;
         }
         run(|| crate::ops::copy::copy_into(&self.tensor(), result))
@@ -99,10 +111,10 @@ fn whole(t: Tensor) -> PyResult<Tensor> {
 }
 
 /// Ints in one argument: a size or strides.
-pub fn dims_of(op: &str, what: &str, obj: &Bound<'_, PyAny>) -> PyResult<Dims> {
+pub fn dims_of(side: Side, op: &str, what: &str, obj: &Bound<'_, PyAny>) -> PyResult<Dims> {
     match construct::sequence(obj)? {
-        Some(items) => construct::ints_from_args(op, &items),
-        None => match construct::int_from(op, obj)? {
+        Some(items) => construct::ints_from_args(side, op, &items),
+        None => match int_of(side, op, obj)? {
             Some(one) => Ok(Dims::from_slice(&[one])),
             None => Err(PyTypeError::new_err(format!(
                 "{op}: {what} is a tuple of ints; got {}",
@@ -126,8 +138,12 @@ impl PyTensor {
                     "resize_: got sizes by place and size= as well; give one of them",
                 ));
             }
-            Some(size) => construct::sizes_from_args("resize_", &PyTuple::new(slf.py(), [size])?)?,
-            None => construct::sizes_from_args("resize_", sizes)?,
+            Some(size) => construct::sizes_from_args(
+                Side::Tensors,
+                "resize_",
+                &PyTuple::new(slf.py(), [size])?,
+            )?,
+            None => construct::sizes_from_args(Side::Tensors, "resize_", sizes)?,
         };
         slf.get().resize(&sizes)?;
         Ok(slf.clone())
@@ -137,8 +153,16 @@ impl PyTensor {
         slf: &Bound<'py, Self>,
         the_template: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, Self>> {
-        let sizes = Dims::from_slice(raw("resize_as_", the_template)?.sizes());
-        slf.get().resize(&sizes)?;
+        let like = raw("resize_as_", the_template)?;
+        let me = slf.get().tensor();
+        if me.kind() != like.kind() {
+            return Err(PyTypeError::new_err(format!(
+                "resize_as_: a {} takes the size of one of its own class; got a {}; use resize_(other.size())",
+                class_name(me.dtype(), me.device()),
+                class_name(like.dtype(), like.device())
+            )));
+        }
+        slf.get().resize(like.sizes())?;
         Ok(slf.clone())
     }
 
@@ -179,12 +203,17 @@ impl PyTensor {
                 (Some(root), _) if root.kind() == me.kind() => match (storage_offset, size) {
                     (None, None) if stride.is_none() => run(|| view_of_storage(&root))?,
                     (Some(offset), Some(size)) => {
-                        let Some(offset) = construct::int_from("set_", offset)? else {
+                        let Some(offset) = int_of(Side::Tensors, "set_", offset)? else {
                             return Err(refused("an offset that is no int"));
                         };
-                        let sizes = construct::cut_at_zero(dims_of("set_", "the size", size)?);
+                        let sizes = construct::cut_at_zero(dims_of(
+                            Side::Tensors,
+                            "set_",
+                            "the size",
+                            size,
+                        )?);
                         let strides = match stride.filter(|s| !s.is_none()) {
-                            Some(stride) => dims_of("set_", "the stride", stride)?,
+                            Some(stride) => dims_of(Side::Tensors, "set_", "the stride", stride)?,
                             None => dims::row_major(&sizes),
                         };
                         run(|| place(&root, offset, &sizes, &strides))?

@@ -2,6 +2,7 @@
 
 pub mod autograd;
 pub mod call;
+pub mod callback;
 pub mod cast;
 pub mod classes;
 pub mod collect;
@@ -11,11 +12,13 @@ pub mod dlpack;
 pub mod elements;
 pub mod errors;
 pub mod explain;
+pub mod fork;
 pub mod function;
 pub mod functional;
 pub mod hooks;
 pub mod indexing;
 pub mod interop;
+pub mod interpreter;
 pub mod memory;
 pub mod names;
 pub mod node;
@@ -50,6 +53,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(function::_delayed_error, m)?)?;
     table::install(m)?;
     autograd::register(m)?;
+    fork::register(m)?;
     call::register(m)?;
     creation::register(m)?;
     functional::register(m)?;
@@ -58,5 +62,5 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     picture::register(m)?;
     site::register(m)?;
     explain::register(m)?;
-    m.add("__version__", env!("CARGO_PKG_VERSION"))
+    m.add("_version", env!("CARGO_PKG_VERSION"))
 }

@@ -2,6 +2,7 @@
 
 use super::variable::PyVariable;
 use crate::graph::{NodeId, Variable};
+use crate::python::callback;
 use crate::tensor::Tensor;
 use pyo3::prelude::*;
 use std::collections::HashMap;
@@ -58,7 +59,7 @@ impl Names {
     pub fn calling(py: Python<'_>) -> Names {
         let found = py
             .import("rgrad._names")
-            .and_then(|m| m.call_method0("calling"))
+            .and_then(|m| callback::call_method(&m, "calling", ()))
             .and_then(|pairs| pairs.extract::<Known>());
         let names = found.map(Names::new);
         names.unwrap_or_else(|_| Names {

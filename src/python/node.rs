@@ -12,6 +12,8 @@ use crate::error::Result;
 use crate::graph::arena::Handle;
 use crate::graph::{Foreign, Incoming, NodeId, Outgoing, Rule, Step, Var, Variable, is_recording};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
+use crate::python::interpreter::{attached, released};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -112,7 +114,7 @@ impl PyNode {
         let id = handle.id();
         let class = class_for(py, handle.rule().node)?;
         NEXT.set(Some(handle));
-        let object = class.bind(py).call0()?;
+        let object = callback::call(class.bind(py), ())?;
         let weak = PyWeakrefReference::new(&object)?.unbind();
         let old = OBJECTS.lock().get_or_insert_default().insert(id, weak);
         drop(old);
@@ -210,9 +212,34 @@ pub fn owner_of<R>(handle: &Handle, read: impl FnOnce(&Owner) -> R) -> Option<R>
     any.downcast_ref::<Owner>().map(read)
 }
 
+/// How many of the operands of what `rule` stands for have a derivative: up to the last that has.
+fn differentiable(rule: &Rule) -> usize {
+    let op = crate::ops::all().find(|op| std::ptr::eq(&op.rule, rule));
+    let last = op.filter(|op| !op.forms.list).and_then(|op| {
+        let has = |name: &&str| op.formulas.iter().any(|f| f.of == *name);
+        op.inputs.iter().rposition(has)
+    });
+    last.map_or(usize::MAX, |last| last + 1)
+}
+
+/// How many hooks run when the node runs.
+pub fn hooks_on(py: Python<'_>, handle: &Handle) -> usize {
+    let Some(node) = owner_of(handle, |owner| owner.0.clone_ref(py)) else {
+        return 0;
+    };
+    let tables: Vec<Py<PyAny>> = {
+        let state = node.get().state.lock();
+        let before = state.before.iter().map(|(_, table)| table);
+        let each = before.chain(state.after.as_ref());
+        each.map(|table| table.clone_ref(py)).collect()
+    };
+    let lengths = tables.iter().map(|t| t.bind(py).len().unwrap_or(0));
+    lengths.sum()
+}
+
 impl Foreign for Owner {
     fn before(&self, incoming: &mut Incoming, create_graph: bool) -> Result<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let node = self.0.bind(py).get();
             let tables: Vec<(u32, Py<PyAny>)> = {
                 let state = node.state.lock();
@@ -244,7 +271,7 @@ impl Foreign for Owner {
         edges: usize,
         create_graph: bool,
     ) -> Result<()> {
-        Python::attach(|py| {
+        attached(|py| {
             let table = self
                 .0
                 .get()
@@ -265,7 +292,7 @@ impl Foreign for Owner {
     }
 
     fn free(&self) {
-        Python::attach(|py| super::function::free(self.0.bind(py)));
+        attached(|py| super::function::free(self.0.bind(py)));
     }
 }
 
@@ -276,9 +303,8 @@ fn class_for(py: Python<'_>, name: &'static str) -> PyResult<Py<PyType>> {
     let space = PyDict::new(py);
     // Native nodes have no module in their name.
     space.set_item("__module__", "builtins")?;
-    let class = py
-        .get_type::<PyType>()
-        .call1((name, (py.get_type::<PyNode>(),), space))?;
+    let bases = (py.get_type::<PyNode>(),);
+    let class = callback::call(&py.get_type::<PyType>(), (name, bases, space))?;
     let class = class.cast_into::<PyType>()?.unbind();
     CLASSES
         .lock()
@@ -303,7 +329,9 @@ impl PyNode {
     #[getter]
     fn next_functions(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let mut items: Vec<Bound<'_, PyTuple>> = Vec::new();
-        for next in self.next() {
+        let mut all = self.next();
+        all.truncate(self.rule().map_or(usize::MAX, differentiable));
+        for next in all {
             items.push(match next {
                 Some((handle, nr)) => (PyNode::wrap(py, handle)?, nr).into_pyobject(py)?,
                 None => (py.None(), 0).into_pyobject(py)?,
@@ -401,8 +429,9 @@ impl PyNode {
             });
         }
         let recorded = !volatile && is_recording();
-        let found =
-            py.detach(|| super::errors::run(|| engine::run_node(&handle, incoming, recorded)))?;
+        let found = released(py, || {
+            super::errors::run(|| engine::run_node(&handle, incoming, recorded))
+        })?;
         let wrap = |found: Option<Var>| match found {
             Some(mut var) => {
                 var.volatile = volatile;

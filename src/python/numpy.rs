@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::fail;
 use crate::ops::copy::copy_into;
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Tensor, class_name};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -120,7 +121,7 @@ fn sharable(op: &str, tensor: &Tensor) -> Result<()> {
 fn as_ndarray<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let asarray = ASARRAY.import(py, "numpy", "asarray")?;
-    asarray.call1((Export::new(py, tensor)?,))
+    callback::call(asarray, (Export::new(py, tensor)?,))
 }
 
 /// `t.__array__(dtype=None, copy=None)`, for NumPy 1 and 2; moves GPU tensors to the host.
@@ -148,10 +149,10 @@ pub fn as_array<'py>(
         )));
     }
     if converts {
-        return array.call_method1("astype", (dtype,));
+        return callback::call_method(&array, "astype", (dtype,));
     }
     if copy == Some(true) && !moved {
-        return array.call_method0("copy");
+        return callback::call_method(&array, "copy", ());
     }
     host.fix();
     Ok(array)
@@ -174,7 +175,9 @@ pub fn array_wrap(array: &Bound<'_, PyAny>) -> PyResult<Wrapped> {
         return Ok(Wrapped::Other(array.clone().unbind()));
     };
     if array.getattr("ndim")?.extract::<usize>()? == 0 {
-        return Ok(Wrapped::Other(array.call_method0("item")?.unbind()));
+        return Ok(Wrapped::Other(
+            callback::call_method(array, "item", ())?.unbind(),
+        ));
     }
     let dtype = match seen.format() {
         b"?" => Some(DType::U8),

@@ -9,6 +9,7 @@ use super::variable::PyVariable;
 use crate::graph::{Input, Variable};
 use crate::ops::apply::{Values, apply_in_place};
 use crate::ops::{self, Op, arith, compare, copy, device, pointwise, power};
+use crate::python::interpreter::released;
 use crate::tensor::{DType, FromValue, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -423,7 +424,7 @@ impl PyTensor {
     /// `value / x`, in integer classes too.
     fn under(&self, py: Python<'_>, value: Scalar) -> PyResult<Py<PyAny>> {
         let me = self.tensor();
-        let made = py.detach(|| {
+        let made = released(py, || {
             run(|| {
                 value.check("div", me.dtype())?;
                 let y = device::empty("div", me.dtype(), me.device(), me.sizes())?;

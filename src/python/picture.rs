@@ -6,6 +6,7 @@ use crate::draw::{self, Direction, Kind, Picture};
 use crate::engine;
 use crate::graph::arena::Handle;
 use crate::graph::{NodeId, Variable};
+use crate::python::interpreter::released;
 use crate::tensor::{Tensor, class_name};
 use pyo3::prelude::*;
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ const WIDTH: usize = 100;
 impl PyPicture {
     /// The picture as SVG text.
     fn _repr_svg_(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| super::errors::run(|| draw::svg(&self.0)))
+        released(py, || super::errors::run(|| draw::svg(&self.0)))
     }
 
     /// Writes the SVG into a file.
@@ -31,7 +32,7 @@ impl PyPicture {
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-        py.detach(|| super::errors::run(|| draw::text(&self.0, WIDTH)))
+        released(py, || super::errors::run(|| draw::text(&self.0, WIDTH)))
     }
 
     fn __repr__(&self) -> String {

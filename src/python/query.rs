@@ -1,45 +1,45 @@
 //! What tensors and Variables say of themselves in the same words (T-36): sizes, place, type.
 
+use super::call::Side;
 use super::tensor::size_object;
 use crate::tensor::{Device, Tensor, dims};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-fn dim_of(op: &str, dim: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    match dim.is_none() {
-        true => Ok(None),
-        false => super::number::whole(op, "() or (int dim)", dim).map(Some),
-    }
-}
-
-/// The argument of `size`.
-pub fn size_dim(dim: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    dim_of("size", dim)
-}
-
-/// The argument of `stride`.
-pub fn stride_dim(dim: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
-    dim_of("stride", dim)
+/// The place of the dimension that `dim` says.
+fn place(op: &str, side: Side, t: &Tensor, dim: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let dim = super::number::whole(side, op, "() or (int dim)", dim)?;
+    Ok(dims::wrap_dim(op, dim, t.ndim())?)
 }
 
 /// `size()` and `size(dim)`.
-pub fn size(py: Python<'_>, t: &Tensor, dim: Option<i64>) -> PyResult<Py<PyAny>> {
+pub fn size(
+    py: Python<'_>,
+    side: Side,
+    t: &Tensor,
+    dim: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     match dim {
         None => size_object(py, t.sizes()),
         Some(d) => {
-            let d = dims::wrap_dim("size", d, t.ndim())?;
+            let d = place("size", side, t, d)?;
             Ok(t.sizes()[d].into_pyobject(py)?.into_any().unbind())
         }
     }
 }
 
 /// `stride()` and `stride(dim)`.
-pub fn stride(py: Python<'_>, t: &Tensor, dim: Option<i64>) -> PyResult<Py<PyAny>> {
+pub fn stride(
+    py: Python<'_>,
+    side: Side,
+    t: &Tensor,
+    dim: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Py<PyAny>> {
     match dim {
         None => Ok(PyTuple::new(py, t.strides())?.into_any().unbind()),
         Some(d) => {
-            let d = dims::wrap_dim("stride", d, t.ndim())?;
+            let d = place("stride", side, t, d)?;
             Ok(t.strides()[d].into_pyobject(py)?.into_any().unbind())
         }
     }
@@ -82,33 +82,29 @@ pub fn html(text: &str) -> String {
 
 /// The methods that `$class` answers from the tensor that `$tensor` finds in it.
 macro_rules! queries {
-    ($class:ident, $me:ident => $tensor:expr) => {
+    ($class:ident, $side:ident, $me:ident => $tensor:expr) => {
         #[pymethods]
         impl $class {
             #[pyo3(signature = (dim=None))]
-            fn size(
-                &self,
-                py: Python<'_>,
-                #[pyo3(from_py_with = $crate::python::query::size_dim)] dim: Option<i64>,
-            ) -> PyResult<Py<PyAny>> {
+            fn size(&self, py: Python<'_>, dim: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
                 let $me = self;
-                $crate::python::query::size(py, &$tensor, dim)
+                $crate::python::query::size(py, $crate::python::call::Side::$side, &$tensor, dim)
             }
 
             #[getter]
             fn shape(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
                 let $me = self;
-                $crate::python::query::size(py, &$tensor, None)
+                $crate::python::query::size(py, $crate::python::call::Side::$side, &$tensor, None)
             }
 
             #[pyo3(signature = (dim=None))]
             fn stride(
                 &self,
                 py: Python<'_>,
-                #[pyo3(from_py_with = $crate::python::query::stride_dim)] dim: Option<i64>,
+                dim: Option<&Bound<'_, PyAny>>,
             ) -> PyResult<Py<PyAny>> {
                 let $me = self;
-                $crate::python::query::stride(py, &$tensor, dim)
+                $crate::python::query::stride(py, $crate::python::call::Side::$side, &$tensor, dim)
             }
 
             fn dim(&self) -> usize {

@@ -1,8 +1,13 @@
 //! Numbers in even steps whose spacing is not theirs.
 
 use super::creation::{computed, floats_only};
+use super::number::int_readers;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+
+int_readers! {
+    logspace_steps = Tensors "logspace" "(number start, number end, int steps=100)";
+}
 
 /// `steps` powers of ten, from 10^start to 10^end, both included, with evenly spaced exponents.
 #[pyfunction]
@@ -11,7 +16,7 @@ fn logspace<'py>(
     py: Python<'py>,
     start: f64,
     end: f64,
-    steps: i64,
+    #[pyo3(from_py_with = logspace_steps)] steps: i64,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     floats_only("logspace", out)?;

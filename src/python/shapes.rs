@@ -1,13 +1,15 @@
 //! Methods of shape that are no row: parts, and names that 0.3 kept for old programs.
 
+use super::call::Side;
 use super::classes;
 use super::errors::run;
-use super::number::whole;
+use super::number::int_readers;
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::{Input, Var, Variable};
 use crate::ops::apply::{Values, apply_in_place, first};
 use crate::ops::{join, mask, shape};
+use crate::python::callback;
 use crate::tensor::{Dims, Tensor, Value, dims, sizes_text};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
@@ -21,8 +23,12 @@ fn warn(py: Python<'_>, text: &CStr) -> PyResult<()> {
 const MASKED_COPY: &CStr = c"masked_copy is deprecated and renamed to masked_scatter";
 const RESIZE: &CStr = c"non-inplace resize is deprecated; use view()";
 
-fn split_number(n: &Bound<'_, PyAny>) -> PyResult<i64> {
-    whole("split", "(int split_size, int dim=0)", n)
+int_readers! {
+    split_number = Tensors "split" "(int split_size, int dim=0)";
+    split_number_of_variable = Variables "split" "(int split_size, int dim=0)";
+    chunk_number = Tensors "chunk" "(int chunks, int dim=0)";
+    chunk_number_of_variable = Variables "chunk" "(int chunks, int dim=0)";
+    slice_number or slice_end = Variables "slice" "(int start=0, int end=None, int step=1, int dim=0)";
 }
 
 /// The size of parts for about `chunks` of them.
@@ -83,7 +89,12 @@ impl PyTensor {
 
     /// About `chunks` parts of equal size along `dim`. Views.
     #[pyo3(signature = (chunks, dim=0))]
-    fn chunk<'py>(&self, py: Python<'py>, chunks: i64, dim: i64) -> PyResult<Bound<'py, PyTuple>> {
+    fn chunk<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = chunk_number)] chunks: i64,
+        #[pyo3(from_py_with = chunk_number)] dim: i64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let t = self.tensor();
         let size = part_size(&t, chunks, dim)?;
         raw_parts(py, t, size, dim)
@@ -96,7 +107,7 @@ impl PyTensor {
         source: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         warn(slf.py(), MASKED_COPY)?;
-        slf.call_method1("masked_scatter_", (mask, source))
+        callback::call_method(slf, "masked_scatter_", (mask, source))
     }
 }
 
@@ -107,15 +118,20 @@ impl PyVariable {
     fn split<'py>(
         &self,
         py: Python<'py>,
-        #[pyo3(from_py_with = split_number)] split_size: i64,
-        #[pyo3(from_py_with = split_number)] dim: i64,
+        #[pyo3(from_py_with = split_number_of_variable)] split_size: i64,
+        #[pyo3(from_py_with = split_number_of_variable)] dim: i64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         var_parts(py, &self.var, split_size, dim)
     }
 
     /// About `chunks` parts of equal size along `dim`. Views.
     #[pyo3(signature = (chunks, dim=0))]
-    fn chunk<'py>(&self, py: Python<'py>, chunks: i64, dim: i64) -> PyResult<Bound<'py, PyTuple>> {
+    fn chunk<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = chunk_number_of_variable)] chunks: i64,
+        #[pyo3(from_py_with = chunk_number_of_variable)] dim: i64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let size = part_size(&self.var.tensor(), chunks, dim)?;
         var_parts(py, &self.var, size, dim)
     }
@@ -125,10 +141,10 @@ impl PyVariable {
     fn slice(
         &self,
         py: Python<'_>,
-        start: i64,
-        end: Option<i64>,
-        step: i64,
-        dim: i64,
+        #[pyo3(from_py_with = slice_number)] start: i64,
+        #[pyo3(from_py_with = slice_end)] end: Option<i64>,
+        #[pyo3(from_py_with = slice_number)] step: i64,
+        #[pyo3(from_py_with = slice_number)] dim: i64,
     ) -> PyResult<Py<PyAny>> {
         let var = run(|| {
             let t = self.var.tensor();
@@ -191,7 +207,7 @@ impl PyVariable {
     #[pyo3(signature = (*sizes))]
     fn resize(&self, py: Python<'_>, sizes: &Bound<'_, PyTuple>) -> PyResult<Py<PyAny>> {
         warn(py, RESIZE)?;
-        let sizes = super::construct::sizes_from_args("resize", sizes)?;
+        let sizes = super::construct::sizes_from_args(Side::Variables, "resize", sizes)?;
         PyVariable::fresh(py, run(|| resized(&self.var, &sizes))?)
     }
 

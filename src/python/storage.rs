@@ -1,14 +1,16 @@
 //! Storages: the memory of tensors as Python sees it, one dimension, with a class for each element
 //! type and place. What makes them is in [`super::storages`].
 
+use super::call::Side;
 use super::construct::{self, type_name};
 use super::creation;
 use super::errors::run;
-use super::number::{self, number};
+use super::number::{self, int_of, number};
 use super::storages::{kind_of, wrap};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{contiguous_copy, copy_into, fill_with};
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -200,7 +202,7 @@ impl PyStorage {
             let (start, length) = self.run_of(slice)?;
             return wrap(py, &self.root.part(start as usize, length as usize)?);
         }
-        let Some(index) = construct::int_from("storage", index)? else {
+        let Some(index) = int_of(Side::Variables, "storage", index)? else {
             return Err(PyTypeError::new_err(format!(
                 "{}: an index is an int or a slice; got {}",
                 self.name(),
@@ -214,7 +216,7 @@ impl PyStorage {
     fn __setitem__(&self, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let (start, length) = match index.cast::<PySlice>() {
             Ok(slice) => self.run_of(slice)?,
-            Err(_) => match construct::int_from("storage", index)? {
+            Err(_) => match int_of(Side::Variables, "storage", index)? {
                 Some(index) => (self.place(index)?, 1),
                 None => {
                     return Err(PyTypeError::new_err(format!(
@@ -282,7 +284,7 @@ impl PyStorage {
         new_size: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, Self>> {
         let me = slf.get();
-        let count = construct::int_from("resize_", new_size)?;
+        let count = int_of(Side::Tensors, "resize_", new_size)?;
         let Some(count) = count.filter(|n| *n >= 0) else {
             return Err(PyTypeError::new_err(format!(
                 "{}.resize_: needs a number of elements; got {}",
@@ -305,7 +307,7 @@ impl PyStorage {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get_type().call(args, kwargs)
+        callback::call_with(&slf.get_type(), args, kwargs)
     }
 
     #[pyo3(name = "r#type", signature = (new_type=None, r#async=false))]
@@ -378,9 +380,8 @@ impl PyStorage {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py()
-            .import("rgrad._utils")?
-            .call_method1("_reduce_storage", (slf,))
+        let utils = slf.py().import("rgrad._utils")?;
+        callback::call_method(&utils, "_reduce_storage", (slf,))
     }
 
     fn __deepcopy__(slf: &Bound<'_, Self>, memo: &Bound<'_, PyDict>) -> PyResult<Py<PyAny>> {

@@ -1,16 +1,21 @@
 //! The storage classes, and what makes storages: sizes, sequences, other storages, buffers, files.
 
+use super::call::Side;
 use super::construct::{self, type_name};
 use super::creation::{check_device, check_gpu};
 use super::errors::run;
+use super::number::{int_of, int_readers};
 use super::storage::{PyStorage, storage, storage_name};
 use crate::cpu::bytes;
 use crate::ops::device;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Tensor};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 macro_rules! storages {
     ($($name:ident $python:literal $module:literal $dtype:ident $device:ident;)*) => {
@@ -139,7 +144,7 @@ fn construct(
         return view(&name, &other, &given[1..]);
     }
     if given.len() == 1 {
-        if let Some(count) = construct::int_from(&name, first)? {
+        if let Some(count) = int_of(Side::Tensors, &name, first)? {
             return fresh(count);
         }
         if let Some(items) = construct::sequence(first)? {
@@ -182,11 +187,16 @@ pub fn keywords(name: &str, device: Device, kwargs: Option<&Bound<'_, PyDict>>) 
     Ok(())
 }
 
+int_readers! {
+    buffer_number = Tensors "from_buffer" "(buffer, str byte_order, int count=-1, int offset=0)";
+    file_size = Tensors "from_file" "(str filename, bool shared=False, int size=0)";
+}
+
 /// A storage that is a view of another: all of it, or from an offset on.
 fn view(name: &str, of: &Tensor, bounds: &[Bound<'_, PyAny>]) -> PyResult<Tensor> {
     let mut numbers = Vec::new();
     for bound in bounds {
-        match construct::int_from(name, bound)? {
+        match int_of(Side::Tensors, name, bound)? {
             Some(n) => numbers.push(n),
             None => {
                 return Err(PyTypeError::new_err(format!(
@@ -198,8 +208,13 @@ fn view(name: &str, of: &Tensor, bounds: &[Bound<'_, PyAny>]) -> PyResult<Tensor
     }
     let have = of.storage_len() as i64;
     let offset = numbers.first().copied().unwrap_or(0);
+    if offset < 0 || offset > have {
+        return Err(PyRuntimeError::new_err(format!(
+            "{name}: a view from element {offset} on begins outside a storage of {have} elements"
+        )));
+    }
     let size = numbers.get(1).copied().unwrap_or(have - offset);
-    if offset < 0 || offset > have || size < 0 || size > have - offset {
+    if size < 0 || size > have - offset {
         return Err(PyRuntimeError::new_err(format!(
             "{name}: a view of {size} elements from {offset} on reaches outside a storage of {have} elements"
         )));
@@ -216,8 +231,8 @@ impl PyStorage {
         cls: &Bound<'_, PyType>,
         buffer: &Bound<'_, PyAny>,
         byte_order: Option<&str>,
-        count: i64,
-        offset: i64,
+        #[pyo3(from_py_with = buffer_number)] count: i64,
+        #[pyo3(from_py_with = buffer_number)] offset: i64,
     ) -> PyResult<Py<PyAny>> {
         let py = cls.py();
         let (dtype, device) = kind_of(cls)?;
@@ -239,8 +254,13 @@ impl PyStorage {
                 )));
             }
         };
-        let view = pyo3::types::PyMemoryView::from(buffer)?;
-        let all: Vec<u8> = view.call_method0("tobytes")?.extract()?;
+        let view = pyo3::types::PyMemoryView::from(buffer).map_err(|_| {
+            PyTypeError::new_err(format!(
+                "{name}.from_buffer: needs bytes or another object with a buffer; got {}",
+                type_name(buffer)
+            ))
+        })?;
+        let all: Vec<u8> = callback::call_method(&view, "tobytes", ())?.extract()?;
         if offset < 0 || offset as usize > all.len() {
             return Err(wrong(format!(
                 "the offset {offset} is outside a buffer of {} bytes",
@@ -286,9 +306,9 @@ impl PyStorage {
     #[pyo3(signature = (filename, shared=false, size=0))]
     fn from_file(
         cls: &Bound<'_, PyType>,
-        filename: PathBuf,
+        filename: &Bound<'_, PyAny>,
         shared: bool,
-        size: i64,
+        #[pyo3(from_py_with = file_size)] size: i64,
     ) -> PyResult<Py<PyAny>> {
         let (dtype, device) = kind_of(cls)?;
         let name = storage_name(dtype, device);
@@ -298,6 +318,12 @@ impl PyStorage {
                 dtype.name()
             )));
         }
+        let Ok(filename) = filename.extract::<PathBuf>() else {
+            return Err(PyTypeError::new_err(format!(
+                "{name}.from_file: the name of a file is text or a path; got {}",
+                type_name(filename)
+            )));
+        };
         let wrong = |text: String| {
             let file = filename.display();
             PyRuntimeError::new_err(format!("{name}.from_file: {file}: {text}"))
@@ -305,32 +331,63 @@ impl PyStorage {
         let Ok(size) = usize::try_from(size) else {
             return Err(wrong(format!("the size cannot be {size}")));
         };
-        let made = (|| {
-            let mut options = std::fs::File::options();
-            let file = options
-                .read(true)
-                .write(shared)
-                .create(shared && size > 0)
-                .truncate(false)
-                .open(&filename)?;
-            let have = file.metadata()?.len() as usize / dtype.bytes();
-            if shared && size > have {
-                file.set_len((size * dtype.bytes()) as u64)?;
-            }
-            let count = if size == 0 { have } else { size };
-            if count > have && !shared {
-                return Ok(Err(have));
-            }
-            Tensor::mapped(dtype, &file, count, shared).map(Ok)
-        })()
-        .map_err(|e: std::io::Error| wrong(e.to_string()))?;
-        match made {
+        if size > isize::MAX as usize / dtype.bytes() {
+            return Err(wrong(format!(
+                "{size} elements of {} bytes are more than a file can hold",
+                dtype.bytes()
+            )));
+        }
+        let made = on_file(&filename, dtype, size, shared);
+        match made.map_err(|e| wrong(e.to_string()))? {
             Ok(made) => wrap(cls.py(), &made),
             Err(have) => Err(wrong(format!(
                 "it holds {have} elements, but {size} were asked for; shared=True would lengthen it"
             ))),
         }
     }
+}
+
+/// A storage of `size` elements, or all there are for 0, on a file that is made or lengthened where
+/// it is shared and too short, never cut. Where that fails the file is what it was. The inner error is
+/// how many elements a file has that is not shared and too short.
+fn on_file(
+    name: &Path,
+    dtype: DType,
+    size: usize,
+    shared: bool,
+) -> std::io::Result<Result<Tensor, usize>> {
+    let open = |fresh: bool| {
+        let mut options = File::options();
+        options.read(true).write(shared).create_new(fresh);
+        options.open(name)
+    };
+    let (file, is_fresh) = match open(false) {
+        Err(e) if e.kind() == ErrorKind::NotFound && shared && size > 0 => (open(true)?, true),
+        other => (other?, false),
+    };
+    let length = file.metadata()?.len();
+    let (have, needed) = (
+        length as usize / dtype.bytes(),
+        (size * dtype.bytes()) as u64,
+    );
+    if needed <= length {
+        let count = if size == 0 { have } else { size };
+        return Tensor::mapped(dtype, &file, count, shared).map(Ok);
+    }
+    if !shared {
+        return Ok(Err(have));
+    }
+    let made = file
+        .set_len(needed)
+        .and_then(|()| Tensor::mapped(dtype, &file, size, shared));
+    if made.is_err() {
+        // Of what can fail here, nothing is worth more words than the first error.
+        let _ = match is_fresh {
+            true => std::fs::remove_file(name),
+            false => file.set_len(length),
+        };
+    }
+    made.map(Ok)
 }
 
 /// The name that stands for a class in what is pickled.

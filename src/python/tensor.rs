@@ -2,9 +2,11 @@
 
 use super::classes;
 use super::errors::run;
-use super::{construct, indexing, number};
+use super::{construct, indexing, interop, number};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{as_contiguous, contiguous_copy, copy_into};
+use crate::python::callback;
+use crate::python::interpreter::released;
 use crate::tensor::{Held, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
@@ -23,7 +25,7 @@ static SIZE_CLASS: OnceLock<Py<PyAny>> = OnceLock::new();
 pub fn size_object(py: Python<'_>, sizes: &[i64]) -> PyResult<Py<PyAny>> {
     let tuple = PyTuple::new(py, sizes)?;
     match SIZE_CLASS.get() {
-        Some(class) => class.call1(py, (tuple,)),
+        Some(class) => callback::call(class.bind(py), (tuple,)).map(Bound::unbind),
         None => Ok(tuple.into_any().unbind()),
     }
 }
@@ -94,8 +96,8 @@ impl PyTensor {
         Ok(self.only("float")?.f64())
     }
 
-    fn __int__(&self) -> PyResult<i64> {
-        Ok(self.only("int")?.to::<i64>())
+    fn __int__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        number::int_object(py, self.only("int")?)
     }
 
     fn __hash__(slf: &Bound<'_, Self>) -> usize {
@@ -133,16 +135,15 @@ impl PyTensor {
         let py = slf.py();
         let t = slf.get().tensor();
         let n = t.sizes().first().copied().unwrap_or(0);
-        let items: PyResult<Vec<Py<PyAny>>> = (0..n)
-            .map(|i| {
-                if t.ndim() == 1 {
-                    number::number_object(py, number::scalar_at(&t, i)?)
-                } else {
-                    classes::wrap(py, t.select(0, i)?)
-                }
-            })
-            .collect();
-        Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
+        let items = interop::list(py, n as usize, |i| {
+            let i = i as i64;
+            let item = match t.ndim() {
+                1 => number::number_object(py, number::scalar_at(&t, i)?)?,
+                _ => classes::wrap(py, t.select(0, i)?)?,
+            };
+            Ok(item.into_bound(py))
+        })?;
+        Ok(items.try_iter()?.into_any().unbind())
     }
 
     fn contiguous(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
@@ -163,7 +164,7 @@ impl PyTensor {
         let _ = r#async;
         let (to, from) = (slf.get().tensor(), raw("copy_", source)?);
         let from = super::call::for_copy(&to, &from, broadcast)?;
-        slf.py().detach(|| {
+        released(slf.py(), || {
             run(|| {
                 crate::ops::apply::refuse_repeats("copy_", &to)?;
                 copy_into(&to, &from)
@@ -255,7 +256,7 @@ pub fn bytes_of(op: &str, t: &Tensor) -> PyResult<Vec<u8>> {
     })
 }
 
-super::query::queries!(PyTensor, me => me.tensor());
+super::query::queries!(PyTensor, Tensors, me => me.tensor());
 
 /// `torch.is_tensor`.
 #[pyfunction]

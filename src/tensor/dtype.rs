@@ -314,8 +314,20 @@ pub fn no_half(op: &str) -> Error {
     ))
 }
 
+/// Fails for halves, which are stored only (T-9).
+#[inline]
+pub fn computed(op: &str, dtype: DType) -> Result<()> {
+    match dtype {
+        DType::F16 => Err(no_half(op)),
+        _ => Ok(()),
+    }
+}
+
 /// The error for a float-only op on an integer class.
 pub fn not_float(op: &str, dtype: DType) -> Error {
+    if dtype == DType::F16 {
+        return no_half(op);
+    }
     Error::Type(format!(
         "{op}: torch.{}Tensor does not implement it (only FloatTensor and DoubleTensor do); convert with .float() first",
         dtype.name()

@@ -10,6 +10,7 @@ use super::storage::{FIXED, Layout, Next, Place, SHARED, Tensor};
 use crate::error::Result;
 use crate::fail;
 use std::any::Any;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 /// The bytes of a root that does not hold them itself.
@@ -38,12 +39,65 @@ impl Memory {
 pub(super) enum Owner {
     Block(#[allow(dead_code, reason = "held for its drop")] Block),
     /// Somebody else's, alive as long as the value.
-    Foreign(#[allow(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>),
+    Foreign(#[allow(dead_code, reason = "held for its drop")] Kept),
     /// On a device: what the device layer made it of.
     Device(Box<dyn Any + Send + Sync>),
 }
 
-/// A run of bytes in the memory of another root.
+/// What a root keeps alive for others' sake, and lets go without a deep stack: it may be the last
+/// owner of a tensor that keeps the next, as an array of a tensor of an array does.
+pub(super) struct Kept(Option<Held>);
+
+type Held = Box<dyn Any + Send + Sync>;
+
+thread_local! {
+    /// What waits for its turn while this thread lets go of something; none while it does not.
+    static WAITING: RefCell<Option<Vec<Held>>> = const { RefCell::new(None) };
+}
+
+impl Kept {
+    pub fn new(value: Held) -> Kept {
+        Kept(Some(value))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let mut turn = self.0.take();
+        let queued = WAITING.try_with(|waiting| match &mut *waiting.borrow_mut() {
+            Some(queue) => {
+                queue.extend(turn.take());
+                true
+            }
+            none => {
+                *none = Some(Vec::new());
+                false
+            }
+        });
+        // A thread that ends has no queue any more.
+        if queued != Ok(false) {
+            return;
+        }
+        let _end = End;
+        while let Some(value) = turn {
+            // The queue is not borrowed here: dropping the value may come back for it.
+            drop(value);
+            turn = WAITING.with(|waiting| waiting.borrow_mut().as_mut().and_then(Vec::pop));
+        }
+    }
+}
+
+/// Ends the turn, after a panic as well.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let rest = WAITING.with(|waiting| waiting.borrow_mut().take());
+        drop(rest);
+    }
+}
+
+/// A run of bytes in the memory of another root, which is no part itself.
 pub(super) struct Part {
     pub of: Tensor,
     pub at: usize,
@@ -195,9 +249,13 @@ impl Tensor {
             );
         }
         let width = self.dtype().bytes();
+        let (of, start) = match &self.memory_root().header().place {
+            Place::Part(part) => (&part.of, part.at),
+            _ => (self.memory_root(), 0),
+        };
         let part = Part {
-            of: self.memory_root().clone(),
-            at: at * width,
+            of: of.clone(),
+            at: start + at * width,
             bytes: length * width,
         };
         let root = Tensor::root(

@@ -8,7 +8,7 @@ use super::dims::{self, Dims, sizes_text};
 use super::dtype::{DType, Device, Element};
 pub use super::layout::Layout;
 use super::layout::Words;
-use super::memory::{Memory, Owner, Part};
+use super::memory::{Kept, Memory, Owner, Part};
 use crate::error::Result;
 use crate::fail;
 use std::any::Any;
@@ -222,7 +222,7 @@ impl Tensor {
         keep: Box<dyn Any + Send + Sync>,
     ) -> Result<Tensor> {
         let sizes = [(bytes / dtype.bytes()) as i64];
-        let root = Self::over(dtype, &sizes, host, bytes, Owner::Foreign(keep));
+        let root = Self::over(dtype, &sizes, host, bytes, Owner::Foreign(Kept::new(keep)));
         root.fix();
         root.build(layout, 0)
     }
@@ -254,7 +254,7 @@ impl Tensor {
             (_, false) => unsafe { options.map_copy(file)? },
         };
         let host = map.as_mut_ptr();
-        let owner = Owner::Foreign(Box::new(map));
+        let owner = Owner::Foreign(Kept::new(Box::new(map)));
         let root = Self::over(dtype, &[elements as i64], host, bytes, owner);
         root.fix();
         Ok(root)

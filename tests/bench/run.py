@@ -11,6 +11,7 @@ import os
 import platform
 import statistics
 import sys
+import time
 import timeit
 from pathlib import Path
 
@@ -140,6 +141,8 @@ TIMED = [
     ),
 ]
 NAMES = [*dict.fromkeys(case[0] for case in TIMED), "memory", "import"]
+# Seconds before a sample.
+PAUSE = 0.1
 UNITS = [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")]
 
 
@@ -193,6 +196,8 @@ def timed_row(libraries, work, arguments, options):
         for library in order[turn % max(1, len(order)) :] + order[: turn % max(1, len(order))]:
             if library.name in figures:
                 continue
+            # Threads of the library before this one may still spin, waiting for its next call.
+            time.sleep(0 if library.processors else PAUSE)
             try:
                 reply = library.ask(do="sample", count=counts[library])
                 samples[library].append(reply["time"])

@@ -67,6 +67,7 @@ class Session:
         return {"count": calibrate(self.run, ask["seconds"])}
 
     def sample(self, ask):
+        self.run()  # wakes the threads
         return {"time": sample(self.run, ask["count"])}
 
     def peak(self, ask):

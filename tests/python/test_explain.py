@@ -1,11 +1,14 @@
 """`explain`: the numbers are those of backward, and nothing changes."""
 
 import gc
+import re
 
 import pytest
 
 import rgrad as torch
 from rgrad.autograd import Variable, live_nodes, saved_bytes
+
+LONG = Variable(torch.LongTensor([[0, 1]]))
 
 
 def leaf(*numbers, **flags):
@@ -45,6 +48,7 @@ def test_leaf_gradients_are_those_of_backward_and_nothing_changes():
     hidden = torch.nn.functional.linear(x, w, bias).tanh()
     loss = (hidden * hidden + w.sum()).mean()
     hidden.retain_grad()
+    gc.collect()
     nodes, versions = live_nodes(), (w._version, hidden._version)
     first, second = torch.explain(loss), torch.explain(loss)
     assert str(first) == str(second)
@@ -141,3 +145,61 @@ def test_saved_bytes_count_each_memory_once():
     assert saved_bytes() - before == 4000
     del y, z
     assert saved_bytes() == before
+
+
+def test_every_row_says_how_its_gradient_is_computed():
+    rows = torch._C._formulas()
+    assert len(rows) > 200
+    for node, name, operand, text in rows:
+        where = f"{node} of {name}, {operand}"
+        assert operand and text, where
+        # Mathematics and words, no Rust.
+        assert re.fullmatch(r"[\w\s+\-*/^().,@=]+", text) and "::" not in text, where
+        assert not re.search(r"\b(let|mut|Scalar|Dims)\b|_grad\(|_number\(", text), where
+
+
+@pytest.mark.parametrize(
+    "build, line",
+    [
+        (lambda x, y: x.mm(y), "dr/dx = dr/dr @ y.t() = "),
+        (lambda x, y: x.pow(3), "dr/dx = 3 * x^(3 - 1) = "),
+        (lambda x, y: x.div(y), "dr/dy = -x / y^2 = "),
+        (lambda x, y: x.tanh(), "dr/dx = (1 - r^2) = "),
+        (lambda x, y: torch.cat([x, y]), "dr/dy = the part of dr/dr = "),
+        (lambda x, y: x.gather(0, LONG), "dr/dx = dr/dr added up where index took it from = "),
+        (
+            lambda x, y: torch.nn.functional.softmax(x, dim=1),
+            "dr/dx = r * (dr/dr - sum(dr/dr * r))",
+        ),
+    ],
+)
+def test_formulas_name_operands_results_and_numbers(build, line):
+    x, y = Variable(torch.ones(2, 2), requires_grad=True), Variable(torch.ones(2, 2) * 2)
+    y.requires_grad = True
+    r = build(x, y)
+    assert line in str(torch.explain(r, torch.ones(*r.size())))
+
+
+def test_hooks_are_not_called_but_named():
+    called = []
+    x = leaf(3)
+    y = x * 2
+    y.register_hook(lambda g: called.append(1))
+    y.grad_fn.register_hook(lambda i, o: called.append(2))
+    x.register_hook(lambda g: called.append(3))
+    handle = x.register_hook(lambda g: g * 2)
+    told = torch.explain(y * 5)
+    assert not called
+    assert [step.hooks for step in told.steps] == [0, 2] and told.leaves[0].hooks == 2
+    assert str(told).count("here are 2 hooks, which are not called for this text") == 2
+    handle.remove()
+    assert "here is a hook, which is not called" in str(torch.explain(y))
+    assert "here are 2 hooks" in told._repr_html_()
+
+
+def test_a_write_through_a_view_is_explained():
+    x = leaf(1, 2, 3)
+    y = x * 2
+    y[1:].mul_(10)
+    text = str(torch.explain(y.sum()))
+    assert "0 in the part that was written" in text

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import rgrad as torch
-from rgrad.autograd import Variable, profiler
+from rgrad.autograd import Function, Variable, profiler
 
 
 def measured():
@@ -100,3 +100,37 @@ def test_cuda_tools_say_what_is_there():
         profiler.emit_nvtx()
     with pytest.raises(RuntimeError, match="nvprof"):
         profiler.load_nvprof("trace")
+
+
+class Cubed(Function):
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a * a * a
+
+    @staticmethod
+    def backward(ctx, g):
+        (a,) = ctx.saved_variables
+        return g * a * a * 3
+
+
+class Old(Function):
+    def forward(self, a):
+        return a * 2
+
+    def backward(self, g):
+        return g * 2
+
+
+def test_functions_of_users_have_their_class_name():
+    x = Variable(torch.ones(2), requires_grad=True)
+    with profiler.profile() as p:
+        Old()(Cubed.apply(x)).sum().backward()
+    names = [event.name for event in p.function_events]
+    assert names.count("Cubed") == names.count("Old") == 1
+    assert names.index("Cubed") < names.index("Old") < names.index("sum")
+    back = ["SumBackward0", "OldLegacyBackward", "CubedBackward", "AccumulateGrad"]
+    assert [name for name in names if name in back] == back
+    outer = p.function_events[names.index("Cubed")]
+    inside = [e for e in p.function_events if e.name == "mul" and e.start < outer.end]
+    assert all(outer.start <= e.start and e.end <= outer.end for e in inside)

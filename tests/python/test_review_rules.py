@@ -28,6 +28,14 @@ class Add1AndFail(Add1):
         raise KeyError("no")
 
 
+class Add1AndMore(Add1):
+    @staticmethod
+    def forward(ctx, a):
+        a.add_(1)
+        ctx.mark_dirty(a)
+        return a, a * 2
+
+
 class Column(Function):
     @staticmethod
     def forward(ctx, a):
@@ -42,7 +50,7 @@ def test_a_failed_mark_on_a_view_counts():  # A-116
     z = leaf([1.0, 2.0]) * 1
     s = (z * z).sum()
     with pytest.raises(RuntimeError, match="view"):
-        Add1.apply(z.narrow(0, 0, 1))
+        Add1AndMore.apply(z.narrow(0, 0, 1))
     with pytest.raises(RuntimeError, match=r"in-?place"):
         s.backward()
 

@@ -76,7 +76,7 @@ def test_the_default_class_on_the_gpu(gpu):  # T-2
 
 
 @pytest.mark.parametrize(
-    "name", [torch.FloatTensor, None, 1, "FloatTensor", "torch.NoTensor", "torch.LongTensor", ""]
+    "name", [torch.FloatTensor, None, 1, "FloatTensor", "torch.NoTensor", "LongTensor", ""]
 )
 def test_what_is_no_default_class(name):  # E-93
     with pytest.raises(TypeError, match=r"torch\.FloatTensor"):

@@ -73,3 +73,38 @@ fn no_layer_looks_up() {
     }
     assert!(seen > 50, "the test reads the sources");
 }
+
+/// A thread may end inside Python code, which must not unwind our frames: `callback.rs` has the
+/// guard. A fork waits for code without the interpreter: `interpreter.rs` lets it.
+#[test]
+fn python_is_crossed_over_in_two_places() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/python");
+    let mut all = Vec::new();
+    files(&src, &mut all);
+    assert!(all.len() > 20, "the test reads the sources");
+    let calls = [".call0(", ".call1(", ".call_method", ".call("];
+    let crossings = ["Python::attach", ".detach(|", ".allow_threads"];
+    for path in all {
+        let inside = path
+            .strip_prefix(&src)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        for (i, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let says = |words: &[&str]| words.iter().any(|w| line.contains(w));
+            // The collector's visitor has a method of that name too.
+            let called = says(&calls) && !line.contains("visit.call(");
+            assert!(
+                !called || inside == "callback.rs",
+                "{inside}:{}: calls Python past callback.rs",
+                i + 1
+            );
+            assert!(
+                !says(&crossings) || inside == "interpreter.rs",
+                "{inside}:{}: lets go of the interpreter past interpreter.rs",
+                i + 1
+            );
+        }
+    }
+}

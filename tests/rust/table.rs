@@ -227,7 +227,7 @@ pub fn tracked(op: &Op, leaves: &[Variable]) -> Vec<Var> {
 
 /// Whether the row promises a derivative for floats at all.
 pub fn differentiable(op: &Op) -> bool {
-    op.rule.back.is_some()
+    (op.rule.back.is_some() || op.parts.is_some())
         && !op.forms.compares
         && !matches!(op.name, "sign" | "ceil" | "floor" | "round" | "trunc")
 }

@@ -17,6 +17,8 @@ UNSAFE_ALLOWED = (
     "src/tensor/storage.rs",
     "src/gpu/buffer.rs",
     "src/python/table.rs",
+    "src/python/callback.rs",
+    "src/python/fork.rs",
     "src/python/interop.rs",
     "src/python/site/frames.rs",
 )

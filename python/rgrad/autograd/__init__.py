@@ -13,6 +13,7 @@ from .._C import (
     _after_fork,
     _before_fork,
     _collecting,
+    _last_search,
     backward,
     grad,
     live_nodes,
@@ -56,14 +57,15 @@ gc.callbacks.append(_collecting)
 
 @atexit.register
 def _stop_collecting() -> None:
-    """At the end there is nothing left to search with."""
+    """The interpreter's last collection calls nobody, so it is prepared here."""
     if _collecting in gc.callbacks:
         gc.callbacks.remove(_collecting)
+        _last_search()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before_fork,
-        after_in_parent=lambda: _after_fork(False),
-        after_in_child=lambda: _after_fork(True),
+        after_in_parent=_after_fork,
+        after_in_child=_after_fork,
     )

@@ -19,14 +19,18 @@ use faer::{MatMut, MatRef};
 pub trait Real: Element + Product + RealField {
     /// The distance from 1 to the next number.
     const EPSILON: f64;
+    /// The smallest number of full precision.
+    const LEAST: f64;
 }
 
 impl Real for f32 {
     const EPSILON: f64 = f32::EPSILON as f64;
+    const LEAST: f64 = f32::MIN_POSITIVE as f64;
 }
 
 impl Real for f64 {
     const EPSILON: f64 = f64::EPSILON;
+    const LEAST: f64 = f64::MIN_POSITIVE;
 }
 
 /// The elements of a fresh, row-major tensor, which nobody else reads or writes yet.

@@ -34,6 +34,33 @@ fn diverged(op: &str) -> Error {
     ))
 }
 
+/// Brings a matrix whose largest element is so small or so large that squares of elements would
+/// underflow or overflow near 1, by a power of two, as LAPACK's drivers do; gives the power that
+/// leads back, 0 for matrices that stay.
+fn into_range<T: Real>(a: &mut [T]) -> i32 {
+    let largest = a.iter().fold(0.0f64, |m, v| m.max(v.to_f64().abs()));
+    let least = (T::LEAST.sqrt()) / T::EPSILON;
+    if largest == 0.0 || (least..=1.0 / least).contains(&largest) {
+        return 0;
+    }
+    let power = largest.log2().floor() as i32;
+    times_power(a, -power);
+    power
+}
+
+/// Multiplies by a power of two, in halves that are numbers themselves; rounds once, where results
+/// underflow.
+fn times_power<T: Real>(a: &mut [T], power: i32) {
+    if power == 0 {
+        return;
+    }
+    let (first, second) = (power / 2, power - power / 2);
+    let (first, second) = (2.0f64.powi(first), 2.0f64.powi(second));
+    for v in a {
+        *v = T::from_f64(v.to_f64() * first * second);
+    }
+}
+
 /// Singular values of `a`, m x n, descending, with the vectors that `u`, m x p, and `v`, n x q, have
 /// room for: all of them or the first min(m, n).
 ///
@@ -41,12 +68,13 @@ fn diverged(op: &str) -> Error {
 /// No memory, elements that are not finite, no convergence.
 pub fn singular<T: Real>(
     op: &str,
-    (a, m, n): (&[T], usize, usize),
+    (a, m, n): (&mut [T], usize, usize),
     values: &mut [T],
     u: &mut [T],
     v: &mut [T],
 ) -> Result<()> {
     finite(op, a)?;
+    let power = into_range(a);
     let (p, q) = (u.len() / m.max(1), v.len() / n.max(1));
     let kind = |have: usize, all: usize| {
         if have == all {
@@ -68,6 +96,7 @@ pub fn singular<T: Real>(
         Default::default(),
     )
     .map_err(|_| diverged(op))?;
+    times_power(values, power);
     for (left, right) in u.chunks_exact_mut(m).zip(v.chunks_exact_mut(n)) {
         if is_negative(left) {
             negate(left);
@@ -117,6 +146,7 @@ pub fn symmetric<T: Real>(
         }
     }
     finite(op, a)?;
+    let power = into_range(a);
     let wanted = match vectors {
         Some(_) => ComputeEigenvectors::Yes,
         None => ComputeEigenvectors::No,
@@ -132,6 +162,7 @@ pub fn symmetric<T: Real>(
         Default::default(),
     )
     .map_err(|_| diverged(op))?;
+    times_power(values, power);
     for vector in vectors.into_iter().flat_map(|v| v.chunks_exact_mut(n)) {
         if is_negative(vector) {
             negate(vector);
@@ -148,12 +179,13 @@ pub fn symmetric<T: Real>(
 /// No memory, elements that are not finite, no convergence.
 pub fn general<T: Real>(
     op: &str,
-    (a, n): (&[T], usize),
+    (a, n): (&mut [T], usize),
     real: &mut [T],
     imaginary: &mut [T],
     mut vectors: Option<&mut [T]>,
 ) -> Result<()> {
     finite(op, a)?;
+    let power = into_range(a);
     let wanted = match vectors {
         Some(_) => ComputeEigenvectors::Yes,
         None => ComputeEigenvectors::No,
@@ -172,12 +204,16 @@ pub fn general<T: Real>(
         Default::default(),
     )
     .map_err(|_| diverged(op))?;
+    // An underflow must not make a pair of two real numbers: where the vectors are split is said here.
+    let pairs: Vec<bool> = imaginary.iter().map(|v| *v != T::default()).collect();
+    times_power(real, power);
+    times_power(imaginary, power);
     let Some(vectors) = vectors else {
         return Ok(());
     };
     let mut j = 0;
     while j < n {
-        if imaginary[j] == T::default() || j + 1 == n {
+        if !pairs[j] || j + 1 == n {
             let vector = &mut vectors[j * n..][..n];
             scale(vector);
             if is_negative(vector) {

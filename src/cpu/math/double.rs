@@ -1,7 +1,7 @@
 //! The functions for `f64`: the common ones as SIMD, the rare ones from `libm`.
 
 use super::arc::{arc, arcs};
-use super::{Math, composed, erf, poly};
+use super::{Math, clamp, composed, erf, poly};
 use std::f64::consts::LOG2_E;
 
 /// 1.5 * 2^52: added and taken off again it rounds to a whole number, which sits in the low bits.
@@ -43,13 +43,6 @@ fn reduce(x: f64) -> (i64, f64, f64) {
 #[inline(always)]
 fn power_of_two(n: i64) -> f64 {
     f64::from_bits((n.wrapping_add(1023) << 52) as u64)
-}
-
-/// `x` within `low` and `high`; NaN stays.
-#[inline(always)]
-fn clamp(x: f64, low: f64, high: f64) -> f64 {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
 }
 
 const QUARTER_PI: f64 = std::f64::consts::FRAC_PI_4;
@@ -181,6 +174,15 @@ impl Math for f64 {
         // numbers: AVX2 has no other of 64 bits.
         let half = ((n.wrapping_add(4096) as u64) >> 1) as i64 - 2048;
         y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    }
+
+    #[inline(always)]
+    fn exp_below(self) -> f64 {
+        let x = if self < -746.0 { -746.0 } else { self };
+        let (n, r, p) = reduce(x);
+        let y = 1.0 + (r + r * r * p);
+        // From -1077 up: a fixed second step leaves the first one an exponent that is there.
+        y * power_of_two(n.wrapping_add(512)) * power_of_two(-512)
     }
 
     #[inline(always)]

@@ -43,7 +43,7 @@ pub fn erf(x: f64) -> f64 {
         -2.232_851_651_755_521_5e-06,
         -1.587_633_893_127_344e-06
     );
-    let far = (1.0 - p * Math::exp(-(a * a))).copysign(x);
+    let far = (1.0 - p * Math::exp_below(-(a * a))).copysign(x);
     if a < 1.0 { near } else { far }
 }
 

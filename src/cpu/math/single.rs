@@ -1,7 +1,7 @@
 //! The functions for `f32`. Coefficients are our own minimax fits; errors are stated per function.
 
 use super::arc::{arc, arcs};
-use super::{Math, composed, poly, turn};
+use super::{Math, clamp, composed, poly, power, turn};
 use std::f32::consts::LOG2_E;
 
 /// 1.5 * 2^23: added and taken off again it rounds to a whole number, which sits in the low bits.
@@ -35,13 +35,6 @@ fn reduce(x: f32) -> (i32, f32, f32) {
 #[inline(always)]
 fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) << 23) as u32)
-}
-
-/// `x` within `low` and `high`; NaN stays.
-#[inline(always)]
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    let x = if x < low { low } else { x };
-    if x > high { high } else { x }
 }
 
 const QUARTER_PI: f32 = std::f32::consts::FRAC_PI_4;
@@ -111,6 +104,15 @@ impl Math for f32 {
         // Two steps reach denormals and infinity with one rounding.
         let half = n >> 1;
         y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
+    }
+
+    #[inline(always)]
+    fn exp_below(self) -> f32 {
+        let x = if self < -104.0 { -104.0 } else { self };
+        let (n, r, p) = reduce(x);
+        let y = 1.0 + (r + r * r * p);
+        // From -150 up: a fixed second step leaves the first one an exponent that is there.
+        y * power_of_two(n.wrapping_add(64)) * power_of_two(-64)
     }
 
     #[inline(always)]
@@ -195,26 +197,13 @@ impl Math for f32 {
             -0.000_046_163_86,
             1.643_063_7e-6
         );
-        let far = (1.0 - Math::exp(tail)).copysign(self);
+        let far = (1.0 - Math::exp_below(tail)).copysign(self);
         if a < 0.92 { near } else { far }
     }
 
-    /// In doubles: the error of the logarithm, grown a hundredfold, still rounds away.
     #[inline(always)]
     fn pow(self, y: f32) -> f32 {
-        let (x, y) = (f64::from(self), f64::from(y));
-        let size = x.abs();
-        let z = Math::exp(y * Math::ln(size)) as f32;
-        let is_whole = y == y.trunc();
-        let is_odd = is_whole & (y.abs() < 16777216.0) & (y * 0.5 != (y * 0.5).trunc());
-        let z = if is_odd { z.copysign(self) } else { z };
-        let z = if (self < 0.0) & (self > f32::NEG_INFINITY) & !is_whole {
-            f32::NAN
-        } else {
-            z
-        };
-        let is_one = (x == 1.0) | (y == 0.0) | ((x == -1.0) & (y.abs() == f64::INFINITY));
-        if is_one { 1.0 } else { z }
+        power::single(self, y)
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 
 use super::Variable;
 use crate::error::{Error, Result};
+use crate::fail;
 use crate::graph::site;
 use crate::graph::switch::with_recording;
 use crate::graph::var::Var;
@@ -14,7 +15,8 @@ pub(super) struct View {
     pub(super) base: Variable,
     /// The family's version for which `history` is right.
     pub(super) seen: u32,
-    remake: Remake,
+    /// None for the result of a user's function, whose way back cannot be made anew.
+    remake: Option<Remake>,
     /// Made without recording from a base that had a gradient: it wants none, whatever the base does.
     apart: bool,
 }
@@ -26,7 +28,17 @@ impl Variable {
     /// A view of `base` (or of what `base` is a view of); `remake` gives it a new history when the
     /// base got one.
     pub fn view_of(var: Var, base: &Variable, remake: Remake) -> Variable {
-        let view = Variable::new(var);
+        Variable::new(var).with_base(base, Some(remake))
+    }
+
+    /// A result of a user's function that shares memory with its argument `base`: its history stays
+    /// its own.
+    pub fn sharing(self, base: &Variable) -> Variable {
+        self.with_base(base, None)
+    }
+
+    fn with_base(self, base: &Variable, remake: Option<Remake>) -> Variable {
+        let view = self;
         let root = base.base().unwrap_or_else(|| base.clone());
         let seen = view.tensor().version();
         let apart = !view.requires_grad() && !view.volatile() && root.requires_grad();
@@ -56,6 +68,12 @@ impl Variable {
         self.0.state.lock().view().map(|v| v.base.clone())
     }
 
+    /// Whether it is a view whose history no read of the base could stand for.
+    pub fn has_own_history(&self) -> bool {
+        let state = self.0.state.lock();
+        state.view().is_some_and(|view| view.remake.is_none())
+    }
+
     /// Makes a view's history right again after an in-place op in its family.
     pub(super) fn refresh(&self) -> Result<()> {
         let (base, tensor, remake, apart) = {
@@ -78,7 +96,16 @@ impl Variable {
             if tensor.version() == view.seen || (state.volatile && !state.requires_grad) {
                 return Ok(());
             }
-            (view.base.clone(), tensor, view.remake, view.apart)
+            let Some(remake) = view.remake else {
+                if !state.requires_grad {
+                    return Ok(());
+                }
+                fail!(
+                    Runtime,
+                    "the result of a Function shares memory with an argument that was changed in place since, and its backward knows nothing of the change; give the Function, or change, a clone()"
+                );
+            };
+            (view.base.clone(), tensor, remake, view.apart)
         };
         let wants = self.requires_grad();
         if apart && !wants {

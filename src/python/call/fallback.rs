@@ -4,6 +4,7 @@
 use crate::graph::Input;
 use crate::ops::Op;
 use crate::ops::apply::Values;
+use crate::python::interpreter::attached;
 use crate::tensor::{Dims, Tensor, Value, dims, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -142,7 +143,7 @@ fn tell<'a>(
 }
 
 fn warn(text: String) -> PyResult<()> {
-    Python::attach(|py| {
+    attached(|py| {
         let text = CString::new(text).map_err(|_| PyValueError::new_err("a text with a zero"))?;
         PyErr::warn(py, &py.get_type::<PyUserWarning>(), &text, 1)
     })

@@ -2,13 +2,14 @@
 
 use super::fallback::keepdim_matters;
 use super::order::{Overload, Place, Side, Slot};
-use super::{Form, Matched, Operand};
+use super::{Flags, Form, Matched, Operand};
 use crate::ops::Kind;
 use crate::ops::apply::Values;
-use crate::python::number::number;
+use crate::python::number::{int_of, number};
+use crate::python::variable::PyVariable;
 use crate::tensor::{Dims, Scalar, Value};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyInt, PyList, PyTuple};
+use pyo3::types::{PyBool, PyList, PyTuple};
 use smallvec::SmallVec;
 
 /// Ops whose tensors differ in class by nature.
@@ -40,53 +41,47 @@ impl<'py> Given<'_, 'py> {
         match slot.place {
             Place::Operand(_) => self.operand(argument).is_some(),
             Place::Param(p) => {
-                let kind = overload.op.params[p].kind;
-                kind == Kind::Dims && self.integer(argument).is_some()
-                    || matches!(self.value(kind, argument), Ok(Some(_)) | Err(_))
+                let (op, kind) = (overload.op.name, overload.op.params[p].kind);
+                let whole = kind == Kind::Dims && self.starts_sizes(op, argument).unwrap_or(true);
+                whole || matches!(self.value(op, kind, argument), Ok(Some(_)) | Err(_))
             }
         }
     }
 
-    /// An int; on Variables also what Python can use as an index (O-8).
-    fn integer(&self, argument: &Bound<'py, PyAny>) -> Option<i64> {
-        if argument.cast::<PyInt>().is_ok() {
-            return argument.extract().ok();
-        }
-        let index = self.side == Side::Variables
-            && Operand::of(argument).is_none()
-            && crate::python::number::is_index(argument);
-        index.then(|| argument.extract().ok()).flatten()
-    }
-
     /// A list or tuple of ints; none when an item is something else.
-    fn sizes(&self, argument: &Bound<'py, PyAny>) -> PyResult<Option<Dims>> {
+    fn sizes(&self, op: &str, argument: &Bound<'py, PyAny>) -> PyResult<Option<Dims>> {
         if argument.cast::<PyTuple>().is_err() && argument.cast::<PyList>().is_err() {
             return Ok(None);
         }
         argument
             .try_iter()?
-            .map(|item| Ok(self.integer(&item?)))
+            .map(|item| int_of(self.side, op, &item?))
             .collect()
     }
 
+    /// Whether `argument` is an int where sizes may stand one by one.
+    fn starts_sizes(&self, op: &str, argument: &Bound<'py, PyAny>) -> PyResult<bool> {
+        Ok(int_of(self.side, op, argument)?.is_some())
+    }
+
     /// `argument` as a value of `kind`; none when it is of another kind.
-    fn value(&self, kind: Kind, argument: &Bound<'py, PyAny>) -> PyResult<Option<Value>> {
+    fn value(&self, op: &str, kind: Kind, argument: &Bound<'py, PyAny>) -> PyResult<Option<Value>> {
         Ok(match kind {
             Kind::Bool => argument
                 .cast::<PyBool>()
                 .ok()
                 .map(|b| Value::Bool(b.is_true())),
-            Kind::Int => self.integer(argument).map(Value::Int),
+            Kind::Int => int_of(self.side, op, argument)?.map(Value::Int),
             Kind::Number | Kind::Float => number(argument)?.map(|n| match n {
                 Scalar::Int(i) => Value::Int(i),
                 Scalar::Float(f) => Value::Float(f),
             }),
             Kind::OptionalNumber if argument.is_none() => Some(Value::None),
-            Kind::OptionalNumber => return self.value(Kind::Number, argument),
-            Kind::Dims => self.sizes(argument)?.map(|d| Value::Dims(Box::new(d))),
+            Kind::OptionalNumber => return self.value(op, Kind::Number, argument),
+            Kind::Dims => self.sizes(op, argument)?.map(|d| Value::Dims(Box::new(d))),
             Kind::Tensor => self.operand(argument).map(|o| Value::Tensor(o.tensor())),
             Kind::OptionalTensor if argument.is_none() => Some(Value::None),
-            Kind::OptionalTensor => return self.value(Kind::Tensor, argument),
+            Kind::OptionalTensor => return self.value(op, Kind::Tensor, argument),
         })
     }
 }
@@ -95,6 +90,7 @@ impl<'py> Given<'_, 'py> {
 struct Filled<'py> {
     operands: SmallVec<[Option<Operand<'py>>; 3]>,
     values: SmallVec<[Option<Value>; 4]>,
+    beside: Flags,
 }
 
 impl<'py> Filled<'py> {
@@ -119,8 +115,23 @@ impl<'py> Filled<'py> {
                 Ok(self.operands[i].is_some())
             }
             Place::Param(i) => {
-                self.values[i] = given.value(overload.op.params[i].kind, argument)?;
+                self.note_flags(argument);
+                self.values[i] =
+                    given.value(overload.op.name, overload.op.params[i].kind, argument)?;
                 Ok(self.values[i].is_some())
+            }
+        }
+    }
+}
+
+impl Filled<'_> {
+    /// A factor has flags as an operand has, an index or a mask has none.
+    fn note_flags(&mut self, argument: &Bound<'_, PyAny>) {
+        if let Ok(v) = argument.cast::<PyVariable>() {
+            let var = &v.get().var;
+            if var.tensor().dtype().is_float() {
+                self.beside.volatile |= var.volatile();
+                self.beside.requires_grad |= var.requires_grad();
             }
         }
     }
@@ -135,6 +146,7 @@ pub(super) fn fit<'py>(
     let mut filled = Filled {
         operands: SmallVec::new(),
         values: SmallVec::from_elem(None, op.params.len()),
+        beside: Flags::default(),
     };
     filled.operands.resize_with(op.inputs.len(), || None);
     if let Some(own) = given.own {
@@ -150,10 +162,12 @@ pub(super) fn fit<'py>(
         };
         if let Place::Param(p) = slot.place
             && op.params[p].kind == Kind::Dims
-            && given.integer(argument).is_some()
+            && given.starts_sizes(op.name, argument)?
         {
             let mut sizes = Dims::new();
-            while let Some(v) = given.rest.get(at).and_then(|a| given.integer(a)) {
+            while let Some(next) = given.rest.get(at)
+                && let Some(v) = int_of(given.side, op.name, next)?
+            {
                 sizes.push(v);
                 at += 1;
             }
@@ -211,6 +225,7 @@ pub(super) fn fit<'py>(
         inputs,
         values,
         keepdim_left_out,
+        beside: filled.beside,
     }))
 }
 

@@ -32,15 +32,21 @@ pub(super) fn call<'py>(
     let made = fresh(py, matched)?;
     let made = made.bind(py).cast::<PyTuple>()?;
     let status = tensor(&made.get_item(2)?)?;
-    match &place {
+    if let Operand::Raw(_) = &place {
+        info.cast::<PyTensor>()?
+            .get()
+            .check_takes("btrifact", &status)?;
+    }
+    let note = || match &place {
         Operand::Raw(_) => info
             .cast::<PyTensor>()?
             .get()
-            .take_result("btrifact", &status)?,
-        Operand::Var(v) => run(|| fill(&v.var.tensor(), &status))?,
-    }
+            .take_result("btrifact", &status),
+        Operand::Var(v) => run(|| fill(&v.var.tensor(), &status)),
+    };
     let results = made.get_slice(0, 2);
     let Some(out) = out else {
+        note()?;
         return Ok(results.into_any().unbind());
     };
     let targets = out.cast::<PyTuple>()?;
@@ -58,7 +64,12 @@ pub(super) fn call<'py>(
                 "btrifact: out= must be a tensor of the stack's class and an IntTensor",
             ));
         }
-        target.take_result("btrifact", &result)?;
+        target.check_takes("btrifact", &result)?;
+    }
+    note()?;
+    for (target, result) in targets.iter().zip(&results) {
+        let target = target.cast::<PyTensor>()?.get();
+        target.take_result("btrifact", &tensor(&result)?)?;
     }
     Ok(out.clone().unbind())
 }

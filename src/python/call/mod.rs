@@ -171,6 +171,14 @@ struct Matched<'py> {
     values: Values,
     /// A dimension to reduce was given, and nothing said of keeping it (T-55).
     keepdim_left_out: bool,
+    beside: Flags,
+}
+
+/// The flags of Variables that are arguments but no operands: what has no derivative by them.
+#[derive(Debug, Default, Clone, Copy)]
+struct Flags {
+    volatile: bool,
+    requires_grad: bool,
 }
 
 /// Calls the overload of `group` that fits.

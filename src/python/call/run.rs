@@ -11,6 +11,7 @@ use crate::ops::apply::{
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;
+use crate::python::interpreter::released;
 use crate::python::number::{number_object, scalar_at};
 use crate::python::site::detached;
 use crate::python::tensor::PyTensor;
@@ -79,7 +80,11 @@ pub(super) fn fresh<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>
     };
     let base = me.var.clone();
     implemented(m.op, &base)?;
-    let inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
+    let mut inputs: SmallVec<[Input; 3]> = inputs_of(&m.inputs)?;
+    inputs[0].volatile |= m.beside.volatile;
+    if m.beside.requires_grad && is_recording() {
+        refuse_constant(m.op, &inputs)?;
+    }
     let results = apply_op(py, m.op, &inputs, m.values)?;
     let mut made = SmallVec::<[Py<PyAny>; 2]>::new();
     for var in results {
@@ -91,6 +96,18 @@ pub(super) fn fresh<'py>(py: Python<'py>, m: Matched<'py>) -> PyResult<Py<PyAny>
         made.push(PyVariable::wrap(py, variable)?.into_any());
     }
     several(py, made)
+}
+
+/// Fails where nothing but an argument without a derivative requires grad: the result would lose it.
+fn refuse_constant(op: &Op, inputs: &[Input]) -> PyResult<()> {
+    let told = |i: &Input| i.volatile || i.requires_grad();
+    if inputs.iter().any(told) {
+        return Ok(());
+    }
+    Err(PyRuntimeError::new_err(format!(
+        "{}: the derivative by its second operand is not implemented, and that one requires grad; give its detach()",
+        op.name
+    )))
 }
 
 /// Fails for a Variable of a class that the op does not take (E-81).
@@ -152,11 +169,12 @@ fn number_of(
     inputs: &[Input],
     values: Values,
 ) -> PyResult<Py<PyAny>> {
+    run(|| op.refuse_half(inputs))?;
     let known = match op.name {
         "dot" => Some(run(|| {
             ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)
         })?),
-        _ => py.detach(|| run(|| ops::reduce::number(op, inputs, &values)))?,
+        _ => released(py, || run(|| ops::reduce::number(op, inputs, &values)))?,
     };
     let value = match known {
         Some(value) => value,
@@ -293,12 +311,14 @@ fn into_out<'py>(py: Python<'py>, m: Matched<'py>, out: &Bound<'py, PyAny>) -> P
         && directly(op, &inputs, &place.get().tensor())
     {
         let to = place.get().tensor();
-        py.detach(|| run(|| run_into(op, &inputs, &values, &to).map(|_| ())))?;
+        released(py, || {
+            run(|| run_into(op, &inputs, &values, &to).map(|_| ()))
+        })?;
         return Ok(out.clone().unbind());
     }
     let made = apply_op(py, op, &inputs, values)?;
     for (place, result) in places.iter().zip(&made) {
-        fits_out(op, &inputs, &place.get().tensor(), &result.tensor)?;
+        fits_out(op, &inputs, place.get(), &result.tensor)?;
     }
     let shared = |i: usize, j: usize| {
         let (a, b) = (places[i].get().tensor(), places[j].get().tensor());
@@ -331,8 +351,8 @@ fn directly(op: &Op, inputs: &[Input], to: &Tensor) -> bool {
 }
 
 /// Fails for an `out=` that cannot take `result`.
-fn fits_out(op: &Op, inputs: &[Input], to: &Tensor, result: &Tensor) -> PyResult<()> {
-    let (have, want) = (to.kind(), result.kind());
+fn fits_out(op: &Op, inputs: &[Input], to: &PyTensor, result: &Tensor) -> PyResult<()> {
+    let (have, want) = (to.tensor().kind(), result.kind());
     // A comparison also writes its 0 and 1 into the class it compared.
     if have != want && !(op.forms.compares && have == inputs[0].tensor.kind()) {
         return Err(PyTypeError::new_err(format!(
@@ -342,8 +362,5 @@ fn fits_out(op: &Op, inputs: &[Input], to: &Tensor, result: &Tensor) -> PyResult
             class_name(have.0, have.1)
         )));
     }
-    if to.sizes() == result.sizes() {
-        refuse_repeats(op.name, to)?;
-    }
-    Ok(())
+    to.check_takes(op.name, result)
 }

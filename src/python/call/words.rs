@@ -7,6 +7,7 @@ use crate::ops::{Kind, Op};
 use crate::tensor::{Value, class_name};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyFloat;
 
 /// `name(int dim, bool keepdim=False)`, in the words of help: tensors are `Tensor`.
 pub(super) fn help(overload: &Overload, form: Form) -> String {
@@ -123,7 +124,11 @@ fn marked(overload: &Overload, given: &Given<'_, '_>) -> Option<String> {
             _ => true,
         };
         let name = kind_name(argument);
-        if given.suits(overload, slot, argument) && of_class {
+        let cut = class.is_some_and(|(dtype, _)| !dtype.is_float())
+            && given.side == Side::Tensors
+            && matches!(slot.place, Place::Param(p) if overload.op.params[p].kind == Kind::Number)
+            && argument.is_instance_of::<PyFloat>();
+        if given.suits(overload, slot, argument) && of_class && !cut {
             name
         } else {
             format!("!{name}!")

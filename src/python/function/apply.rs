@@ -1,16 +1,15 @@
 //! Forward of a user's Function: Variables are unwrapped, the call runs, results are wrapped and
 //! the node is recorded. Nothing is recorded before everything has been checked.
 
-use super::{From, Input, Kept, Kind, Marks, PyFunction};
-use crate::error::Error;
+use super::results::{marked, outputs_of, saves_of, wrap_output};
+use super::{Input, Kind, PyFunction};
 use crate::graph::arena::{self, Extra, Handle, Payload};
-use crate::graph::{Rule, Var, Variable, is_recording, rule};
+use crate::graph::{Rule, Var, Variable, is_recording, profile, rule};
 use crate::lock::plain::Mutex;
-use crate::ops::shape;
+use crate::python::callback;
 use crate::python::node::PyNode;
-use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
-use crate::tensor::{Held, Tensor};
+use crate::tensor::Tensor;
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
@@ -18,9 +17,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The arguments of a call.
-struct Call<'py> {
+pub(super) struct Call<'py> {
     /// The Variables among them, with their places.
-    variables: Vec<(usize, Bound<'py, PyVariable>)>,
+    pub(super) variables: Vec<(usize, Bound<'py, PyVariable>)>,
     /// What forward gets: the Variables' data, and the rest as it came.
     given: Vec<Bound<'py, PyAny>>,
 }
@@ -45,18 +44,18 @@ impl<'py> Call<'py> {
     }
 
     /// Which Variable's data `object` is, counting Variables only.
-    fn input(&self, object: &Bound<'_, PyAny>) -> Option<usize> {
+    pub(super) fn input(&self, object: &Bound<'_, PyAny>) -> Option<usize> {
         self.variables
             .iter()
             .position(|(i, _)| self.given[*i].is(object))
     }
 
-    fn variable(&self, i: usize) -> &Variable {
+    pub(super) fn variable(&self, i: usize) -> &Variable {
         &self.variables[i].1.get().var
     }
 
     /// The Variable whose memory `tensor` shares.
-    fn owner_of(&self, tensor: &Tensor) -> Option<&Variable> {
+    pub(super) fn owner_of(&self, tensor: &Tensor) -> Option<&Variable> {
         let root = tensor.memory_id();
         let mut all = self.variables.iter().map(|(_, v)| &v.get().var);
         all.find(|v| v.tensor().memory_id() == root)
@@ -64,7 +63,7 @@ impl<'py> Call<'py> {
 
     /// `tensor` so that its in-place changes count for the argument whose memory it shares, and the
     /// argument's for it.
-    fn counted(&self, tensor: Tensor) -> PyResult<Tensor> {
+    pub(super) fn counted(&self, tensor: Tensor) -> PyResult<Tensor> {
         let Some(owner) = self.owner_of(&tensor) else {
             return Ok(tensor);
         };
@@ -76,18 +75,18 @@ impl<'py> Call<'py> {
     }
 
     /// Whether some Variable requires grad.
-    fn wants_history(&self) -> bool {
+    pub(super) fn wants_history(&self) -> bool {
         self.variables
             .iter()
             .any(|(_, v)| v.get().var.requires_grad())
     }
 }
 
-fn refused(name: &str, text: String) -> PyErr {
+pub(super) fn refused(name: &str, text: String) -> PyErr {
     PyRuntimeError::new_err(format!("{name}: {text}"))
 }
 
-fn kind_name(object: &Bound<'_, PyAny>) -> String {
+pub(super) fn kind_name(object: &Bound<'_, PyAny>) -> String {
     object
         .get_type()
         .name()
@@ -102,14 +101,15 @@ pub fn new_style(cls: &Bound<'_, PyType>, args: &Bound<'_, PyTuple>) -> PyResult
             "apply belongs to classes made from torch.autograd.Function".into(),
         ));
     };
-    let context = context.call0()?.cast_into::<PyFunction>()?;
-    let forward = forward_of(cls.as_any(), &cls.name()?.to_string())?;
+    let context = callback::call(&context, ())?.cast_into::<PyFunction>()?;
+    let class = cls.name()?.to_string();
+    let forward = forward_of(cls.as_any(), &class)?;
     let name = context.get_type().name()?.to_string();
-    run(&context, args, &name, |given| {
+    run(&context, args, (&class, &name), |given| {
         let py = context.py();
         let mut all = vec![context.as_any().clone()];
         all.extend(given);
-        forward.call1(PyTuple::new(py, all)?)
+        callback::call(&forward, PyTuple::new(py, all)?)
     })
 }
 
@@ -136,8 +136,8 @@ pub fn old_style(slf: &Bound<'_, PyFunction>, args: &Bound<'_, PyTuple>) -> PyRe
     }
     let forward = forward_of(slf.as_any(), &class)?;
     let name = format!("{class}LegacyBackward");
-    run(slf, args, &name, |given| {
-        forward.call1(PyTuple::new(slf.py(), given)?)
+    run(slf, args, (&class, &name), |given| {
+        callback::call(&forward, PyTuple::new(slf.py(), given)?)
     })
 }
 
@@ -170,22 +170,10 @@ fn rule_named(name: &str) -> &'static Rule {
     rule
 }
 
-/// A result of forward.
-struct Output<'py> {
-    object: Bound<'py, PyAny>,
-    tensor: Tensor,
-    /// The argument that it is.
-    input: Option<usize>,
-    is_dirty: bool,
-    /// The argument that it shares memory with.
-    shares: Option<usize>,
-    is_differentiable: bool,
-}
-
 fn run<'py>(
     context: &Bound<'py, PyFunction>,
     args: &Bound<'py, PyTuple>,
-    name: &str,
+    (class, name): (&str, &str),
     forward: impl FnOnce(Vec<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let py = context.py();
@@ -213,7 +201,9 @@ fn run<'py>(
         state.needs_input_grad = Some(needs.unbind());
         state.arguments = arguments;
     }
+    let span = profile::is_on().then(|| profile::range(class.to_owned().into()));
     let result = forward(call.given.clone());
+    drop(span);
     let marks = std::mem::take(&mut context.get().state.lock().marks);
     let checked = result.and_then(|result| {
         let (items, several) = match result.cast::<PyTuple>() {
@@ -261,204 +251,6 @@ fn run<'py>(
         .ok_or_else(|| refused(name, "forward gave no result; return a tensor".into()))
 }
 
-/// The results with what was said about them.
-fn outputs_of<'py>(
-    py: Python<'py>,
-    call: &Call<'py>,
-    items: Vec<Bound<'py, PyAny>>,
-    marks: &Marks,
-    name: &str,
-) -> PyResult<Vec<Output<'py>>> {
-    let mut dirty = Vec::new();
-    for (i, object) in marked(py, &marks.dirty).iter().enumerate() {
-        if !object.is_instance_of::<PyTensor>() {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_dirty takes tensors, but element {i} is a {}",
-                    kind_name(object)
-                ),
-            ));
-        }
-        let Some(input) = call.input(object) else {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_dirty takes arguments of forward only, and element {i} is none; a result needs no mark"
-                ),
-            ));
-        };
-        let variable = call.variable(input);
-        if is_recording() && variable.base().is_some() && call.wants_history() {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_dirty: element {i} is a view of another Variable, whose history would be lost; give the function a clone() of it"
-                ),
-            ));
-        }
-        let of_leaf = variable
-            .base()
-            .is_some_and(|b| b.is_leaf() && b.requires_grad());
-        if is_recording()
-            && ((variable.is_leaf() && variable.requires_grad() && !variable.volatile()) || of_leaf)
-        {
-            let text = format!(
-                "{name}: a leaf Variable that requires grad has been used in an in-place operation; change its .data instead"
-            );
-            let error = Error::Runtime(text).about("leaf", variable.tensor().family(), 0);
-            return Err(error.into());
-        }
-        dirty.push(input);
-    }
-    let mut outputs = Vec::with_capacity(items.len());
-    for (nr, object) in items.into_iter().enumerate() {
-        let Ok(tensor) = object.cast::<PyTensor>() else {
-            let advice = match object.is_instance_of::<PyVariable>() {
-                true => "wrap nothing in Variables there",
-                false => "return a tensor or a tuple of tensors",
-            };
-            return Err(refused(
-                name,
-                format!(
-                    "forward must return tensors, but result {nr} is a {}; {advice}",
-                    kind_name(&object)
-                ),
-            ));
-        };
-        let input = call.input(&object);
-        outputs.push(Output {
-            tensor: call.counted(tensor.get().tensor())?,
-            input,
-            is_dirty: input.is_some_and(|i| dirty.contains(&i)),
-            shares: None,
-            is_differentiable: true,
-            object,
-        });
-    }
-    for (i, object) in marked(py, &marks.non_differentiable).iter().enumerate() {
-        let Some(output) = outputs.iter_mut().find(|o| o.object.is(object)) else {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_non_differentiable takes results of forward only, and element {i}, a {}, is none",
-                    kind_name(object)
-                ),
-            ));
-        };
-        output.is_differentiable = false;
-    }
-    for (i, pair) in marked(py, &marks.shared).iter().enumerate() {
-        let Some((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>().ok() else {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_shared_storage takes pairs (argument, result), but element {i} is a {}",
-                    kind_name(pair)
-                ),
-            ));
-        };
-        if let Some(wrong) = [&from, &to]
-            .into_iter()
-            .find(|t| !t.is_instance_of::<PyTensor>())
-        {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_shared_storage takes pairs of tensors, but pair {i} holds a {}",
-                    kind_name(wrong)
-                ),
-            ));
-        }
-        let Some(input) = call.input(&from) else {
-            return Err(refused(
-                name,
-                format!("mark_shared_storage: the first of pair {i} is no argument of forward"),
-            ));
-        };
-        let Some(output) = outputs.iter_mut().find(|o| o.object.is(&to)) else {
-            return Err(refused(
-                name,
-                format!("mark_shared_storage: the second of pair {i} is no result of forward"),
-            ));
-        };
-        if output.shares.replace(input).is_some() {
-            return Err(refused(
-                name,
-                format!(
-                    "mark_shared_storage: the result in pair {i} is in another pair too; a result shares memory with one argument"
-                ),
-            ));
-        }
-    }
-    Ok(outputs)
-}
-
-fn marked<'py>(py: Python<'py>, tuple: &Option<Py<PyTuple>>) -> Vec<Bound<'py, PyAny>> {
-    match tuple {
-        Some(tuple) => tuple.bind(py).iter().collect(),
-        None => Vec::new(),
-    }
-}
-
-/// What `save_for_backward` was given.
-fn saves_of<'py>(
-    py: Python<'py>,
-    call: &Call<'py>,
-    outputs: &[Output<'py>],
-    marks: &Marks,
-    name: &str,
-) -> PyResult<Vec<Option<Kept>>> {
-    let mut saved = Vec::new();
-    for (i, object) in marked(py, &marks.save).iter().enumerate() {
-        if object.is_none() {
-            saved.push(None);
-            continue;
-        }
-        let Ok(_) = object.cast::<PyTensor>() else {
-            return Err(refused(
-                name,
-                format!(
-                    "save_for_backward can only save tensors, but argument {i} is a {}; keep other things as attributes of ctx",
-                    kind_name(object)
-                ),
-            ));
-        };
-        let output = outputs.iter().position(|o| o.object.is(object));
-        let (from, tensor) = match (output, call.input(object)) {
-            (Some(nr), None) => (From::Output(nr), outputs[nr].tensor.clone()),
-            (Some(nr), Some(_)) if outputs[nr].is_dirty => {
-                (From::Output(nr), outputs[nr].tensor.clone())
-            }
-            (_, Some(input)) => (From::Input(input), call.variable(input).tensor()),
-            (None, None) => {
-                return Err(refused(
-                    name,
-                    format!(
-                        "save_for_backward can only save arguments and results of forward, but argument {i} is neither; keep others as attributes of ctx"
-                    ),
-                ));
-            }
-        };
-        let is_dirty = matches!(from, From::Output(nr) if outputs[nr].is_dirty);
-        let tensor = match from {
-            From::Output(nr) if is_dirty => {
-                let input = outputs[nr].input.expect("what is dirty is an argument");
-                call.variable(input).tensor()
-            }
-            _ => tensor,
-        };
-        // A changed argument counts one version more as soon as the call takes place.
-        let version = tensor.version() + u32::from(is_dirty);
-        saved.push(Some(Kept {
-            tensor,
-            version,
-            from,
-        }));
-    }
-    Ok(saved)
-}
-
 /// Records the node; the context becomes its object.
 fn record(
     context: &Bound<'_, PyFunction>,
@@ -482,65 +274,6 @@ fn record(
     let handle = arena::record(rule_named(name), operands.iter().map(|i| i.origin), payload)?;
     PyNode::give_to(context.as_super(), &handle);
     Ok(handle)
-}
-
-/// One result as a Variable.
-fn wrap_output<'py>(
-    py: Python<'py>,
-    call: &Call<'py>,
-    output: Output<'py>,
-    handle: Option<&Handle>,
-    nr: u32,
-    volatile: bool,
-) -> PyResult<Py<PyAny>> {
-    let history = handle.map(|handle| (handle.clone(), nr));
-    if output.is_dirty {
-        let input = output.input.expect("what is dirty is an argument");
-        let object = &call.variables[input].1;
-        let variable = &object.get().var;
-        if handle.is_some() || volatile {
-            variable.rebase(history, volatile);
-        }
-        if !output.is_differentiable {
-            variable.want_no_gradient();
-        }
-        return Ok(object.clone().into_any().unbind());
-    }
-    let variable = match output.input.or(output.shares) {
-        Some(input) => {
-            let base = call.variable(input);
-            let var = Var {
-                tensor: match output.input {
-                    Some(_) => base.tensor(),
-                    None => output.tensor.clone(),
-                },
-                history,
-                volatile,
-            };
-            Variable::view_of(var, base, shape::remake_view)
-        }
-        None => {
-            let place = output.object.cast::<PyTensor>()?.get();
-            let held = match call.owner_of(&output.tensor) {
-                Some(_) => Held::from(output.tensor.clone()),
-                None if place.tensor().claim() => place.share(),
-                None => Held::from(place.tensor().with_own_version()),
-            };
-            let variable = Variable::around(held, false, volatile);
-            if history.is_some() {
-                variable.rebase(history, volatile);
-            }
-            variable
-        }
-    };
-    if !output.is_differentiable {
-        variable.want_no_gradient();
-    }
-    let object = PyVariable::wrap(py, variable)?;
-    if output.input.is_none() {
-        object.get().set_data_object(output.object.unbind());
-    }
-    Ok(object.into_any())
 }
 
 /// Variables on the data of `variables` whose history ends in an error: what a function that is not

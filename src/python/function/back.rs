@@ -4,9 +4,11 @@ use super::PyFunction;
 use super::apply::failing;
 use crate::error::{Error, Result};
 use crate::graph::{Step, Var, with_recording};
+use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::raised;
 use crate::python::hooks::{object_of, var_of};
+use crate::python::interpreter::attached;
 use crate::python::node::PyNode;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;
@@ -32,7 +34,7 @@ pub fn back(context: &Py<PyNode>, step: &mut Step) -> Result<()> {
     // What a Function computes by itself is recorded as ever: its gradients are volatile unless a
     // graph of them is wanted.
     let create_graph = crate::graph::is_recording();
-    Python::attach(|py| {
+    attached(|py| {
         let Ok(context) = context.bind(py).cast::<PyFunction>() else {
             return Err(PyRuntimeError::new_err("this node has no function"));
         };
@@ -68,7 +70,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                 )));
             }
             gradients.insert(0, context.as_any().clone().unbind());
-            backward.call1(PyTuple::new(py, gradients)?)?
+            callback::call(&backward, PyTuple::new(py, gradients)?)?
         }
         None => {
             let backward = context.getattr("backward")?;
@@ -77,7 +79,7 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
                     "{name}: a Function must define backward to be differentiated, and this class does not"
                 )));
             }
-            backward.call1(PyTuple::new(py, gradients)?)?
+            callback::call(&backward, PyTuple::new(py, gradients)?)?
         }
     };
     let mut items: Vec<Bound<'_, PyAny>> = match result.cast::<PyTuple>() {

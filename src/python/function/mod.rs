@@ -3,6 +3,7 @@
 
 mod apply;
 mod back;
+mod results;
 
 pub use apply::*;
 pub use back::{back, free};
@@ -12,6 +13,7 @@ use super::node::PyNode;
 use super::variable::PyVariable;
 use crate::graph::{Var, Variable};
 use crate::lock::plain::Mutex;
+use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Tensor};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -126,7 +128,7 @@ impl PyFunction {
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.call_method1("_do_forward", args)
+        callback::call_method(slf, "_do_forward", args)
     }
 
     /// What calling an old-style Function does.

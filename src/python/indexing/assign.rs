@@ -10,6 +10,7 @@ use crate::ops::apply::{Values, apply_in_place, expanded};
 use crate::ops::copy::{self, contiguous_copy, copy_into, fill_with};
 use crate::ops::{device, index, mask, pick, shape};
 use crate::tensor::{Dims, FromValue, Scalar, Tensor, Value, class_name, sizes_text};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
@@ -26,13 +27,20 @@ pub enum Given {
 /// Reads a value that is neither a raw tensor nor a Variable.
 ///
 /// # Errors
-/// What the object's own conversion to a number raises.
+/// `RuntimeError` for an int beyond 64 bits; what the object's own conversion to a number raises.
 pub fn given(value: &Bound<'_, PyAny>) -> PyResult<Given> {
     let whole = value.is_instance_of::<PyInt>();
-    if (whole || (!value.is_instance_of::<PyFloat>() && value.hasattr("__index__")?))
-        && let Ok(i) = value.extract::<i64>()
-    {
-        return Ok(Given::Number(Scalar::Int(i)));
+    if whole || (!value.is_instance_of::<PyFloat>() && value.hasattr("__index__")?) {
+        match value.extract::<i64>() {
+            Ok(i) => return Ok(Given::Number(Scalar::Int(i))),
+            Err(e) if e.is_instance_of::<PyOverflowError>(value.py()) => {
+                return Err(PyRuntimeError::new_err(format!(
+                    "{OP}: the int {value} does not fit 64 bits; use a float"
+                )));
+            }
+            // Arrays have an index that fails.
+            Err(_) => {}
+        }
     }
     // Arrays have a conversion too, and a length.
     if value.hasattr("__float__")? && !value.hasattr("__len__")? {

@@ -15,6 +15,14 @@ fn tensor_of(object: &Bound<'_, PyAny>) -> Option<Tensor> {
     Operand::of(object).map(|o| o.tensor())
 }
 
+/// For indices of raw tensors, where a Variable is none (E-13).
+fn raw_tensor_of(object: &Bound<'_, PyAny>) -> Option<Tensor> {
+    match Operand::of(object) {
+        Some(Operand::Raw(t)) => Some(t),
+        _ => None,
+    }
+}
+
 fn value_of(value: &Bound<'_, PyAny>) -> PyResult<Given> {
     match Operand::of(value) {
         Some(Operand::Raw(t)) => Ok(Given::Tensor(t)),
@@ -36,7 +44,7 @@ pub fn together<'py>(indices: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>
 
 /// `tensor[index]`.
 pub fn raw_get(py: Python<'_>, x: &Tensor, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    let index: Index = parse(index, x, Rules::Raw, &tensor_of)?;
+    let index: Index = parse(index, x, Rules::Raw, &raw_tensor_of)?;
     let part = run(|| get(x, &index))?;
     if index.is_number() {
         return number_object(py, scalar_at(&part, 0)?);
@@ -46,7 +54,7 @@ pub fn raw_get(py: Python<'_>, x: &Tensor, index: &Bound<'_, PyAny>) -> PyResult
 
 /// `tensor[index] = value`.
 pub fn raw_set(x: &Tensor, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let index = parse(index, x, Rules::Raw, &tensor_of)?;
+    let index = parse(index, x, Rules::Raw, &raw_tensor_of)?;
     let value = value_of(value)?;
     run(|| set(x, &index, value))
 }

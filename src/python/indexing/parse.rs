@@ -3,6 +3,7 @@
 use super::place::{self, Item, Longs, Slice};
 use super::{Index, OP, Rules};
 use crate::error::Error;
+use crate::python::callback;
 use crate::tensor::{DType, Dims, MAX_DIMS, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
@@ -11,10 +12,10 @@ use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyTuple};
 /// Lists from this length on are never read as tuples, as NumPy had it.
 const LONG_LIST: usize = 32;
 
-/// Finds the tensor in a raw tensor or a Variable.
+/// Finds the tensor in what may be an index: a raw tensor, for a Variable also a Variable.
 type TensorOf<'a> = &'a dyn Fn(&Bound<'_, PyAny>) -> Option<Tensor>;
 
-/// Reads `index` for `x`. `tensor_of` gives the tensor of raw tensors and Variables, else none.
+/// Reads `index` for `x`. `tensor_of` gives the tensor of those that may be an index.
 ///
 /// # Errors
 /// As T-60 to T-68 for raw tensors and NumPy's for Variables; what `__index__` of an object raises.
@@ -193,14 +194,13 @@ impl Reader<'_> {
             .into());
         }
         let list = if part.hasattr("tolist")? {
-            part.call_method0("tolist")?
+            callback::call_method(part, "tolist", ())?
         } else {
             part.clone()
         };
         let mut inner: Option<Dims> = None;
         let mut count = 0;
-        for value in list.try_iter()? {
-            let value = value?;
+        for value in callback::items(&list)? {
             let sizes = if is_sequence(&value) {
                 self.gather(&value, found, depth + 1)?
             } else {

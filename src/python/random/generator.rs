@@ -4,6 +4,7 @@
 use crate::cpu::random::Generator;
 use crate::lock::plain::Mutex;
 use crate::ops::copy::as_contiguous;
+use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::run;
 use crate::python::tensor::raw;
@@ -102,7 +103,7 @@ fn seed_of(seed: &Bound<'_, PyAny>) -> PyResult<u64> {
         seed.clone()
     } else if seed.cast::<PyFloat>().is_ok() || crate::python::number::is_index(seed) {
         // Programs of the time seeded with time.time().
-        seed.call_method0("__int__")?
+        callback::call_method(seed, "__int__", ())?
     } else {
         return Err(PyTypeError::new_err(format!(
             "manual_seed: the seed is an int; got {}",

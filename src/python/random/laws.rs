@@ -98,6 +98,7 @@ pub(super) fn fill(op: &str, t: &Tensor, shared: &Shared, law: Law) -> Result<()
 
 /// Has `write` fill a row-major tensor on the host, and puts that into `t`.
 fn each(op: &str, t: &Tensor, write: impl FnOnce(&Tensor)) -> Result<()> {
+    crate::tensor::dtype::computed(op, t.dtype())?;
     refuse_repeats(op, t)?;
     if t.device() == Device::Cpu && t.is_contiguous() {
         write(t);

@@ -4,14 +4,16 @@ use super::generator::chosen;
 use super::laws::{Law, bernoulli_each, fill};
 use crate::graph::Input;
 use crate::ops::{apply_in_place, copy};
+use crate::python::call::Side;
 use crate::python::errors::run;
-use crate::python::number::number;
+use crate::python::interpreter::released;
+use crate::python::number::{int_of, number};
 use crate::python::tensor::{PyTensor, raw};
 use crate::python::variable::PyVariable;
 use crate::tensor::{DType, Device, Tensor, class_name};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 type Generator<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
 
@@ -34,7 +36,7 @@ fn filled<'py>(
 ) -> PyResult<Bound<'py, PyTensor>> {
     let t = slf.get().tensor();
     let shared = chosen(generator, t.device())?;
-    slf.py().detach(|| run(|| fill(op, &t, &shared, law)))?;
+    released(slf.py(), || run(|| fill(op, &t, &shared, law)))?;
     Ok(slf.clone())
 }
 
@@ -55,9 +57,7 @@ fn bounds(given: &Bound<'_, PyTuple>, named: Option<&Bound<'_, PyDict>>) -> PyRe
             "random_ received an invalid combination of arguments, but expected one of:\n * ()\n * (int to)\n * (int from, int to)",
         )
     };
-    let int = |v: Bound<'_, PyAny>| -> PyResult<i64> {
-        v.cast::<PyInt>().map_err(|_| refused())?.extract()
-    };
+    let int = |v: Bound<'_, PyAny>| int_of(Side::Tensors, "random_", &v)?.ok_or_else(refused);
     let named = |name: &str| -> PyResult<Option<i64>> {
         let found = named.map(|n| n.get_item(name)).transpose()?.flatten();
         found.map(int).transpose()
@@ -179,7 +179,9 @@ impl PyTensor {
         };
         let shared = chosen(generator, t.device())?;
         let py = slf.py();
-        py.detach(|| run(|| bernoulli_each("bernoulli_", &t, &each, &shared)))?;
+        released(py, || {
+            run(|| bernoulli_each("bernoulli_", &t, &each, &shared))
+        })?;
         Ok(slf.clone())
     }
 }

@@ -6,14 +6,15 @@ mod methods;
 
 use super::call::{self, Operand};
 use super::classes;
-use super::creation::filled;
+use super::creation::{filled, floats_only};
 use super::errors::run;
-use super::number::{number, whole};
+use super::number::{int_readers, number};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
 use crate::graph::Variable;
 use crate::ops::apply::{Values, refuse_repeats, single};
 use crate::ops::{arith, device};
+use crate::python::interpreter::released;
 use crate::tensor::{DType, Device, FromValue, Scalar, Tensor, class_name};
 use generator::{PyGenerator, chosen};
 use laws::{Law, bernoulli_each, fill, zeroed};
@@ -39,7 +40,10 @@ fn on_floats(op: &str, v: &Variable) -> PyResult<()> {
 fn float_operand(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<(Tensor, bool)> {
     match Operand::of(obj) {
         Some(Operand::Var(v)) => on_floats(op, &v.var).map(|()| (v.var.tensor(), true)),
-        Some(Operand::Raw(t)) if t.dtype().is_float() => Ok((t, false)),
+        Some(Operand::Raw(t)) if t.dtype().is_float() => {
+            crate::tensor::dtype::computed(op, t.dtype())?;
+            Ok((t, false))
+        }
         Some(Operand::Raw(t)) => Err(crate::tensor::dtype::not_float(op, t.dtype()).into()),
         None => Err(PyTypeError::new_err(format!(
             "{op}: needs a tensor or Variable; got {}",
@@ -99,12 +103,10 @@ fn fresh<'py>(
     (sizes, out, generator): (&Bound<'py, PyTuple>, Given<'_, 'py>, Given<'_, 'py>),
     law: Law,
 ) -> PyResult<Py<PyAny>> {
+    floats_only(op, out)?;
     if let Some(out) = out.filter(|o| !o.is_none())
         && let Some(Operand::Raw(t)) = Operand::of(out)
     {
-        if !t.dtype().is_float() {
-            return Err(crate::tensor::dtype::not_float(op, t.dtype()).into());
-        }
         run(|| refuse_repeats(op, &t))?;
     }
     // 0.3 also takes the generator as the first argument.
@@ -118,7 +120,7 @@ fn fresh<'py>(
     chosen(generator, Device::Cpu)?;
     filled(py, op, &sizes, out, |t| {
         let shared = chosen(generator, t.device())?;
-        py.detach(|| run(|| fill(op, t, &shared, law)))
+        released(py, || run(|| fill(op, t, &shared, law)))
     })
 }
 
@@ -146,8 +148,12 @@ fn randn<'py>(
     fresh(py, "randn", (sizes, out, generator), Law::Normal(0.0, 1.0))
 }
 
-fn randperm_count(n: &Bound<'_, PyAny>) -> PyResult<i64> {
-    whole("randperm", "(int n)", n)
+int_readers! {
+    randperm_count = Tensors "randperm" "(int n)";
+    // The function takes Variables as well.
+    sample_count = Variables "multinomial" "(input, int num_samples, bool replacement=False)";
+    sample_count_of_tensor = Tensors "multinomial" "(int num_samples, bool replacement=False)";
+    sample_count_of_variable = Variables "multinomial" "(int num_samples=1, bool replacement=False)";
 }
 
 /// The ints from 0 to n - 1 in random order, as a LongTensor.
@@ -166,7 +172,7 @@ fn randperm<'py>(
     }
     place_of("randperm", out, (DType::I64, Device::Cpu))?;
     let shared = chosen(generator, Device::Cpu)?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let mut order = zeroed("randperm", n as usize)?;
             shared.lock().permutation(&mut order);
@@ -187,7 +193,7 @@ fn drawn<'py>(
     let (t, variable) = float_operand("multinomial", input)?;
     place_of("multinomial", out, (DType::I64, t.device()))?;
     let shared = chosen(generator, t.device())?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let made = laws::multinomial(&t, num_samples, replacement, &shared)?;
             if t.device() == Device::Cpu {
@@ -206,7 +212,7 @@ fn drawn<'py>(
 #[pyo3(signature = (input, num_samples=1, replacement=false, out=None, generator=None))]
 fn multinomial<'py>(
     input: &Bound<'py, PyAny>,
-    num_samples: i64,
+    #[pyo3(from_py_with = sample_count)] num_samples: i64,
     replacement: bool,
     out: Given<'_, 'py>,
     generator: Given<'_, 'py>,
@@ -223,7 +229,7 @@ fn coins<'py>(
     let (p, variable) = float_operand("bernoulli", input)?;
     place_of("bernoulli", out, p.kind())?;
     let shared = chosen(generator, p.device())?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let y = device::empty("bernoulli", p.dtype(), p.device(), p.sizes())?;
             bernoulli_each("bernoulli", &y, &p, &shared)?;
@@ -295,7 +301,7 @@ fn normal<'py>(
     };
     place_of("normal", out, t.kind())?;
     let shared = chosen(generator, t.device())?;
-    let made = py.detach(|| {
+    let made = released(py, || {
         run(|| {
             let y = device::empty("normal", t.dtype(), t.device(), t.sizes())?;
             // Rounded after each step, as 0.3 does (T-108).
@@ -336,7 +342,7 @@ impl PyTensor {
     #[pyo3(name = "multinomial", signature = (num_samples, replacement=false, *, generator=None))]
     fn multinomial_method<'py>(
         slf: &Bound<'py, Self>,
-        num_samples: i64,
+        #[pyo3(from_py_with = sample_count_of_tensor)] num_samples: i64,
         replacement: bool,
         generator: Given<'_, 'py>,
     ) -> PyResult<Py<PyAny>> {
@@ -359,7 +365,7 @@ impl PyVariable {
     #[pyo3(name = "multinomial", signature = (num_samples=1, replacement=false, *, generator=None))]
     fn multinomial_method<'py>(
         slf: &Bound<'py, Self>,
-        num_samples: i64,
+        #[pyo3(from_py_with = sample_count_of_variable)] num_samples: i64,
         replacement: bool,
         generator: Given<'_, 'py>,
     ) -> PyResult<Py<PyAny>> {

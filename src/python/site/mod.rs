@@ -9,6 +9,8 @@ pub use table::Place;
 use super::node::PyNode;
 use super::variable::PyVariable;
 use crate::graph::site::{self, Site};
+use crate::python::callback;
+use crate::python::interpreter::released;
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -32,7 +34,7 @@ pub fn described(py: Python<'_>, site: Site) -> Option<(String, Option<String>)>
 /// Runs `body` with the interpreter released; nodes it records belong to the place of the call.
 pub fn detached<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send) -> R {
     let here = site::current();
-    py.detach(|| site::within(here, body))
+    released(py, || site::within(here, body))
 }
 
 /// A path as seen from the working directory, if it lies below.
@@ -55,7 +57,10 @@ pub fn text(py: Python<'_>, place: &Place) -> Option<String> {
     let getline = py.import("linecache").ok()?.getattr("getline").ok()?;
     let mut whole = String::new();
     for line in place.line..=place.end_line.clamp(place.line, place.line + 9) {
-        let got: String = getline.call1((&*place.file, line)).ok()?.extract().ok()?;
+        let got: String = callback::call(&getline, (&*place.file, line))
+            .ok()?
+            .extract()
+            .ok()?;
         let (from, to) = match place.columns {
             Some((start, end)) => (
                 if line == place.line {

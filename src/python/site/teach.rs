@@ -5,6 +5,7 @@ use crate::engine::anomaly;
 use crate::error::{Blame, Error};
 use crate::graph::site::{BY_GRADIENT, Site};
 use crate::graph::{NodeId, Variable};
+use crate::python::callback;
 use crate::python::names::Names;
 use pyo3::prelude::*;
 
@@ -62,7 +63,7 @@ pub fn explained(py: Python<'_>, blame: Blame) -> PyErr {
         // Somebody else's exception keeps its words (E-38); anomaly mode adds a note beside them.
         let error = PyErr::from(blame.error);
         for line in &lines {
-            let _ = error.value(py).call_method1("add_note", (line,));
+            let _ = callback::call_method(error.value(py), "add_note", (line,));
         }
         return error;
     }

@@ -1,10 +1,11 @@
 //! A Variable copied, or written down.
 
-use super::PyVariable;
+use super::{PyVariable, flag};
 use crate::ops::copy;
+use crate::python::callback;
 use crate::python::classes;
 use crate::python::errors::run;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -24,7 +25,7 @@ impl PyVariable {
         }
         let data = classes::wrap(py, run(|| copy::contiguous_copy(&me.var.tensor()))?)?;
         let class = slf.get_type();
-        let made = class.call1((data,))?;
+        let made = callback::call(&class, (data,))?;
         made.setattr("requires_grad", me.var.requires_grad())?;
         made.setattr("volatile", me.var.volatile())?;
         memo.set_item(key, &made)?;
@@ -48,16 +49,32 @@ impl PyVariable {
             .unbind())
     }
 
-    fn __setstate__(&self, state: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let (grad, volatile, hooks) = if state.len() == 5 {
-            (state.get_item(3)?, state.get_item(4)?, state.get_item(2)?)
-        } else {
-            (state.get_item(0)?, state.get_item(1)?, state.get_item(2)?)
+    /// Takes what `__reduce_ex__` gave, or the five items of before 0.2.
+    fn __setstate__(slf: &Bound<'_, Self>, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let items: Vec<Bound<'_, PyAny>> = match state.cast::<PyTuple>() {
+            Ok(tuple) => tuple.iter().collect(),
+            Err(_) => Vec::new(),
         };
-        self.set_requires_grad(&grad)?;
-        self.set_volatile(&volatile)?;
+        let (data, grad, volatile, hooks) = match items.as_slice() {
+            [data, _creator, hooks, grad, volatile] => (Some(data), grad, volatile, hooks),
+            [grad, volatile, hooks] => (None, grad, volatile, hooks),
+            _ => {
+                return Err(PyTypeError::new_err(format!(
+                    "__setstate__: a Variable takes (requires_grad, volatile, backward_hooks) or (data, creator, backward_hooks, requires_grad, volatile); got {}",
+                    state.repr()?
+                )));
+            }
+        };
+        let me = slf.get();
+        flag("requires_grad", grad)?;
+        flag("volatile", volatile)?;
+        if let Some(data) = data {
+            Self::set_data(slf, data)?;
+        }
+        me.set_requires_grad(grad)?;
+        me.set_volatile(volatile)?;
         if !hooks.is_none() {
-            crate::python::hooks::set_table(state.py(), &self.var, hooks.unbind())?;
+            crate::python::hooks::set_table(slf.py(), &me.var, hooks.clone().unbind())?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::PyVariable;
 use crate::graph::{Var, Variable};
 use crate::ops::apply::Values;
 use crate::ops::shape;
-use crate::python::call;
+use crate::python::call::{self, Side};
 use crate::python::construct::cut_at_zero;
 use crate::python::errors::run;
 use crate::python::memory::dims_of;
@@ -36,8 +36,8 @@ impl Geometry {
         stride: &Bound<'_, PyAny>,
         storage_offset: i64,
     ) -> PyResult<Geometry> {
-        let sizes = cut_at_zero(dims_of("as_strided", "the size", size)?);
-        let strides = dims_of("as_strided", "the stride", stride)?;
+        let sizes = cut_at_zero(dims_of(Side::Variables, "as_strided", "the size", size)?);
+        let strides = dims_of(Side::Variables, "as_strided", "the stride", stride)?;
         if sizes.len() != strides.len() || strides.iter().any(|&s| s < 0) || storage_offset < -1 {
             return Err(PyRuntimeError::new_err(format!(
                 "as_strided: needs one non-negative stride for each size and a non-negative offset, or -1 for the Variable's own; got {sizes:?}, {strides:?} and {storage_offset}"

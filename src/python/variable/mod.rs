@@ -1,5 +1,6 @@
 //! Variables: a tensor with flags, history and `.grad`. Methods of ops come from the table.
 
+use crate::python::callback;
 use crate::python::classes::{self};
 use crate::python::collect::{self, Links};
 use crate::python::errors::run;
@@ -333,6 +334,11 @@ impl PyVariable {
                 value.get_type().name()?
             )));
         }
+        if self.var.base().is_some() && !self.var.has_own_history() {
+            return Err(PyRuntimeError::new_err(
+                "_grad_fn: a view cannot forget its history, which follows from its base; use detach()",
+            ));
+        }
         let wants = self.var.requires_grad();
         self.var.rebase(None, false);
         if wants {
@@ -344,10 +350,7 @@ impl PyVariable {
 
     /// The names that resolve: `retains_grad` is one after `retain_grad()` only.
     fn __dir__<'py>(slf: &Bound<'py, Self>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let names = slf
-            .py()
-            .get_type::<PyAny>()
-            .call_method1("__dir__", (slf,))?;
+        let names = callback::call_method(&slf.py().get_type::<PyAny>(), "__dir__", (slf,))?;
         let retains = slf.get().var.retains_grad();
         let mut shown = Vec::new();
         for name in names.try_iter()? {
@@ -423,10 +426,11 @@ impl PyVariable {
         let py = slf.py();
         let me = slf.get();
         let n = me.var.tensor().sizes().first().copied().unwrap_or(0);
-        let items: PyResult<Vec<Py<PyAny>>> = (0..n)
-            .map(|i| indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any()))
-            .collect();
-        Ok(PyTuple::new(py, items?)?.try_iter()?.into_any().unbind())
+        let items = crate::python::interop::list(py, n as usize, |i| {
+            let item = indexing::var_get(py, &me.var, i.into_pyobject(py)?.as_any())?;
+            Ok(item.into_bound(py))
+        })?;
+        Ok(items.try_iter()?.into_any().unbind())
     }
 
     fn __invert__(&self) -> PyResult<()> {
@@ -476,7 +480,7 @@ impl PyVariable {
 
     fn detach_(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let me = slf.get();
-        if me.var.base().is_some() {
+        if me.var.base().is_some() && !me.var.has_own_history() {
             return Err(PyRuntimeError::new_err(
                 "detach_: cannot detach a view in place; use detach()",
             ));

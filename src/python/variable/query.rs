@@ -29,8 +29,8 @@ impl PyVariable {
         Ok(self.only("float")?.f64())
     }
 
-    fn __int__(&self) -> PyResult<i64> {
-        Ok(self.only("int")?.to::<i64>())
+    fn __int__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        number::int_object(py, self.only("int")?)
     }
 
     fn all(&self) -> PyResult<bool> {
@@ -71,4 +71,4 @@ impl PyVariable {
     }
 }
 
-crate::python::query::queries!(PyVariable, me => me.var.tensor());
+crate::python::query::queries!(PyVariable, Variables, me => me.var.tensor());

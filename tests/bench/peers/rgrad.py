@@ -7,7 +7,7 @@ from rgrad.autograd import Variable
 
 
 def version():
-    return torch.__version__
+    return torch._C._version
 
 
 def threads():

@@ -1,0 +1,49 @@
+//! Errors of the functions of floats in units in the last place: `make ulp`, `make ulp ONLY="sin pow"`.
+//!
+//! `f32`: every float, against our doubles; those: 1e8, against std and `libm`, whose own error of a
+//! unit is not taken off. Functions of two numbers: 1e8 pairs of either type.
+
+use rgrad::cpu::math::*;
+use rgrad::cpu::pool;
+
+#[path = "../../src/cpu/math/cases.rs"]
+mod cases;
+
+use cases::{BOUND, CASES, PAIRS, worst, worst_double, worst_pair};
+
+/// Half of the doubles, and of the pairs, that are tried.
+const HALF: usize = 50_000_000;
+
+fn main() {
+    let only: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with('-'))
+        .collect();
+    let chosen = |name: &str| only.is_empty() || only.iter().any(|o| o == name);
+    let mut broken = 0;
+    let mut verdict = |name: &str, kind: &str, error: f64, at: String, bound: f64| {
+        let mark = if error <= bound {
+            ""
+        } else {
+            "  over its bound"
+        };
+        broken += u32::from(error > bound);
+        println!("{name:10} {kind}  {error:6.3} at {at}{mark}");
+    };
+    for case in CASES.iter().filter(|c| chosen(c.name)) {
+        let (error, at) = worst(case, 1, true);
+        verdict(case.name, "f32", error, format!("{at:e}"), BOUND);
+        let (error, at) = worst_double(case, HALF);
+        verdict(case.name, "f64", error, format!("{at:e}"), BOUND + 1.0);
+    }
+    for case in PAIRS.iter().filter(|c| chosen(c.name)) {
+        let [single, double] = worst_pair(case, HALF);
+        for (kind, (error, x, y)) in [("f32", single), ("f64", double)] {
+            verdict(case.name, kind, error, format!("{x:e}, {y:e}"), BOUND);
+        }
+    }
+    if broken > 0 {
+        println!("{broken} over their bounds");
+        std::process::exit(1);
+    }
+}
