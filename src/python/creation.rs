@@ -9,12 +9,10 @@ use super::numpy;
 use super::tensor::{self, PyTensor};
 use super::variable::PyVariable;
 use super::{memory, storage};
-use crate::cpu::pool;
 use crate::lock::plain::Mutex;
 use crate::ops::Class;
 use crate::ops::copy::fill_with;
 use crate::ops::device;
-use crate::python::interpreter::released;
 use crate::tensor::print::{self, Number, Options};
 use crate::tensor::{DType, Device, Held, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
@@ -391,7 +389,6 @@ fn range<'py>(
 int_readers! {
     linspace_steps = Tensors "linspace" "(number start, number end, int steps=100)";
     eye_rows or eye_columns = Tensors "eye" "(int n, int m=n)";
-    thread_count = Tensors "set_num_threads" "(int n)";
 }
 
 /// `steps` numbers from `start` to `end`, evenly spaced, both included.
@@ -506,24 +503,6 @@ fn _set_default_tensor_type(name: &str) -> PyResult<()> {
     )))
 }
 
-/// How many threads loops may use.
-#[pyfunction]
-fn get_num_threads() -> usize {
-    pool::threads()
-}
-
-/// Sets how many threads loops may use; results do not depend on it.
-#[pyfunction]
-fn set_num_threads(#[pyo3(from_py_with = thread_count)] n: i64) -> PyResult<()> {
-    if n < 1 {
-        return Err(PyRuntimeError::new_err(format!(
-            "set_num_threads: needs a positive number; got {n}"
-        )));
-    }
-    pool::set_threads(n as usize);
-    Ok(())
-}
-
 /// The number of elements.
 #[pyfunction]
 fn numel(input: &Bound<'_, PyAny>) -> PyResult<usize> {
@@ -534,58 +513,6 @@ fn numel(input: &Bound<'_, PyAny>) -> PyResult<usize> {
             input.get_type().name()?
         ))),
     }
-}
-
-/// Processor features that loops are compiled for and this machine has.
-#[pyfunction]
-fn _cpu_features() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return "AVX-512";
-        }
-        if is_x86_feature_detected!("avx2") {
-            return "AVX2";
-        }
-    }
-    "baseline"
-}
-
-/// (name, kind, driver) of each adapter that could be used.
-#[pyfunction]
-fn _gpu_adapters(py: Python<'_>) -> Vec<String> {
-    released(py, || {
-        crate::gpu::adapters()
-            .iter()
-            .map(|a| format!("{a:?}"))
-            .collect()
-    })
-}
-
-#[pyfunction]
-fn _gpu_is_available(py: Python<'_>) -> bool {
-    released(py, crate::gpu::is_available)
-}
-
-#[pyfunction]
-fn _gpu_device_count(py: Python<'_>) -> usize {
-    released(py, crate::gpu::device_count)
-}
-
-#[pyfunction]
-fn _gpu_device_name(py: Python<'_>) -> PyResult<String> {
-    released(py, || run(|| Ok(crate::gpu::device_name()?.to_string())))
-}
-
-/// Every shader text that is sent, as JSON: for the tests that run them elsewhere.
-#[pyfunction]
-fn _gpu_manifest() -> String {
-    device::manifest()
-}
-
-#[pyfunction]
-fn _gpu_synchronize(py: Python<'_>) -> PyResult<()> {
-    released(py, || run(crate::gpu::synchronize))
 }
 
 /// Adds the functions to the module.
@@ -601,16 +528,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(from_numpy, m)?)?;
     m.add_function(wrap_pyfunction!(set_printoptions, m)?)?;
     m.add_function(wrap_pyfunction!(_set_default_tensor_type, m)?)?;
-    m.add_function(wrap_pyfunction!(get_num_threads, m)?)?;
-    m.add_function(wrap_pyfunction!(set_num_threads, m)?)?;
     m.add_function(wrap_pyfunction!(numel, m)?)?;
-    m.add_function(wrap_pyfunction!(_cpu_features, m)?)?;
-    m.add_function(wrap_pyfunction!(_gpu_adapters, m)?)?;
-    m.add_function(wrap_pyfunction!(_gpu_is_available, m)?)?;
-    m.add_function(wrap_pyfunction!(_gpu_device_count, m)?)?;
-    m.add_function(wrap_pyfunction!(_gpu_device_name, m)?)?;
-    m.add_function(wrap_pyfunction!(_gpu_synchronize, m)?)?;
-    m.add_function(wrap_pyfunction!(_gpu_manifest, m)?)?;
     m.add_function(wrap_pyfunction!(tensor::is_tensor, m)?)?;
     m.add_function(wrap_pyfunction!(super::dlpack::_to_dlpack, m)?)?;
     m.add_function(wrap_pyfunction!(super::dlpack::_from_dlpack, m)?)?;

@@ -19,6 +19,7 @@ pub mod hooks;
 pub mod indexing;
 pub mod interop;
 pub mod interpreter;
+pub mod machine;
 pub mod memory;
 pub mod names;
 pub mod node;
@@ -56,6 +57,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     fork::register(m)?;
     call::register(m)?;
     creation::register(m)?;
+    machine::register(m)?;
     functional::register(m)?;
     random::register(m)?;
     ranges::register(m)?;

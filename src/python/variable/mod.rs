@@ -3,7 +3,6 @@
 use crate::python::callback;
 use crate::python::classes;
 use crate::python::collect::{self, Links};
-use crate::python::errors::run;
 use crate::python::hooks;
 use crate::python::indexing;
 use crate::python::node::PyNode;
@@ -12,12 +11,12 @@ use crate::python::tensor::PyTensor;
 mod convert;
 mod memory;
 mod query;
+mod shape;
 
 use crate::graph::arena::{self, Handle};
 use crate::graph::{Var, Variable};
 use crate::lock::plain::Mutex;
-use crate::ops::{self, copy, shape};
-use crate::tensor::{DType, Dims, Held, class_name, sizes_text};
+use crate::tensor::{DType, Held, class_name, sizes_text};
 use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -564,53 +563,5 @@ impl PyVariable {
             self.var.set_retains_grad();
         }
         Ok(())
-    }
-
-    fn contiguous(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
-        let me = slf.get();
-        if me.var.tensor().is_contiguous() {
-            return Ok(slf.clone().into_any().unbind());
-        }
-        PyVariable::fresh(slf.py(), run(|| copy::contiguous(&me.var.var()?))?)
-    }
-
-    fn copy_<'py>(slf: &Bound<'py, Self>, other: &PyVariable) -> PyResult<Bound<'py, Self>> {
-        let me = slf.get();
-        run(|| {
-            let input = other.var.input()?;
-            if input.tensor.sizes() == me.var.tensor().sizes() {
-                return ops::apply_in_place(&copy::copy::OP, &me.var, &[input], Default::default());
-            }
-            let wide = ops::apply::expanded(&input, &Dims::from_slice(me.var.tensor().sizes()))
-                .map_err(|e| e.said_by("copy_", "expand"))?;
-            ops::apply_in_place(
-                &copy::copy::OP,
-                &me.var,
-                &[wide.input()],
-                Default::default(),
-            )
-        })?;
-        Ok(slf.clone())
-    }
-
-    fn expand_as(&self, py: Python<'_>, other: &PyVariable) -> PyResult<Py<PyAny>> {
-        let sizes = Dims::from_slice(other.var.tensor().sizes());
-        self.view_op(py, |v| shape::expand(v, sizes))
-    }
-
-    fn view_as(&self, py: Python<'_>, other: &PyVariable) -> PyResult<Py<PyAny>> {
-        let sizes = Dims::from_slice(other.var.tensor().sizes());
-        self.view_op(py, |v| shape::view(v, sizes))
-    }
-}
-
-impl PyVariable {
-    fn view_op(
-        &self,
-        py: Python<'_>,
-        op: impl FnOnce(&Var) -> crate::error::Result<Var>,
-    ) -> PyResult<Py<PyAny>> {
-        let var = run(|| op(&self.var.var()?))?;
-        Ok(PyVariable::wrap(py, Variable::view_of(var, &self.var, shape::remake_view))?.into_any())
     }
 }
