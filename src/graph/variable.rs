@@ -67,6 +67,9 @@ impl State {
     }
 }
 
+/// In place of the version up to which a leaf's changes were meant: the count is another Variable's.
+const NOT_COUNTED: u32 = u32::MAX;
+
 const NO_NODE: u64 = u64::MAX;
 
 impl std::fmt::Debug for Variable {
@@ -352,7 +355,7 @@ impl Variable {
         let tensor = state.held.get();
         Sink {
             is_leaf: state.history.is_none(),
-            is_unsettled: tensor.version() != state.settled,
+            is_unsettled: ![tensor.version(), NOT_COUNTED].contains(&state.settled),
             requires_grad: state.requires_grad,
             volatile: state.volatile,
             hooks: state.rare.as_ref().and_then(|rare| rare.hooks.clone()),

@@ -19,6 +19,18 @@ fn main() {
         .skip(1)
         .filter(|a| !a.starts_with('-'))
         .collect();
+    let known: Vec<&str> = CASES
+        .iter()
+        .map(|c| c.name)
+        .chain(PAIRS.iter().map(|p| p.name))
+        .collect();
+    if let Some(unknown) = only.iter().find(|o| !known.contains(&o.as_str())) {
+        eprintln!(
+            "nothing is called {unknown}; there are {}",
+            known.join(", ")
+        );
+        std::process::exit(2);
+    }
     let chosen = |name: &str| only.is_empty() || only.iter().any(|o| o == name);
     let mut broken = 0;
     let mut verdict = |name: &str, kind: &str, error: f64, at: String, bound: f64| {

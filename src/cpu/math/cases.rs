@@ -54,8 +54,11 @@ macro_rules! each {
 
 macro_rules! case {
     ($name:ident, $reference:expr) => {
+        case!(stringify!($name), $name, $reference)
+    };
+    ($called:expr, $name:ident, $reference:expr) => {
         Case {
-            name: stringify!($name),
+            name: $called,
             ours: |x, y| each!(x, y, $name),
             double: |x, y| each!(x, y, $name),
             reference: $reference,
@@ -129,9 +132,9 @@ pub const CASES: [Case; 21] = [
     case!(tanh, f64::tanh),
     case!(sigmoid, sigmoid_reference),
     case!(softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
-    case!(any_sin, f64::sin),
-    case!(any_cos, f64::cos),
-    case!(any_tan, f64::tan),
+    case!("sin", any_sin, f64::sin),
+    case!("cos", any_cos, f64::cos),
+    case!("tan", any_tan, f64::tan),
     case!(erf, libm::erf),
     case!(asin, f64::asin),
     case!(acos, f64::acos),

@@ -1,7 +1,7 @@
 //! The data of a Variable, which others may replace or resize: gradients of what it is then do not
 //! fit what made it.
 
-use super::{State, Variable};
+use super::{NOT_COUNTED, State, Variable};
 use crate::error::Result;
 use crate::fail;
 use crate::graph::arena::{self, Handle, Payload};
@@ -83,8 +83,17 @@ impl Variable {
         let base = self.noted_base().map(|base| base.tensor());
         let mut state = self.0.state.lock();
         state.note_made();
+        let was = state.held.get().family();
         let old = std::mem::replace(&mut state.held, held);
         let now = state.held.get();
+        // In-place changes are another Variable's where that counts them, and what was changed before
+        // came with the data.
+        if now.family() != was {
+            state.settled = match now.claim() {
+                true => now.version(),
+                false => NOT_COUNTED,
+            };
+        }
         let mut view = None;
         if base.is_some_and(|base| !base.shares_memory(&now))
             && let Some(rare) = &mut state.rare

@@ -122,7 +122,13 @@ impl Variable {
             ));
         }
         if from.history.is_none() && !from.volatile {
-            return Ok(());
+            if !wants {
+                return Ok(());
+            }
+            return Err(self.stale(
+                "a view was made before its base was changed in place and lost its history, which the view still has",
+                &base,
+            ));
         }
         if !wants {
             let how = match from.volatile {

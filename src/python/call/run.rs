@@ -4,7 +4,7 @@ use super::fallback::{fall_back, fall_back_in_place, keepdim_hint, masks_fall_ba
 use super::{Form, Matched, Operand};
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::graph::{Input, Origin, Var, Variable, is_recording};
+use crate::graph::{Input, Origin, Var, Variable, is_recording, with_recording};
 use crate::ops::apply::{
     Values, apply, apply_in_place, leaf_in_place, refuse_repeats, run_into, single,
 };
@@ -233,10 +233,17 @@ pub fn turn(op: &'static Op, var: &Variable, values: Values) -> Result<()> {
             op.name
         );
     }
-    let result = apply(op, &[input], values)?.swap_remove(0);
+    let before = input.tensor.version();
+    let is_leaf = matches!(input.origin, Origin::Leaf(_));
+    // The history must tell of the geometry also where nobody records; a leaf has none.
+    let records = is_recording() || matches!(input.origin, Origin::Node(..));
+    let result = with_recording(records, || apply(op, &[input], values))?.swap_remove(0);
     result.tensor.bump();
     crate::graph::site::note_change(&result.tensor);
     var.turn(result);
+    if is_leaf {
+        var.settle(before);
+    }
     Ok(())
 }
 
