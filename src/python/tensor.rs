@@ -138,7 +138,7 @@ impl PyTensor {
         let items = table::list(py, n as usize, |i| {
             let i = i as i64;
             let item = match t.ndim() {
-                1 => number::number_object(py, number::scalar_at(&t, i)?)?,
+                1 => number::number_object(py, number::scalar_at(&t, i * t.strides()[0])?)?,
                 _ => classes::wrap(py, t.select(0, i)?)?,
             };
             Ok(item.into_bound(py))

@@ -566,3 +566,11 @@ def test_likes_with_out():
     with pytest.raises(TE, match="zeros_like"):
         torch.zeros_like(V(t), out=out)
     assert out.tolist() == [[1, 1]]
+
+
+@pytest.mark.parametrize("kind", ["FloatTensor", "LongTensor", "HalfTensor"])
+def test_iteration_of_a_vector_follows_its_stride(kind):
+    t = torch.arange(0, 6).view(3, 2).type(f"torch.{kind}")
+    assert list(t[:, 1]) == t[:, 1].tolist() == [1, 3, 5]
+    assert list(t.t()[0]) == [0, 2, 4] and list(t[0].expand(2)) == [0, 1]
+    assert list(t[:1, 1].expand(3)) == [1, 1, 1]
