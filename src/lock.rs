@@ -11,8 +11,8 @@ pub use plain::{Mutex, MutexGuard};
 #[cfg(feature = "model")]
 pub use model::{Mutex, MutexGuard};
 
-/// A lock that is let go by a plain store, which saves the second of the two atomic operations (7
-/// of 14 ns, several times in each operation) that a lock which must look for sleepers takes.
+/// A lock that is let go by a plain store, which saves the second of the two atomic operations that
+/// a lock which must look for sleepers takes: some 10 of 300 ns in a recorded `a*b`.
 ///
 /// It is held for short: so who finds it taken looks again soon, and sleeps between if it lasts.
 pub mod plain {

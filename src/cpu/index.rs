@@ -62,8 +62,13 @@ pub fn within(op: &str, index: &Tensor, low: i64, size: i64) -> Result<()> {
 #[inline(always)]
 unsafe fn checked(at: *const i64, size: i64) -> isize {
     // SAFETY: the caller's; volatile, so that what is bounded is what is used.
-    let v = unsafe { at.read_volatile() };
-    (v as u64).min((size as u64).wrapping_sub(1)) as isize
+    inside(unsafe { at.read_volatile() }, size) as isize
+}
+
+/// `place` if it is one of `size`, else the last.
+#[inline(always)]
+fn inside(place: i64, size: i64) -> i64 {
+    (place as u64).min((size as u64).wrapping_sub(1)) as i64
 }
 
 /// Strides with that of `dim` left out of the sum.
@@ -190,8 +195,7 @@ impl Places {
         } else {
             place
         };
-        // As `checked` does it.
-        let mut place = (place as u64).min((self.count as u64).wrapping_sub(1)) as i64;
+        let mut place = inside(place, self.count);
         if self.contiguous {
             return place as isize;
         }

@@ -6,17 +6,6 @@ use super::pool;
 use crate::lock::plain::Mutex;
 use crate::tensor::{Element, Tensor};
 
-/// The elements of a tensor from its first to its last.
-fn reach(t: &Tensor) -> usize {
-    let span: i64 = t
-        .sizes()
-        .iter()
-        .zip(t.strides())
-        .map(|(&size, &stride)| (size - 1) * stride)
-        .sum();
-    if t.numel() == 0 { 0 } else { span as usize + 1 }
-}
-
 fn geometry(t: &Tensor) -> ([usize; 2], [usize; 2]) {
     let pair = |v: &[i64]| [v[0] as usize, v[1] as usize];
     (pair(t.sizes()), pair(t.strides()))
@@ -46,9 +35,9 @@ unsafe fn slices<'a, T: Element>(
     // and `y`'s memory is none of the others', as the caller says.
     unsafe {
         (
-            std::slice::from_raw_parts(a.ptr().cast::<T>().cast_const(), reach(a)),
-            std::slice::from_raw_parts(b.ptr().cast::<T>().cast_const(), reach(b)),
-            std::slice::from_raw_parts_mut(y.ptr().cast::<T>(), reach(y)),
+            std::slice::from_raw_parts(a.ptr().cast::<T>().cast_const(), a.reach()),
+            std::slice::from_raw_parts(b.ptr().cast::<T>().cast_const(), b.reach()),
+            std::slice::from_raw_parts_mut(y.ptr().cast::<T>(), y.reach()),
         )
     }
 }
@@ -184,8 +173,8 @@ macro_rules! inner_product {
         // SAFETY: as `reach` says; both are only read.
         let (x, w) = unsafe {
             (
-                std::slice::from_raw_parts($a.ptr().cast::<$t>().cast_const(), reach($a)),
-                std::slice::from_raw_parts($b.ptr().cast::<$t>().cast_const(), reach($b)),
+                std::slice::from_raw_parts($a.ptr().cast::<$t>().cast_const(), $a.reach()),
+                std::slice::from_raw_parts($b.ptr().cast::<$t>().cast_const(), $b.reach()),
             )
         };
         let of = $of;

@@ -9,7 +9,7 @@ use crate::graph::variable::GradSlot;
 use crate::graph::{Incoming, Input, Var, Variable, with_recording};
 use crate::ops::apply::{refuse_repeats, run_into};
 use crate::ops::{arith, copy};
-use crate::tensor::{Tensor, class_name, sizes_text};
+use crate::tensor::Tensor;
 
 /// `old + new`: in place when nobody else can see `old` and no history is kept.
 ///
@@ -80,13 +80,11 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
             None => return Ok(()),
         }
     }
-    if tensor.sizes() != gradient.sizes() || tensor.kind() != gradient.tensor.kind() {
+    if !gradient.tensor.is_like(&tensor) {
         let text = format!(
-            "AccumulateGrad: the gradient is a {} of size {}, but the leaf a {} of size {}; leave the class and size of .data alone until backward ran",
-            class_name(gradient.tensor.dtype(), gradient.tensor.device()),
-            sizes_text(gradient.sizes()),
-            class_name(tensor.dtype(), tensor.device()),
-            sizes_text(tensor.sizes())
+            "AccumulateGrad: the gradient is a {}, but the leaf a {}; leave the class and size of .data alone until backward ran",
+            gradient.tensor.described(),
+            tensor.described()
         );
         return Err(Error::Runtime(text).about("leaf", tensor.family(), 0));
     }
@@ -148,15 +146,13 @@ fn blame(text: String, leaf: &Tensor) -> Error {
 
 /// Fails unless the leaf's `.grad` is like the gradient that is to be added to it.
 fn fits(old: &Tensor, gradient: &Tensor, leaf: &Tensor) -> Result<()> {
-    if old.sizes() == gradient.sizes() && old.kind() == gradient.kind() {
+    if old.is_like(gradient) {
         return Ok(());
     }
     let text = format!(
-        "AccumulateGrad: the gradient is a {} of size {}, but the leaf's .grad holds a {} of size {} from before; set .grad to None, or to zeros of the new size, when .data changes its size",
-        class_name(gradient.dtype(), gradient.device()),
-        sizes_text(gradient.sizes()),
-        class_name(old.dtype(), old.device()),
-        sizes_text(old.sizes())
+        "AccumulateGrad: the gradient is a {}, but the leaf's .grad holds a {} from before; set .grad to None, or to zeros of the new size, when .data changes its size",
+        gradient.described(),
+        old.described()
     );
     Err(Error::Runtime(text).about("leaf", leaf.family(), 0))
 }
@@ -191,18 +187,15 @@ fn first(gradient: Var, create_graph: bool) -> Result<Variable> {
 pub fn retain(slot: &GradSlot, gradient: &Var, create_graph: bool) -> Result<()> {
     let mut place = slot.lock();
     let old = place.clone();
-    if let Some(old) = &old {
-        let old = old.tensor();
-        if old.sizes() != gradient.sizes() || old.kind() != gradient.tensor.kind() {
-            fail!(
-                Runtime,
-                "retain_grad: the gradient is a {} of size {}, but .grad holds a {} of size {} from before; set .grad to None first",
-                class_name(gradient.tensor.dtype(), gradient.tensor.device()),
-                sizes_text(gradient.sizes()),
-                class_name(old.dtype(), old.device()),
-                sizes_text(old.sizes())
-            );
-        }
+    if let Some(old) = old.as_ref().map(Variable::tensor)
+        && !old.is_like(&gradient.tensor)
+    {
+        fail!(
+            Runtime,
+            "retain_grad: the gradient is a {}, but .grad holds a {} from before; set .grad to None first",
+            gradient.tensor.described(),
+            old.described()
+        );
     }
     let total = match old {
         None if create_graph => Variable::new(with_recording(true, || copy::clone(gradient))?),

@@ -88,22 +88,23 @@ pub fn made(node: &str, by: Maker, gradients: &[Option<Var>]) -> Result<()> {
         return Ok(());
     };
     let n = i + 1;
-    match by {
-        Maker::Caller => fail!(
-            Runtime,
-            "{node}: the gradient that arrives at output {n} is {value} at element {at}: it was given to backward so, or is a sum of finite ones that is too large"
+    let (whose, why) = match by {
+        Maker::Caller => (
+            format!("the gradient that arrives at output {n} is"),
+            ": it was given to backward so, or is a sum of finite ones that is too large",
         ),
-        Maker::Hook => fail!(
-            Runtime,
-            "{node}: a hook made the gradient of output {n} {value} at element {at}; it was finite before"
+        Maker::Hook => (
+            format!("a hook made the gradient of output {n}"),
+            "; it was finite before",
         ),
-        Maker::NodeHook => fail!(
-            Runtime,
-            "{node}: a hook of the node made the gradient of operand {n} {value} at element {at}; it was finite before"
+        Maker::NodeHook => (
+            format!("a hook of the node made the gradient of operand {n}"),
+            "; it was finite before",
         ),
-        Maker::Sum => fail!(
-            Runtime,
-            "{node}: .grad is {value} at element {at} after a finite gradient was added; look at what .grad was before"
+        Maker::Sum => (
+            ".grad is".into(),
+            " after a finite gradient was added; look at what .grad was before",
         ),
-    }
+    };
+    fail!(Runtime, "{node}: {whose} {value} at element {at}{why}");
 }

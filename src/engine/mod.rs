@@ -410,18 +410,12 @@ pub fn ones_for(op: &str, root: &Variable) -> Result<Tensor> {
 
 /// Fails unless `gradient` fits the value it is a gradient of.
 pub fn check_gradient(op: &str, of: &Tensor, gradient: &Tensor) -> Result<()> {
-    let kind = |t: &Tensor| crate::tensor::class_name(t.dtype(), t.device());
-    if of.sizes() != gradient.sizes()
-        || of.dtype() != gradient.dtype()
-        || of.device() != gradient.device()
-    {
+    if !gradient.is_like(of) {
         fail!(
             Runtime,
-            "{op}: the gradient must be a {} of size {}, as the output is; got a {} of size {}",
-            kind(of),
-            sizes_text(of.sizes()),
-            kind(gradient),
-            sizes_text(gradient.sizes())
+            "{op}: the gradient must be a {}, as the output is; got a {}",
+            of.described(),
+            gradient.described()
         );
     }
     Ok(())

@@ -360,10 +360,7 @@ fn refuse_parts(op: &str, base: &Tensor, view: &Tensor) -> Result<()> {
             base.strides()
         );
     }
-    let end = |t: &Tensor| {
-        let reach = t.sizes().iter().zip(t.strides());
-        t.offset() as i64 + reach.map(|(n, step)| (n - 1).max(0) * step).sum::<i64>()
-    };
+    let end = |t: &Tensor| t.offset() + t.reach();
     if view.offset() < base.offset() || end(view) > end(base) {
         fail!(
             Runtime,

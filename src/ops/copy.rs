@@ -66,7 +66,7 @@ ops! {
         let back: i64 = x.dtype() as i64;
         let place: i64 = x.device() as i64;
         forward(out) = {
-            let y = device::empty("type", dtype_of(dtype), x.device(), x.sizes())?;
+            let y = device::empty("type", DType::of_code(dtype), x.device(), x.sizes())?;
             copy_into(&y, x)?;
             y
         };
@@ -77,7 +77,7 @@ ops! {
     : fn transfer(x; place: i64) -> (y): Any named "cuda" as "CudaTransferBackward" {
         let back: i64 = x.device() as i64;
         forward(out) = {
-            let y = device::empty("cuda", x.dtype(), device_of(place), x.sizes())?;
+            let y = device::empty("cuda", x.dtype(), Device::of_code(place), x.sizes())?;
             copy_into(&y, x)?;
             y
         };
@@ -86,22 +86,14 @@ ops! {
     }
 }
 
-fn dtype_of(code: i64) -> DType {
-    DType::EVERY[code as usize]
-}
-
-fn device_of(code: i64) -> Device {
-    if code == 0 { Device::Cpu } else { Device::Gpu }
-}
-
 /// `g` as the class and place with these codes; itself when it is so already.
 fn to(g: &Var, dtype: i64, place: i64) -> Result<Var> {
-    let typed = if g.tensor.dtype() == dtype_of(dtype) {
+    let typed = if g.tensor.dtype() == DType::of_code(dtype) {
         g.clone()
     } else {
         convert(g, dtype)?
     };
-    if typed.tensor.device() == device_of(place) {
+    if typed.tensor.device() == Device::of_code(place) {
         Ok(typed)
     } else {
         transfer(&typed, place)
@@ -112,7 +104,7 @@ fn to(g: &Var, dtype: i64, place: i64) -> Result<Var> {
 pub fn zeros_as(g: &Var, dtype: i64) -> Result<Var> {
     Ok(Var::from(device::zeros(
         "zeros",
-        dtype_of(dtype),
+        DType::of_code(dtype),
         g.tensor.device(),
         g.sizes(),
     )?))

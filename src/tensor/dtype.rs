@@ -31,6 +31,11 @@ impl DType {
         DType::F16,
     ];
 
+    /// The element type with this `as i64`, as nodes keep it.
+    pub fn of_code(code: i64) -> DType {
+        DType::EVERY[code as usize]
+    }
+
     /// The element types that are computed with, smallest first.
     pub const ALL: [DType; 7] = [
         DType::U8,
@@ -78,6 +83,13 @@ impl DType {
 pub enum Device {
     Cpu,
     Gpu,
+}
+
+impl Device {
+    /// The place with this `as i64`, as nodes keep it.
+    pub fn of_code(code: i64) -> Device {
+        if code == 0 { Device::Cpu } else { Device::Gpu }
+    }
 }
 
 /// The Python name of the tensor class of `dtype` on `device`: `torch.FloatTensor`.

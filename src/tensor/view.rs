@@ -1,6 +1,7 @@
 //! Views: other geometries on the same memory. Nothing here copies an element.
 
 use super::dims::{self, Dims, sizes_text, wrap_dim};
+use super::dtype::class_name;
 use super::storage::{Layout, Tensor};
 use crate::error::Result;
 use crate::fail;
@@ -14,6 +15,39 @@ impl Tensor {
     /// Names the family: where its in-place changes are counted.
     pub fn family(&self) -> usize {
         std::ptr::from_ref(self.counter()).addr()
+    }
+
+    /// How many elements of memory lie from its first element to its last; 0 when it has none.
+    pub fn reach(&self) -> usize {
+        let steps = self.sizes().iter().zip(self.strides());
+        let last: i64 = steps.map(|(size, stride)| (size - 1) * stride).sum();
+        if self.numel() == 0 {
+            0
+        } else {
+            last as usize + 1
+        }
+    }
+
+    /// Whether this has no gaps and every element of `part`, of which there are some, is one of its.
+    pub fn covers(&self, part: &Tensor) -> bool {
+        let ends = |t: &Tensor| (t.offset(), t.offset() + t.reach());
+        let ((from, until), (first, end)) = (ends(self), ends(part));
+        self.memory_id() == part.memory_id()
+            && self.kind() == part.kind()
+            && part.numel() > 0
+            && self.reach() == self.numel()
+            && (from <= first && end <= until)
+    }
+
+    /// Whether `other` has its class, place and sizes.
+    pub fn is_like(&self, other: &Tensor) -> bool {
+        self.kind() == other.kind() && self.sizes() == other.sizes()
+    }
+
+    /// Class and sizes for a sentence: `torch.FloatTensor of size 2 x 3`.
+    pub fn described(&self) -> String {
+        let class = class_name(self.dtype(), self.device());
+        format!("{class} of size {}", sizes_text(self.sizes()))
     }
 
     fn layout(&self) -> Layout {

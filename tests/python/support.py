@@ -206,14 +206,19 @@ def check_second(f, *arrays):
         np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-5)
 
 
-def run_python(code, *options, timeout=120, **environment):
-    """Runs `code` in a fresh interpreter; its output, after checking that it ended well."""
-    done = subprocess.run(
+def run_program(code, *options, timeout=120, **environment):
+    """Runs `code` in a fresh interpreter, however that ends."""
+    return subprocess.run(
         [sys.executable, *options, "-c", textwrap.dedent(code)],
         capture_output=True,
         text=True,
         timeout=timeout,
         env={**os.environ, **environment},
     )
+
+
+def run_python(code, *options, timeout=120, **environment):
+    """As `run_program`; the output, after checking that it ended well."""
+    done = run_program(code, *options, timeout=timeout, **environment)
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

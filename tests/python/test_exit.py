@@ -1,9 +1,8 @@
 """The process ends in order while threads are in the middle of things."""
 
-import subprocess
-import sys
-
 import pytest
+
+from support import run_program
 
 #: Daemon threads run this for ever, each with naps of another length at a place inside.
 PROGRAM = """
@@ -117,21 +116,15 @@ PLACES = [
 ]
 
 
-def run(program):
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
 @pytest.mark.parametrize("place", PLACES)
 def test_threads_inside_callbacks_do_not_disturb_the_end(place):
-    done = run(PROGRAM.format(place=place, end=""))
+    done = run_program(PROGRAM.format(place=place, end=""), timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("end, code", [("sys.exit(3)", 3), ("raise KeyError('the user')", 1)])
 def test_the_exit_code_is_the_programs_own(end, code):
-    done = run(PROGRAM.format(place="hook", end=end))
+    done = run_program(PROGRAM.format(place="hook", end=end), timeout=60)
     assert done.returncode == code
     assert ("the user" in done.stderr) == (code == 1)
     assert "Fatal" not in done.stderr

@@ -1,12 +1,11 @@
 """What the program's globals hold is let go of when it ends, also if the graph leads back there."""
 
-import subprocess
-import sys
-
 import pytest
 
+from support import run_program
+
 START = """
-import sys, weakref
+import os, sys
 import rgrad as torch
 from rgrad.autograd import Function, Variable
 
@@ -25,7 +24,7 @@ class Square(Function):
         x, = ctx.saved_variables
         return g * 2 * x
 
-log = open(sys.argv[1], "w")
+log = open(os.environ["LOG"], "w")
 loud = Loud()
 x = Variable(torch.ones(1), requires_grad=True)
 """
@@ -44,9 +43,7 @@ ENDINGS = {
 def test_files_are_written_and_destructors_run(name, tmp_path):
     out = tmp_path / "log.txt"
     program = START + ENDINGS[name] + "\nlog.write(str(loss.data[0]))\n"
-    run = subprocess.run(
-        [sys.executable, "-c", program, str(out)], capture_output=True, text=True, timeout=60
-    )
+    run = run_program(program, timeout=60, LOG=str(out))
     assert (run.returncode, run.stderr) == (0, "")
     assert out.read_text() == "1.0"
     assert run.stdout == "gone\n"

@@ -4,13 +4,12 @@ Values may be mixed then, but nothing outside the tensors is touched (autograd.m
 runs in a process of its own, which must end well.
 """
 
-import subprocess
-import sys
-
 import pytest
 
+from support import run_program
+
 PROGRAM = """
-import sys, threading, time
+import os, threading, time
 import rgrad as torch
 N = 100000
 number = torch.rand(N)
@@ -26,10 +25,10 @@ def write():
 
 writer = threading.Thread(target=write)
 writer.start()
-end, calls = time.time() + float(sys.argv[2]), 0
+end, calls = time.time() + 0.4, 0
 while time.time() < end:
     try:
-        eval(sys.argv[1])
+        eval(os.environ["READER"])
     except (RuntimeError, IndexError):
         pass
     calls += 1
@@ -65,7 +64,5 @@ READERS = [
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_stays_inside_while_another_thread_writes(reader):
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, reader, "0.4"], capture_output=True, text=True, timeout=60
-    )
+    run = run_program(PROGRAM, timeout=60, READER=reader)
     assert (run.returncode, run.stdout.strip()) == (0, "True"), run.stderr[-600:]

@@ -27,21 +27,16 @@ static REPLACED: Rule = Rule {
 
 fn replaced_back(step: &mut Step) -> Result<()> {
     let sizes = [step.value::<Dims>(0), step.value::<Dims>(1)];
-    let kinds = [2, 3, 4, 5].map(|i| step.value::<i64>(i) as usize);
-    let class = |i: usize| {
-        let device = if kinds[i + 1] == Device::Cpu as usize {
-            Device::Cpu
-        } else {
-            Device::Gpu
-        };
-        class_name(DType::EVERY[kinds[i]], device)
+    let class = |at: usize| {
+        let device = Device::of_code(step.value(at + 1));
+        class_name(DType::of_code(step.value(at)), device)
     };
     fail!(
         Runtime,
         "backward: .data of a result was replaced by a {} of size {}, where the operation had made a {} of size {}, which no gradient fits; leave the class and size of .data alone until backward ran, or go on with a new Variable(data)",
-        class(2),
+        class(4),
         sizes_text(&sizes[1]),
-        class(0),
+        class(2),
         sizes_text(&sizes[0])
     )
 }

@@ -31,8 +31,8 @@ impl Variable {
         Variable::new(var).with_base(base, Some(remake))
     }
 
-    /// A result of a user's function that shares memory with `base`, its argument or another result: its history stays
-    /// its own.
+    /// A result of a user's function that shares memory with `base`, its argument or another result:
+    /// its history stays its own.
     pub fn sharing(self, base: &Variable) -> Variable {
         self.with_base(base, None)
     }

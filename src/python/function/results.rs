@@ -224,20 +224,6 @@ pub(super) fn saves_of<'py>(
     Ok(saved)
 }
 
-/// Whether every element of `part` is one of what `owner` is, or is a view of.
-fn covers(owner: &Variable, part: &Tensor) -> bool {
-    let whole = owner.base().unwrap_or_else(|| owner.clone()).tensor();
-    let span = |t: &Tensor| {
-        let steps = t.sizes().iter().zip(t.strides());
-        let last: i64 = steps.map(|(n, stride)| (n - 1) * stride).sum();
-        let first = t.offset() as i64;
-        first..first + last + 1
-    };
-    let (outer, inner) = (span(&whole), span(part));
-    let dense = outer.end - outer.start == whole.numel() as i64;
-    dense && whole.kind() == part.kind() && outer.start <= inner.start && inner.end <= outer.end
-}
-
 /// One result as a Variable.
 pub(super) fn wrap_output<'py>(
     py: Python<'py>,
@@ -301,8 +287,12 @@ pub(super) fn wrap_output<'py>(
             if history.is_some() {
                 variable.rebase(history, volatile);
             }
+            // The argument, or what that is a view of.
+            let whole = |owner: &Variable| owner.base().unwrap_or_else(|| owner.clone());
             match call.owner_of(&output.tensor).filter(|_| handle.is_some()) {
-                Some(owner) if covers(owner, &output.tensor) => variable.sharing(owner),
+                Some(owner) if whole(owner).tensor().covers(&output.tensor) => {
+                    variable.sharing(owner)
+                }
                 _ => variable,
             }
         }

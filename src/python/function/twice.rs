@@ -95,27 +95,11 @@ pub fn tie(py: Python<'_>, results: &[Py<PyAny>]) -> PyResult<()> {
             j != i
                 && !whole.is(part)
                 && whole.base().is_none()
-                && covers(&whole.tensor(), &part.tensor())
+                && whole.tensor().covers(&part.tensor())
         };
         if let Some(whole) = (0..results.len()).find(holds) {
             part.clone().sharing(of(whole));
         }
     }
     Ok(())
-}
-
-/// Whether every element of `part` is one of `whole`.
-fn covers(whole: &Tensor, part: &Tensor) -> bool {
-    let span = |t: &Tensor| {
-        let steps = t.sizes().iter().zip(t.strides());
-        let last: i64 = steps.map(|(n, stride)| (n - 1) * stride).sum();
-        let first = t.offset() as i64;
-        first..first + last + 1
-    };
-    if whole.memory_id() != part.memory_id() || whole.kind() != part.kind() || part.numel() == 0 {
-        return false;
-    }
-    let (outer, inner) = (span(whole), span(part));
-    let dense = outer.end - outer.start == whole.numel() as i64;
-    dense && outer.start <= inner.start && inner.end <= outer.end
 }
