@@ -4,6 +4,7 @@
 //! loops. How `c` is cut never changes the order of a sum, so results are the same bits for every
 //! number of threads.
 
+use super::math::wide;
 use super::pool;
 use crate::tensor::Element;
 
@@ -129,8 +130,10 @@ fn checked<T: Product>(
 macro_rules! integers {
     ($($t:ident)*) => {$(
         impl Product for $t {
-            fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>, _: usize) {
-                loops(a, b, c, beta == 0, |x: $t, y| x.wrapping_mul(y), |x: $t, y| x.wrapping_add(y),
+            fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>, threads: usize) {
+                let grid = grid::<$t>(c.rows, c.columns, 8 * a.columns, threads);
+                by_rows(a, b, c, grid,
+                    |x: $t, y, sum| x.wrapping_mul(y).wrapping_add(sum),
                     |sum, old| alpha.wrapping_mul(sum).wrapping_add(beta.wrapping_mul(old)));
             }
         }
@@ -143,7 +146,8 @@ macro_rules! floats {
             fn product(alpha: $t, a: View<$t>, b: View<$t>, beta: $t, c: ViewMut<$t>, threads: usize) {
                 let products = a.rows.saturating_mul(b.columns).saturating_mul(a.columns);
                 if products > SHORT {
-                    return cut(alpha, a, b, beta, c, threads);
+                    let grid = grid::<$t>(c.rows, c.columns, a.columns, threads);
+                    return by_crate(alpha, a, b, beta, c, grid);
                 }
                 let finish = |sum, old| alpha * sum + beta * old;
                 if b.column_stride == 1 && b.columns <= LANES {
@@ -151,7 +155,7 @@ macro_rules! floats {
                 } else if products <= TINY {
                     loops(a, b, c, beta == 0.0, |x: $t, y| x * y, |x, y| x + y, finish);
                 } else {
-                    cut(alpha, a, b, beta, c, threads);
+                    by_crate(alpha, a, b, beta, c, [1, 1]);
                 }
             }
         }
@@ -173,6 +177,12 @@ const PARALLEL_FROM: usize = 3 << 18;
 
 /// Parts for each thread.
 const PARTS: usize = 2;
+
+/// The most products of a part, times the bytes of an element: some 20 ms here.
+const PART: usize = 1 << 33;
+
+/// The least side of a part that is cut off for that.
+const SQUARE: usize = 256;
 
 /// Sides up to which the crate cuts sums elsewhere than in larger matrices.
 const SMALL: usize = 64;
@@ -243,52 +253,88 @@ impl<T> Shared<T> {
     }
 }
 
-/// Cuts `c` along its longer side, into more parts than threads: a helper may come late.
-fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>, threads: usize) {
-    let (m, n, k) = (c.rows, c.columns, a.columns);
-    let by_rows = m > n;
-    let long = m.max(n);
-    let is_big = m.saturating_mul(n).saturating_mul(k) >= PARALLEL_FROM;
+/// How many parts the rows and the columns of an `m x n` product with sums of `k` are cut into.
+///
+/// The longer side is, into more parts than threads: a helper may come late. A part has [`PART`]
+/// products at most: a signal is answered between two.
+fn grid<T>(m: usize, n: usize, k: usize, threads: usize) -> [usize; 2] {
+    let products = m.saturating_mul(n).saturating_mul(k);
+    let wanted = products.div_ceil(PART / size_of::<T>());
+    let by_threads = match threads {
+        1 => 1,
+        _ if products < PARALLEL_FROM => 1,
+        _ => threads * PARTS,
+    };
     // No part may meet the kernels for small matrices, whose sums have another order.
     let least = if m.min(n) > SMALL { 32 } else { SMALL + 16 };
-    let parts = if is_big {
-        match threads {
-            1 => 1,
-            _ => (threads * PARTS).min(long / least).max(1),
-        }
-    } else {
-        1
-    };
+    if wanted <= by_threads {
+        let parts = by_threads.min(m.max(n) / least).max(1);
+        return if m > n { [parts, 1] } else { [1, parts] };
+    }
+    // Parts near to squares: each packs its rows and its columns again.
+    let wanted = wanted.next_multiple_of(threads);
+    let down = (wanted as f64 * m as f64 / n as f64).sqrt().round() as usize;
+    let down = down.min(m / SQUARE).max(1);
+    let across = wanted.div_ceil(down).min(n / SQUARE).max(1);
+    [wanted.div_ceil(across).min(m / SQUARE).max(1), across]
+}
+
+/// A part of a product: the first element of `c` in it, its place and its size.
+struct Tile<T> {
+    to: *mut T,
+    at: [usize; 2],
+    size: [usize; 2],
+}
+
+/// Computes the parts of `c` that a grid cuts it into; `compute` writes to the elements of its part
+/// only.
+fn cut<T: Element>(c: ViewMut<T>, [down, across]: [usize; 2], compute: impl Fn(Tile<T>) + Sync) {
     // Whole registers in every part but the last.
-    let bound = |i: usize| {
-        if i == parts {
-            long
-        } else {
-            long * i / parts / 16 * 16
-        }
+    let bound = |i: usize, parts: usize, side: usize| match i == parts {
+        true => side,
+        false => side * i / parts / 16 * 16,
     };
     let to = Shared(c.data.as_mut_ptr());
-    let zero = T::from_i64(0);
-    let keeps = beta != zero;
-    let part = |i: usize| {
-        let (from, until) = (bound(i), bound(i + 1));
-        let (rows, columns) = if by_rows {
-            (until - from, n)
-        } else {
-            (m, until - from)
-        };
-        let (row, column) = if by_rows { (from, 0) } else { (0, from) };
+    pool::run(down * across, |part| {
+        let (i, j) = (part / across, part % across);
+        let (row, column) = (bound(i, down, c.rows), bound(j, across, c.columns));
+        let size = [
+            bound(i + 1, down, c.rows) - row,
+            bound(j + 1, across, c.columns) - column,
+        ];
+        let at = row * c.row_stride + column * c.column_stride;
+        compute(Tile {
+            to: to.get().wrapping_add(at),
+            at: [row, column],
+            size,
+        });
+    });
+}
+
+/// The product by the crate's kernels.
+fn by_crate<T: Element>(
+    alpha: T,
+    a: View<T>,
+    b: View<T>,
+    beta: T,
+    c: ViewMut<T>,
+    grid: [usize; 2],
+) {
+    let keeps = beta != T::from_i64(0);
+    let (row_stride, column_stride) = (c.row_stride as isize, c.column_stride as isize);
+    cut(c, grid, |tile| {
+        let ([row, column], [rows, columns]) = (tile.at, tile.size);
         // SAFETY: every view is inside its slice for all its rows and columns, checked by `new`,
         // and these parts are inside the views. The elements of `c` are apart, also checked by
-        // `new`, and the parts share no rows or columns: no two tasks write to one place.
+        // `new`, and the parts share none: no two tasks write to one place.
         unsafe {
             gemm::gemm(
                 rows,
                 columns,
-                k,
-                to.get().add(row * c.row_stride + column * c.column_stride),
-                c.column_stride as isize,
-                c.row_stride as isize,
+                a.columns,
+                tile.to,
+                column_stride,
+                row_stride,
                 keeps,
                 a.data.as_ptr().wrapping_add(row * a.row_stride),
                 a.column_stride as isize,
@@ -304,9 +350,59 @@ fn cut<T: Element>(alpha: T, a: View<T>, b: View<T>, beta: T, c: ViewMut<T>, thr
                 gemm::Parallelism::None,
             );
         }
-    };
-    pool::run(parts, part);
+    });
 }
+
+/// The product in sums that may be formed in any order, as those of integers: rows of `b` times an
+/// element of `a`, added up.
+#[inline(always)]
+fn by_rows<T: Element>(
+    a: View<T>,
+    b: View<T>,
+    c: ViewMut<T>,
+    grid: [usize; 2],
+    add_product: impl Fn(T, T, T) -> T + Sync,
+    finish: impl Fn(T, T) -> T + Sync,
+) {
+    let (row_stride, column_stride) = (c.row_stride, c.column_stride);
+    cut(c, grid, |tile| {
+        wide(
+            #[inline(always)]
+            || {
+                let ([row, column], [rows, columns]) = (tile.at, tile.size);
+                for (i, from) in
+                    (0..rows).flat_map(|i| (0..columns).step_by(BLOCK).map(move |j| (i, j)))
+                {
+                    let mut sums = [T::default(); BLOCK];
+                    let sums = &mut sums[..BLOCK.min(columns - from)];
+                    for k in 0..a.columns {
+                        let x = a.data[(row + i) * a.row_stride + k * a.column_stride];
+                        let y = &b.data[k * b.row_stride + (column + from) * b.column_stride..];
+                        if b.column_stride == 1 {
+                            for (sum, y) in sums.iter_mut().zip(y) {
+                                *sum = add_product(x, *y, *sum);
+                            }
+                        } else {
+                            for (j, sum) in sums.iter_mut().enumerate() {
+                                *sum = add_product(x, y[j * b.column_stride], *sum);
+                            }
+                        }
+                    }
+                    for (j, sum) in sums.iter().enumerate() {
+                        // SAFETY: an element of the part, and the parts share none, as `new` checked.
+                        unsafe {
+                            let to = tile.to.add(i * row_stride + (from + j) * column_stride);
+                            *to = finish(*sum, *to);
+                        }
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Elements of a row whose sums are formed at once.
+const BLOCK: usize = 256;
 
 #[cfg(test)]
 #[path = "gemm_tests.rs"]

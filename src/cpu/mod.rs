@@ -20,5 +20,6 @@ pub mod rows;
 pub mod scan;
 pub mod slices;
 pub mod sort;
+pub mod stop;
 mod transpose;
 mod word;

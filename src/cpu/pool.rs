@@ -3,6 +3,7 @@
 //! Work is cut by its size alone, never by the number of threads, so that results are the same
 //! bits for every number. The caller works too; only what remains goes to the pool.
 
+use super::stop;
 use crate::lock::plain::{Mutex, MutexGuard};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::any::Any;
@@ -218,6 +219,17 @@ pub fn run(n: usize, task: impl Fn(usize) + Sync) {
 
 /// Compiled once, whatever the task.
 fn run_all(n: usize, task: &(dyn Fn(usize) + Sync)) {
+    if !stop::is_allowed() {
+        return share_out(n, task);
+    }
+    // Helpers do not look: the caller does, and its panic leaves them nothing to take.
+    share_out(n, &|i| {
+        stop::look();
+        task(i);
+    });
+}
+
+fn share_out(n: usize, task: &(dyn Fn(usize) + Sync)) {
     let threads = threads().min(n);
     // A task that starts tasks is already on one of our threads.
     let found = match threads > 1 && rayon::current_thread_index().is_none() {

@@ -41,6 +41,7 @@ pub mod trigonometry;
 pub mod variance;
 pub mod window;
 
+use crate::cpu::stop;
 use crate::error::Result;
 use crate::graph::profile;
 use crate::graph::{Input, Rule, Var};
@@ -184,12 +185,17 @@ pub struct Forms {
     pub places: bool,
 }
 
+/// From this many elements of an operand on, a kernel may take so long that a signal stops it.
+const LARGE: usize = 1 << 14;
+/// The same of a factorization, which cannot be left in the middle.
+const WHOLE: usize = 1 << 16;
+
 impl Op {
     /// Runs the row's kernel, or lets the host do it for a GPU that has none.
     #[inline(always)]
     pub fn call(&self, inputs: &[Input], values: &[Value], out: &Out) -> Result<Made> {
-        let half = matches!(inputs, [first, ..] if first.tensor.dtype() == DType::F16);
-        if half || self.forms.host || profile::is_on() {
+        let care = |i: &Input| i.tensor.dtype() == DType::F16 || i.tensor.numel() >= LARGE;
+        if inputs.iter().any(care) || self.forms.host || profile::is_on() {
             return self.call_with_care(inputs, values, out);
         }
         (self.run)(inputs, values, out)
@@ -202,7 +208,17 @@ impl Op {
         if self.on_host(inputs, values) {
             return device::through_host(self, inputs, values);
         }
-        (self.run)(inputs, values, out)
+        let most = inputs.iter().map(|i| i.tensor.numel()).max();
+        if !matches!(out, Out::Fresh) || most < Some(LARGE) {
+            return (self.run)(inputs, values, out);
+        }
+        if self.is_factorization() && most >= Some(WHOLE) {
+            let plain = |i: &Input| Input::plain(i.tensor.clone());
+            let inputs: Vec<Input<'static>> = inputs.iter().map(plain).collect();
+            let (run, values) = (self.run, values.to_vec());
+            return stop::waiting(move || run(&inputs, &values, &Out::Fresh));
+        }
+        stop::allowed(|| (self.run)(inputs, values, out))
     }
 
     /// Fails for halves, unless it only moves elements (T-9).
@@ -215,11 +231,18 @@ impl Op {
         Ok(())
     }
 
+    fn is_in(&self, rooms: &[&[&Op]]) -> bool {
+        let mut rows = rooms.iter().copied().flatten();
+        rows.any(|row| std::ptr::eq(*row, self))
+    }
+
+    fn is_factorization(&self) -> bool {
+        self.is_in(&[factor::ROWS, orthogonal::ROWS])
+    }
+
     /// Whether it takes longer than the size of its operands tells.
     pub fn is_product(&self) -> bool {
-        [matmul::ROWS, products::ROWS, factor::ROWS, orthogonal::ROWS]
-            .iter()
-            .any(|rows| rows.iter().any(|row| std::ptr::eq(*row, self)))
+        self.is_factorization() || self.is_in(&[matmul::ROWS, products::ROWS])
     }
 
     /// Whether something on the GPU, an operand or an argument, has to be fetched for it.

@@ -1,11 +1,13 @@
 //! `backward`, `grad` and the recording switch.
 
 use super::collect;
-use super::errors::guard;
+use super::ending::guard_this;
+use super::errors::{guard, raised};
 use super::interpreter::attached;
 use super::site::{detached, teach};
 use super::tensor::PyTensor;
 use super::variable::PyVariable;
+use crate::cpu::stop;
 use crate::engine::{self, Options, Root};
 use crate::error::{Error, Result};
 use crate::graph::{Var, Variable, switch};
@@ -43,6 +45,7 @@ fn given(op: &str, gradient: Option<&Bound<'_, PyAny>>) -> PyResult<Given> {
 }
 
 fn truth(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<bool>> {
+    guard_this();
     value
         .filter(|v| !v.is_none())
         .map(|v| v.is_truthy())
@@ -133,6 +136,11 @@ fn signals(py: Python<'_>) -> PyResult<()> {
         return Err(PyKeyboardInterrupt::new_err(()));
     }
     Ok(())
+}
+
+/// How a kernel looks for signals.
+fn look() -> Result<()> {
+    attached(signals).map_err(raised)
 }
 
 /// Runs `body` with the interpreter released; signals are looked at now and then.
@@ -273,8 +281,8 @@ fn gradients_of<'py>(
 ///
 /// Nodes run newest first: in falling order of their creation, the same in every run. (The engine
 /// of 0.3 ran what was ready first-in-first-out, so where several gradients meet, the order of hooks
-/// and the last bits of float sums can differ from it.) Ctrl-C is answered between two nodes; a
-/// single long operation, such as the product of two large matrices, is not interrupted.
+/// and the last bits of float sums can differ from it.) Ctrl-C is answered between two nodes, and
+/// inside long operations.
 #[pyfunction]
 #[pyo3(signature = (variables, grad_variables=None, retain_graph=None, create_graph=None, retain_variables=None))]
 fn backward(
@@ -385,6 +393,7 @@ fn live_nodes() -> usize {
 
 /// Adds the functions to the module.
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    stop::look_with(look);
     m.add_function(wrap_pyfunction!(backward, m)?)?;
     m.add_function(wrap_pyfunction!(grad, m)?)?;
     m.add_function(wrap_pyfunction!(is_grad_enabled, m)?)?;

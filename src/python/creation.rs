@@ -3,6 +3,7 @@
 use super::call::Side;
 use super::classes;
 use super::construct::{self, cut_at_zero, sizes_from_args};
+use super::ending::guard_this;
 use super::errors::run;
 use super::number::{self, int_readers, number};
 use super::numpy;
@@ -154,6 +155,7 @@ fn out_of_range(name: &str, got: &Bound<'_, PyAny>, last: impl std::fmt::Display
 
 /// The value of a print option, an int from 0 to `last`.
 fn print_option(name: &str, given: &Bound<'_, PyAny>, last: i64) -> PyResult<usize> {
+    guard_this();
     match given.extract::<i64>() {
         Ok(n) if (0..=last).contains(&n) => Ok(n as usize),
         Err(e) if !e.is_instance_of::<PyOverflowError>(given.py()) => {

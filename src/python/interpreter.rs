@@ -3,6 +3,7 @@
 //! Code without the interpreter may hold locks, so a fork waits for it; while it waits for
 //! the interpreter, which the forking thread may have, the fork need not.
 
+use super::ending::guard_this;
 use crate::lock::fork;
 use pyo3::prelude::*;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ pub fn released<R: Send>(py: Python<'_>, body: impl FnOnce() -> R + Send) -> R {
 
 /// Runs `body` with the interpreter.
 pub fn attached<R>(body: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    guard_this();
     fork::outside(|| Python::attach(body))
 }
 

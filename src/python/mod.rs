@@ -10,6 +10,7 @@ pub mod construct;
 pub mod creation;
 pub mod dlpack;
 pub mod elements;
+pub mod ending;
 pub mod errors;
 pub mod explain;
 pub mod fork;
@@ -45,6 +46,7 @@ use pyo3::prelude::*;
 #[pymodule(name = "_C")]
 fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     errors::quiet_panics();
+    ending::register();
     errors::register(m)?;
     classes::register(m)?;
     storages::register(m)?;

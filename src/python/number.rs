@@ -2,6 +2,7 @@
 
 use super::call::Side;
 use super::callback;
+use super::ending::guard_this;
 use crate::ops::device;
 use crate::tensor::{Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};
@@ -80,6 +81,7 @@ pub fn int_of(side: Side, op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<i
 
 /// Whether `obj` is no int but counts as one by its `__index__`.
 pub fn is_index(obj: &Bound<'_, PyAny>) -> bool {
+    guard_this();
     obj.cast::<PyFloat>().is_err()
         && super::call::Operand::of(obj).is_none()
         && matches!(obj.get_type().hasattr("__index__"), Ok(true))

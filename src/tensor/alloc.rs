@@ -10,10 +10,10 @@ use crate::lock::plain::{Mutex, MutexGuard};
 use memmap2::MmapMut;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicI64, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed,
 };
+use std::sync::{Arc, OnceLock};
 
 /// Every block starts at a multiple of this: a cache line, and the widest vector.
 pub const ALIGN: usize = 64;
@@ -214,8 +214,19 @@ struct Front {
     tally: Arc<Tally>,
 }
 
+/// What a thread runs before its first tensor.
+static AT_FIRST: OnceLock<fn()> = OnceLock::new();
+
+/// Sets what each thread runs before its first tensor.
+pub fn on_new_threads(run: fn()) {
+    let _ = AT_FIRST.set(run);
+}
+
 impl Front {
     fn new() -> Front {
+        if let Some(run) = AT_FIRST.get() {
+            run();
+        }
         let tally = Arc::new(Tally::default());
         SHARED.lock().tallies.push(tally.clone());
         Front {

@@ -2,7 +2,7 @@
 
     python tests/bench/interrupt.py [repeats]
 
-A signal is answered between two kernels: one big kernel is finished first.
+A signal is answered between two nodes and inside kernels that write to memory of their own.
 """
 
 import os
@@ -49,7 +49,10 @@ CASES = [
     ("grad, chain of 1e6", lambda: chain(1_000_000), gradient),
     ("release, chain of 1e7", lambda: list(chain(10_000_000)), release),
     ("backward, 200 products of 512", lambda: wide(200, 512), backward),
-    ("forward, a product of 4096", lambda: torch.ones(4096, 4096), lambda m: m.mm(m)),
+    ("a product of 4096", lambda: torch.ones(4096, 4096), lambda m: m.mm(m)),
+    ("the same of doubles", lambda: torch.ones(4096, 4096).double(), lambda m: m.mm(m)),
+    ("svd of 1000", lambda: torch.rand(1000, 1000), lambda m: m.svd()),
+    ("sort of 5e7", lambda: torch.rand(50_000_000), lambda m: m.sort()),
 ]
 
 

@@ -98,6 +98,112 @@ for _ in range(8):
 {end}
 """
 
+#: A thread is in the middle of what an object does that was given to a call, for the first time.
+OBJECTS = """
+import sys
+import threading
+import time
+
+import rgrad as torch
+from rgrad.autograd import Variable
+
+started = threading.Semaphore(0)
+naps = threading.local()
+
+
+class Slow:
+    def nap(self, result):
+        started.release()
+        time.sleep(naps.seconds)
+        return result
+
+    def __index__(self):
+        return self.nap(1)
+
+    def __float__(self):
+        return self.nap(1.0)
+
+    def __bool__(self):
+        return self.nap(True)
+
+    def __len__(self):
+        return self.nap(2)
+
+    def __getitem__(self, at):
+        return 1.0
+
+    def __del__(self):
+        self.nap(None)
+
+    def __repr__(self):
+        return self.nap("slow")
+
+    @property
+    def __array_interface__(self):
+        return self.nap({{}})
+
+
+x = Variable(torch.ones(3, 3), requires_grad=True)
+t = torch.ones(3, 3)
+
+
+def hook(g, slow=None):
+    pass
+
+
+def let_go():
+    y = x * 2
+    y.register_hook(lambda g, slow=Slow(): None)
+    y.sum().backward()
+
+
+def release(ring):
+    y = x * 2
+    y.register_hook(lambda g, slow=Slow(): None)
+    del y
+
+
+def forever(seconds):
+    naps.seconds = seconds
+    while True:
+        try:
+            {call}
+        except (TypeError, ValueError, RuntimeError, AttributeError):
+            pass
+
+
+for seconds in [0.0, 0.0003, 0.001, 0.003, 0.01, 0.01, 0.02, 0.02]:
+    threading.Thread(target=forever, args=(seconds,), daemon=True).start()
+for _ in range(16):
+    assert started.acquire(timeout=20)
+"""
+
+CALLS = [
+    "x.view(Slow(), 9)",
+    "x[Slow()]",
+    "x[Slow():]",
+    "x.sum(Slow())",
+    "t[0] = Slow()",
+    "x.backward(torch.ones(3, 3), retain_graph=Slow())",
+    "torch.Tensor(Slow())",
+    "t.new(Slow())",
+    "torch.manual_seed(Slow())",
+    "torch.set_printoptions(precision=Slow()); str(t)",
+    "let_go()",
+    "release(x)",
+    "t.fill_(Slow())",
+    "t.numpy().__array_interface__; torch.from_numpy(Slow())",
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_threads_inside_objects_given_to_calls_do_not_disturb_the_end(call):
+    done = run_program(OBJECTS.format(call=call), timeout=60)
+    if "acquire" in done.stderr:
+        pytest.fail("the call reaches no method of the object")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 PLACES = [
     "forward",
     "backward",

@@ -86,6 +86,74 @@ def test_big_kernels_are_left_between_two(interrupted):
     assert x.grad is not None
 
 
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def ringing():
+    """Starts signals every 30 ms, the third of which raises when it is answered; gives the list of
+    answers. One that comes when a call is over is the only answer to all that came meanwhile."""
+    answers = []
+
+    def answer(*_):
+        # What a signal runs may use tensors.
+        answers.append(torch.ones(300, 300).mm(torch.ones(300, 300)).sum())
+        if len(answers) == 3:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise Stop
+
+    def start():
+        signal.setitimer(signal.ITIMER_REAL, 0.03, 0.03)
+        return answers
+
+    before = signal.signal(signal.SIGALRM, answer)
+    yield start
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", ["mm", "long", "bmm", "svd", "sort", "norm", "backward"])
+def test_long_kernels_are_left_in_the_middle(ringing, name, threads):
+    make, call = {
+        "mm": (lambda: torch.ones(3000, 3000).double(), lambda x: x.mm(x)),
+        "long": (lambda: torch.ones(1200, 1200).long(), lambda x: x.mm(x)),
+        "bmm": (lambda: torch.ones(200, 500, 500), lambda x: x.bmm(x)),
+        "svd": (lambda: torch.rand(1200, 1200), lambda x: x.svd()),
+        "sort": (lambda: torch.rand(30_000_000), lambda x: x.sort()),
+        "norm": (lambda: torch.rand(60_000_000), lambda x: x.norm(2.5)),
+        "backward": (
+            lambda: Variable(torch.rand(2500, 2500), requires_grad=True).mm(
+                Variable(torch.ones(2500, 2500))
+            ),
+            lambda y: y.sum().backward(retain_graph=True),
+        ),
+    }[name]
+    x = make()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        answers = ringing()
+        with pytest.raises(Stop):
+            while True:
+                call(x)
+                answers.clear()
+        assert answers == [300**3] * 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_kernels_in_place_are_finished(ringing):
+    x = torch.ones(20_000_000)
+    ringing()
+    with pytest.raises(Stop):
+        while True:
+            x.add_(1).sqrt_().mul_(2).pow_(2)
+    # Whatever was the last: no element is behind another.
+    assert x.min() == x.max()
+
+
 def test_nested_passes_on_their_own_thread_are_left(interrupted):
     deepest = []
 

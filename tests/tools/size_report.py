@@ -17,7 +17,7 @@ UNSAFE_ALLOWED = (
     "src/tensor/storage.rs",
     "src/gpu/buffer.rs",
     "src/python/table.rs",
-    "src/python/callback.rs",
+    "src/python/ending.rs",
     "src/python/fork.rs",
     "src/python/interop.rs",
     "src/python/site/frames.rs",

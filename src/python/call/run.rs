@@ -2,6 +2,7 @@
 
 use super::fallback::{fall_back, fall_back_in_place, keepdim_hint, masks_fall_back};
 use super::{Form, Matched, Operand};
+use crate::cpu::stop;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording, with_recording};
@@ -174,7 +175,9 @@ fn number_of(
         "dot" => Some(run(|| {
             ops::matmul::dot_total(&inputs[0].tensor, &inputs[1].tensor)
         })?),
-        _ => released(py, || run(|| ops::reduce::number(op, inputs, &values)))?,
+        _ => released(py, || {
+            run(|| stop::allowed(|| ops::reduce::number(op, inputs, &values)))
+        })?,
     };
     let value = match known {
         Some(value) => value,

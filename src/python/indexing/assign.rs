@@ -9,6 +9,7 @@ use crate::graph::{Origin, Var, Variable, is_recording};
 use crate::ops::apply::{Values, apply_in_place, expanded};
 use crate::ops::copy::{self, contiguous_copy, copy_into, fill_with};
 use crate::ops::{device, index, mask, pick, shape};
+use crate::python::ending::guard_this;
 use crate::tensor::{Dims, FromValue, Scalar, Tensor, Value, class_name, sizes_text};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -29,6 +30,7 @@ pub enum Given {
 /// # Errors
 /// `RuntimeError` for an int beyond 64 bits; what the object's own conversion to a number raises.
 pub fn given(value: &Bound<'_, PyAny>) -> PyResult<Given> {
+    guard_this();
     let whole = value.is_instance_of::<PyInt>();
     if whole || (!value.is_instance_of::<PyFloat>() && value.hasattr("__index__")?) {
         match value.extract::<i64>() {

@@ -4,6 +4,7 @@ use super::place::{self, Item, Longs, Slice};
 use super::{Index, OP, Rules};
 use crate::error::Error;
 use crate::python::callback;
+use crate::python::ending::guard_this;
 use crate::tensor::{DType, Dims, MAX_DIMS, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyIndexError, PyOverflowError};
 use pyo3::prelude::*;
@@ -94,6 +95,7 @@ impl Reader<'_> {
                 Rules::Raw => Err(self.refuse(part)),
             };
         }
+        guard_this();
         if part.hasattr("__index__")? {
             return self.int(part);
         }
@@ -137,6 +139,7 @@ impl Reader<'_> {
         if value.is_none() {
             return Ok(None);
         }
+        guard_this();
         if (self.tensor_of)(&value).is_some() || !value.hasattr("__index__")? {
             return Err(Error::Type(format!(
                 "{OP}: a slice takes ints and None; its {name} is {}",
