@@ -66,7 +66,14 @@ def typename(obj: object) -> str:
 
 _absent.install()
 if not TYPE_CHECKING:
-    __getattr__ = _absent.names_itself(__name__)
+    # Costs as much as all the rest; U-1 has it there after `import torch`.
+    __getattr__ = _absent.names_itself(__name__, later=("multiprocessing",))
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+else:
+    from . import multiprocessing
 
 # Named one by one because type checkers read this list.
 __all__ = [
@@ -84,6 +91,7 @@ __all__ = [
     "fork_rng",
     "functional",
     "grad_mode",
+    "multiprocessing",
     "nn",
     "no_grad",
     "random",

@@ -3,14 +3,15 @@
 Names that exist are never looked up here, so a list may hold some that came since.
 """
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 #: Modules.
 MODULES = """
 _tensor_str _thnn _utils autograd._functions autograd.function autograd.gradcheck
 autograd.profiler backends contrib cuda.comm cuda.nccl cuda.nvtx cuda.profiler cuda.sparse
-distributed distributions functional jit legacy multiprocessing nn._functions nn.backends nn.init
+distributed distributions functional jit legacy nn._functions nn.backends nn.init
 nn.modules nn.parallel nn.utils onnx optim serialization sparse storage tensor utils.data
 utils.dlpack utils.ffi utils.hooks utils.model_zoo utils.serialization utils.trainer
 """
@@ -96,10 +97,12 @@ def _sentence(path: str) -> str:
     return f"torch.{path} of PyTorch 0.3 is not part of rgrad yet"
 
 
-def names_itself(package: str) -> Callable[[str], object]:
-    """The `__getattr__` of a module."""
+def names_itself(package: str, later: Collection[str] = ()) -> Callable[[str], object]:
+    """The `__getattr__` of a module, whose submodules in `later` are imported when they are asked for."""
 
     def __getattr__(name: str) -> object:
+        if name in later:
+            return importlib.import_module(f"{package}.{name}")
         module = package.partition(".")[2]
         if _is_of_03(module, name):
             raise AttributeError(_sentence(f"{module}.{name}" if module else name))

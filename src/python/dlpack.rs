@@ -42,7 +42,7 @@ pub fn to_dlpack<'py>(
         true if moved => device::to_cpu(tensor)?,
         true => contiguous_copy(tensor)?,
     };
-    tensor.fix();
+    tensor.pin();
     match max_version {
         Some((major, _)) if major >= 1 => lend::<Versioned>(py, tensor, copied),
         _ => lend::<Old>(py, tensor, copied),

@@ -9,7 +9,7 @@ use crate::cpu::pool;
 use crate::engine;
 use crate::graph::arena;
 use crate::lock::fork;
-use crate::tensor::alloc;
+use crate::tensor::{alloc, shared};
 use pyo3::prelude::*;
 use std::cell::RefCell;
 
@@ -25,14 +25,15 @@ fn _after_fork() {
     fork::go_on();
 }
 
+type Held = (pool::Hold, arena::Hold, alloc::Hold, shared::Hold);
+
 thread_local! {
     /// The locks held while this thread forks.
-    static HELD: RefCell<Vec<(pool::Hold, arena::Hold, alloc::Hold)>> =
-        const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
 }
 
 extern "C" fn before() {
-    let held = (pool::hold(), arena::hold(), alloc::hold());
+    let held = (pool::hold(), arena::hold(), alloc::hold(), shared::hold());
     HELD.with_borrow_mut(|all| all.push(held));
 }
 

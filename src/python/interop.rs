@@ -6,6 +6,7 @@
 
 use super::tensor::PyTensor;
 use crate::fail;
+use crate::lock::plain::Mutex;
 use crate::ops::copy::contiguous_copy;
 use crate::python::callback;
 use crate::tensor::{DType, Device, Dims, Element, Layout, Tensor};
@@ -14,6 +15,7 @@ use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyMemoryView};
+use std::collections::BTreeMap;
 use std::ffi::{CStr, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -168,6 +170,25 @@ pub struct Export {
     shape: Box<[isize]>,
     /// In bytes.
     strides: Box<[isize]>,
+    home: usize,
+}
+
+/// How many exports there are of each memory, by its address: it must not move meanwhile.
+static EXPORTED: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
+
+/// Whether an array or another buffer looks at the memory of `tensor`.
+pub fn is_exported(tensor: &Tensor) -> bool {
+    EXPORTED.lock().contains_key(&tensor.home_address())
+}
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        let mut all = EXPORTED.lock();
+        match all.get_mut(&self.home) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(all.remove(&self.home)),
+        }
+    }
 }
 
 impl Export {
@@ -183,13 +204,15 @@ impl Export {
         if shape.is_empty() {
             (shape, strides) = (Box::new([0]), Box::new([width]));
         }
-        let tensor = tensor.clone();
+        let (tensor, home) = (tensor.clone(), tensor.home_address());
+        *EXPORTED.lock().entry(home).or_default() += 1;
         Bound::new(
             py,
             Export {
                 tensor,
                 shape,
                 strides,
+                home,
             },
         )
     }

@@ -7,7 +7,7 @@ use super::errors::run;
 use super::number::int_of;
 use super::storage::{copied, storage as storage_in, storage_of};
 use super::tensor::{PyTensor, raw};
-use super::{classes, query};
+use super::{classes, query, shared};
 use crate::ops::apply::refuse_repeats;
 use crate::ops::device;
 use crate::tensor::{Dims, Layout, Tensor, class_name, dims, sizes_text};
@@ -239,9 +239,10 @@ impl PyTensor {
         t.device() == crate::tensor::Device::Gpu || t.is_shared()
     }
 
-    /// Moves the elements to memory that processes forked from this one share.
+    /// Moves the elements to memory that other processes can have too. They keep their size, and must
+    /// be nobody else's: of a NumPy array's or a file's, share the clone().
     fn share_memory_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        run(|| device::share("share_memory_", &slf.get().tensor()))?;
+        shared::share(slf.py(), "share_memory_", &slf.get().tensor())?;
         Ok(slf.clone())
     }
 

@@ -33,6 +33,7 @@ pub mod random;
 pub mod ranges;
 mod reach;
 pub mod shapes;
+pub mod shared;
 pub mod site;
 pub mod storage;
 pub mod storages;
@@ -57,6 +58,7 @@ fn extension(m: &Bound<'_, PyModule>) -> PyResult<()> {
     table::install(m)?;
     autograd::register(m)?;
     fork::register(m)?;
+    shared::register(m)?;
     call::register(m)?;
     creation::register(m)?;
     machine::register(m)?;

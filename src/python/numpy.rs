@@ -273,7 +273,7 @@ impl PyTensor {
                 "__array_interface__: the tensor is in the memory of the GPU; use .cpu() first",
             ));
         }
-        tensor.fix();
+        tensor.pin();
         let array = as_ndarray(slf.py(), &tensor)?;
         Ok(array.getattr("__array_interface__")?.unbind())
     }

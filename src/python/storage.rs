@@ -6,6 +6,7 @@ use super::construct::{self, type_name};
 use super::creation;
 use super::errors::run;
 use super::number::{self, int_of, number};
+use super::shared;
 use super::storages::{kind_of, wrap};
 use crate::lock::plain::Mutex;
 use crate::ops::copy::{contiguous_copy, copy_into, fill_with};
@@ -95,6 +96,11 @@ impl PyStorage {
         drop(objects);
         drop(old);
         Ok(())
+    }
+
+    /// The storage.
+    pub fn tensor(&self) -> &Tensor {
+        &self.root
     }
 
     fn name(&self) -> String {
@@ -348,9 +354,10 @@ impl PyStorage {
         self.root.device() == Device::Gpu || self.root.is_shared()
     }
 
-    /// Moves the elements to memory that processes forked from this one share.
+    /// Moves the elements to memory that other processes can have too. They keep their size, and must
+    /// be nobody else's: of a NumPy array's or a file's, share the clone().
     fn share_memory_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        run(|| device::share("share_memory_", &slf.get().root))?;
+        shared::share(slf.py(), "share_memory_", &slf.get().root)?;
         Ok(slf.clone())
     }
 

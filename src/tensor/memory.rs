@@ -6,7 +6,7 @@
 
 use super::alloc::Block;
 use super::dtype::Device;
-use super::storage::{FIXED, Layout, Next, Place, SHARED, Tensor};
+use super::storage::{FIXED, Layout, Next, PINNED, Place, SHARED, Tensor};
 use crate::error::Result;
 use crate::fail;
 use std::any::Any;
@@ -39,7 +39,7 @@ impl Memory {
 pub(super) enum Owner {
     Block(#[allow(dead_code, reason = "held for its drop")] Block),
     /// Somebody else's, alive as long as the value.
-    Foreign(#[allow(dead_code, reason = "held for its drop")] Kept),
+    Foreign(Kept),
     /// On a device: what the device layer made it of.
     Device(Box<dyn Any + Send + Sync>),
 }
@@ -58,6 +58,10 @@ thread_local! {
 impl Kept {
     pub fn new(value: Held) -> Kept {
         Kept(Some(value))
+    }
+
+    fn get(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.0.as_deref()
     }
 }
 
@@ -132,12 +136,56 @@ impl Tensor {
 
     /// Forbids resizing from here on: somebody else looks at the memory (T-86).
     pub fn fix(&self) {
+        self.whole().flag(FIXED);
         self.memory_root().flag(FIXED);
+    }
+
+    /// Forbids moving and resizing for good: somebody else has the memory, or its address.
+    pub fn pin(&self) {
+        self.fix();
+        self.whole().flag(PINNED);
+    }
+
+    /// Whether the memory must stay where it is.
+    pub fn is_pinned(&self) -> bool {
+        self.whole().has(PINNED)
     }
 
     /// Whether other processes see the memory (T-120).
     pub fn is_shared(&self) -> bool {
-        self.memory_root().has(SHARED)
+        self.whole().has(SHARED)
+    }
+
+    /// The storage that this one is a part of; itself where it is none.
+    pub fn whole(&self) -> &Tensor {
+        match &self.memory_root().header().place {
+            Place::Part(part) => part.of.memory_root(),
+            _ => self.memory_root(),
+        }
+    }
+
+    /// The first element of a storage in the one that it is a part of; none where it is none.
+    pub fn part_start(&self) -> Option<usize> {
+        match &self.memory_root().header().place {
+            Place::Part(part) => Some(part.at / self.dtype().bytes()),
+            _ => None,
+        }
+    }
+
+    /// A number for the place of the elements, which it has as long as they do not move.
+    pub fn home_address(&self) -> usize {
+        self.home().0.address()
+    }
+
+    /// What is kept alive for the memory's sake.
+    pub(super) fn kept(&self) -> Option<&(dyn Any + Send + Sync)> {
+        match &self.home().0.header().place {
+            Place::Memory(memory) => match &memory.owner {
+                Owner::Foreign(kept) => kept.get(),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Marks the memory as seen by other processes, which keeps its size.
@@ -200,7 +248,8 @@ impl Tensor {
         matches!(self.home().0.header().place, Place::Memory(_))
     }
 
-    /// Lets everybody who holds this storage find its elements in `fresh`, which has them already.
+    /// Lets everybody who holds this storage find its elements in `fresh`, which has them already and
+    /// which nobody else has.
     ///
     /// # Errors
     /// `RuntimeError` for a view of another storage.
@@ -278,6 +327,7 @@ impl Tensor {
     pub fn is_unique(&self) -> bool {
         triomphe::ThinArc::strong_count(&self.0) == 1
             && matches!(self.header().place, Place::Here(_) | Place::Memory(_))
+            && !self.has(SHARED)
     }
 
     /// Whether no other handle or view sees these elements: unique, or the only view of its root.

@@ -9,6 +9,7 @@ mod layout;
 mod memory;
 pub mod print;
 pub mod scalar;
+pub mod shared;
 pub mod storage;
 pub mod value;
 mod version;

@@ -30,6 +30,8 @@ pub(super) const CLAIMED: u8 = 8;
 const SHORT: u8 = 16;
 /// On a root: memory that other processes see.
 pub(super) const SHARED: u8 = 32;
+/// On a root: memory that must stay where it is, for somebody has its address.
+pub(super) const PINNED: u8 = 64;
 
 /// A tensor: a cheap handle to elements with a geometry. Clones are the same tensor.
 #[derive(Clone)]
@@ -173,7 +175,13 @@ impl Tensor {
     }
 
     /// A row-major root over `bytes` bytes of `owner`.
-    fn over(dtype: DType, sizes: &[i64], host: *mut u8, bytes: usize, owner: Owner) -> Tensor {
+    pub(super) fn over(
+        dtype: DType,
+        sizes: &[i64],
+        host: *mut u8,
+        bytes: usize,
+        owner: Owner,
+    ) -> Tensor {
         let memory = Memory::new(host, bytes, owner);
         Self::root(dtype, sizes, 0, Place::Memory(Box::new(memory)))
     }
@@ -223,7 +231,7 @@ impl Tensor {
     ) -> Result<Tensor> {
         let sizes = [(bytes / dtype.bytes()) as i64];
         let root = Self::over(dtype, &sizes, host, bytes, Owner::Foreign(Kept::new(keep)));
-        root.fix();
+        root.pin();
         root.build(layout, 0)
     }
 
@@ -256,7 +264,7 @@ impl Tensor {
         let host = map.as_mut_ptr();
         let owner = Owner::Foreign(Kept::new(Box::new(map)));
         let root = Self::over(dtype, &[elements as i64], host, bytes, owner);
-        root.fix();
+        root.pin();
         Ok(root)
     }
 

@@ -560,7 +560,7 @@ def test_names_at_module_level():
     assert torch.is_tensor(T()) and not torch.is_tensor(var(A))
 
 
-ABSENT = ["optim", "sparse", "distributed", "multiprocessing", "onnx", "jit", "legacy"]
+ABSENT = ["optim", "sparse", "distributed", "onnx", "jit", "legacy"]
 
 
 @pytest.mark.parametrize("name", [n for n in ABSENT if n not in dir(torch)])

@@ -12,7 +12,7 @@ mod transfer;
 pub use formula::{Row, choose, manifest, map, samples};
 pub use host::through_host;
 pub use loss::{nll_factors, nll_spread, nll_sum};
-pub use storage::{grow, resize_storage, share};
+pub use storage::{check_moves, grow, resize_storage, share};
 pub use transfer::{copy, read_element, read_scalar, to_cpu, to_gpu};
 
 use crate::error::Result;

@@ -4,8 +4,7 @@ use super::zeros;
 use crate::error::Result;
 use crate::fail;
 use crate::ops::copy::copy_into;
-use crate::tensor::{Device, Tensor};
-use std::fs::File;
+use crate::tensor::Tensor;
 
 /// Storages beyond this many bytes grow by half at least, so that growing step by step stays cheap.
 const STEADY: usize = 4096;
@@ -58,47 +57,36 @@ fn move_into(x: &Tensor, fresh: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// Moves the storage of `x` to memory that processes forked from this one share (T-120); on the
-/// GPU, and where it is shared already, nothing happens.
+/// Fails where the storage of `x` cannot move to memory that other processes see.
 ///
 /// # Errors
-/// `RuntimeError` when the system gives no such memory, or for a view of another storage.
-pub fn share(op: &str, x: &Tensor) -> Result<()> {
-    if x.device() == Device::Gpu || x.is_shared() {
-        return Ok(());
+/// `RuntimeError` for a view of another storage, and where somebody has the address of the memory.
+pub fn check_moves(op: &str, x: &Tensor) -> Result<()> {
+    if x.part_start().is_some() {
+        fail!(
+            Runtime,
+            "{op}: a storage that is a view of another cannot move by itself; use the whole storage, or clone() it"
+        );
     }
-    let room = x.storage_room();
-    let fresh = match unnamed_file(room * x.dtype().bytes())
-        .and_then(|file| Tensor::mapped(x.dtype(), &file, room, true))
-    {
-        Ok(fresh) => fresh,
-        Err(e) => fail!(Runtime, "{op}: the system gives no shared memory: {e}"),
-    };
-    fresh.fix_shared();
-    move_into(x, &fresh)
+    if x.is_pinned() {
+        fail!(
+            Runtime,
+            "{op}: the memory of this storage of {} elements cannot move to where other processes see it: NumPy, a file or another library has it too; share or send its clone()",
+            x.storage_len()
+        );
+    }
+    Ok(())
 }
 
-/// A file in memory without a name, `bytes` long.
-fn unnamed_file(bytes: usize) -> std::io::Result<File> {
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let memory = std::path::Path::new("/dev/shm");
-    let folder = match memory.is_dir() {
-        true => memory.to_path_buf(),
-        false => std::env::temp_dir(),
-    };
-    let name = format!(
-        "rgrad-{}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Relaxed)
-    );
-    let path = folder.join(name);
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
-    std::fs::remove_file(&path)?;
-    file.set_len(bytes as u64)?;
-    Ok(file)
+/// Moves the storage of `x` to `fresh`, which other processes see (T-120), and lets it be found by
+/// the number of that memory.
+///
+/// # Errors
+/// As [`check_moves`].
+pub fn share(op: &str, x: &Tensor, fresh: Tensor) -> Result<()> {
+    check_moves(op, x)?;
+    move_into(x, &fresh)?;
+    drop(fresh);
+    x.announce();
+    Ok(())
 }

@@ -8,8 +8,9 @@ use crate::python::call::{self, Side};
 use crate::python::construct::cut_at_zero;
 use crate::python::errors::run;
 use crate::python::memory::dims_of;
+use crate::python::shared;
 use crate::python::tensor::PyTensor;
-use crate::tensor::{Dims, FromValue, Tensor, sizes_text};
+use crate::tensor::{Device, Dims, FromValue, Tensor, sizes_text};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -134,6 +135,18 @@ impl PyVariable {
         let place = Geometry::read(&own, size, stride, storage_offset)?;
         place.owner(var)?;
         run(|| call::turn(&shape::as_strided::OP, var, place.values(&own)))?;
+        Ok(slf.clone())
+    }
+
+    fn is_shared(&self) -> bool {
+        let t = self.var.tensor();
+        t.device() == Device::Gpu || t.is_shared()
+    }
+
+    /// Moves the elements to memory that other processes can have too, for all who share them; not
+    /// the gradient.
+    fn share_memory_<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        shared::share(slf.py(), "share_memory_", &slf.get().var.tensor())?;
         Ok(slf.clone())
     }
 
