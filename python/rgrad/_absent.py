@@ -98,7 +98,7 @@ def _sentence(path: str) -> str:
 
 
 def names_itself(package: str, later: Collection[str] = ()) -> Callable[[str], object]:
-    """The `__getattr__` of a module, whose submodules in `later` are imported when they are asked for."""
+    """The `__getattr__` of a module, which imports submodules in `later` when asked for them."""
 
     def __getattr__(name: str) -> object:
         if name in later:

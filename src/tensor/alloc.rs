@@ -365,6 +365,14 @@ impl Block {
         self.bytes
     }
 
+    /// The mapping that it is, if it is not a piece of a slab.
+    pub(super) fn mapping(&self) -> Option<&MmapMut> {
+        match &self.home {
+            Some(Home::Map(map)) => Some(map),
+            _ => None,
+        }
+    }
+
     /// The bytes there are: a storage may grow into them.
     #[inline]
     pub fn capacity(&self) -> usize {

@@ -37,7 +37,7 @@ impl Memory {
 
 /// What keeps the bytes.
 pub(super) enum Owner {
-    Block(#[allow(dead_code, reason = "held for its drop")] Block),
+    Block(Block),
     /// Somebody else's, alive as long as the value.
     Foreign(Kept),
     /// On a device: what the device layer made it of.
@@ -175,6 +175,28 @@ impl Tensor {
     /// A number for the place of the elements, which it has as long as they do not move.
     pub fn home_address(&self) -> usize {
         self.home().0.address()
+    }
+
+    /// Calls `each` with the blocks that the elements were in before they moved.
+    pub(super) fn with_left_blocks(&self, each: impl Fn(&Block)) {
+        let mut root = self.whole();
+        loop {
+            let next = match &root.header().place {
+                Place::Here(next) => next.get(),
+                Place::Memory(memory) => match (memory.next.get(), &memory.owner) {
+                    (Some(next), Owner::Block(block)) => {
+                        each(block);
+                        Some(next)
+                    }
+                    (next, _) => next,
+                },
+                _ => None,
+            };
+            match next {
+                Some(next) => root = next,
+                None => return,
+            }
+        }
     }
 
     /// What is kept alive for the memory's sake.

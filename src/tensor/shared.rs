@@ -121,6 +121,19 @@ impl Tensor {
         Ok(root)
     }
 
+    /// Gives the system the pages that the elements of this storage were on before they moved; who
+    /// still had their address would read zeros. A block is not freed before its storage is.
+    pub fn give_left_pages(&self) {
+        #[cfg(unix)]
+        self.with_left_blocks(|block| {
+            if let Some(map) = block.mapping() {
+                // SAFETY: nobody has a reference to the elements of a block, and its owner may expect
+                // any values in it. Where the system refuses, nothing is lost but memory.
+                let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+            }
+        });
+    }
+
     /// The mapping under this storage.
     fn mapping(&self) -> Option<&Shared> {
         self.kept()?.downcast_ref()

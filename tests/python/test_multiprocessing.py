@@ -90,7 +90,7 @@ def test_everything_of_multiprocessing_is_there():  # U-50
 def test_strategies():  # T-121
     assert mp.get_all_sharing_strategies() == {"file_descriptor", "file_system"}
     assert mp.get_sharing_strategy() == "file_descriptor"
-    with pytest.raises(ValueError, match="'pigeons'.*file_descriptor, file_system"):
+    with pytest.raises(ValueError, match=r"'pigeons'.*file_descriptor, file_system"):
         mp.set_sharing_strategy("pigeons")
     assert mp.get_sharing_strategy() == "file_descriptor"
 
@@ -321,8 +321,42 @@ def test_a_sender_that_has_ended(tmp_path, strategy):
             print(e)
     """
     out = quiet(program(tmp_path, code, strategy))
-    expected = "process that sent it has ended" if strategy == "file_descriptor" else "[1.0, 1.0"
+    expected = "sender must live until" if strategy == "file_descriptor" else "[1.0, 1.0"
     assert expected in out
+
+
+def test_more_storages_than_descriptors(tmp_path):
+    code = """
+        import resource
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        kept = [torch.ones(3) for _ in range(100)]
+        try:
+            for t in kept:
+                t.share_memory_()
+        except RuntimeError as e:
+            print(e)
+        assert t.tolist() == [1] * 3 and not t.is_shared()
+        kept[50:] = []
+        mp.set_sharing_strategy("file_system")
+        more = [torch.ones(3).share_memory_() for _ in range(100)]
+        assert through(*more)[99].is_set_to(more[99])
+    """
+    assert "ulimit -n" in quiet(program(tmp_path, code))
+
+
+def test_memory_is_not_held_twice(tmp_path):  # T-120
+    code = """
+        def anonymous():
+            lines = open("/proc/self/status").read().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+
+        t = torch.ones(16 << 20)  # 64 MiB
+        before = anonymous()
+        t.share_memory_()
+        assert before - anonymous() > 60 << 10
+        assert t.min() == t.max() == 1
+    """
+    assert quiet(program(tmp_path, code)) == ""
 
 
 def test_a_message_that_is_read_twice(tmp_path):

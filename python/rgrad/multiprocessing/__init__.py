@@ -1,4 +1,4 @@
-"""Processes that share tensors: multiprocessing, where what is sent between processes is not copied.
+"""Processes that share tensors: multiprocessing that sends tensors without copying them.
 
 All of Python's multiprocessing is here under its own names. A tensor, Variable or storage that goes
 through a queue, a pipe or a pool, or to a process as an argument, moves to shared memory, and what
@@ -19,11 +19,11 @@ arrives is the same memory:
 >>> t[0], t.is_shared()
 (7.0, True)
 
-- Tensors on one storage arrive on one storage, also if they come one after the other, and what comes back
-  to a process is the storage that it had.
+- Tensors on one storage arrive on one storage, also if they come one after the other, and what
+  comes back to a process is the storage that it had.
 - Variables arrive as leaves with their flags and hooks, but without gradient and history.
-- Memory of a NumPy array or a file cannot move: send `t.clone()`. So it is with `t.numpy()` as long as
-  that array lives.
+- Memory that a NumPy array or a file has too cannot move: send `t.clone()`. What `t.numpy()` gave
+  keeps the memory of `t` in place as long as it lives.
 - A queue sends from a thread of its own, soon after `put`. What cannot be sent is reported there.
 - Memory of the GPU stays in its process: send `t.cpu()`.
 
@@ -41,8 +41,8 @@ reductions.register()
 
 
 def get_all_sharing_strategies() -> set[str]:
-    """The names of the ways to share that this system has: 'file_descriptor' and 'file_system', on macOS
-    and Windows the second only.
+    """The ways to share that this system has: 'file_descriptor' and 'file_system'; on macOS and
+    Windows the second only.
     """
     return set(_memory.STRATEGIES)
 
@@ -61,14 +61,21 @@ def set_sharing_strategy(new_strategy: str) -> None:
     """Chooses how this process shares memory from here on; what is shared stays as it is.
 
     'file_descriptor', the default on Linux: each shared storage keeps a descriptor open, of which a
-    process can have some thousand (`ulimit -n`). The sender must live until the message is read. Nothing
-    is ever left behind.
+    process can have a thousand or so (`ulimit -n`). The sender must live until the message is read.
+    Nothing is ever left behind.
 
-    'file_system': the memory has a name in /dev/shm, of which there can be any number, and the sender may
-    end. The last user removes it; what killed processes leave goes with the program. Choose it before
-    the first child starts.
+    'file_system': the memory has a name in /dev/shm. There can be any number, and the sender may
+    end. The last user removes it; what killed processes leave goes with the program. Choose it
+    before the first child starts.
 
     Raises ValueError for a name that is not in `get_all_sharing_strategies()`.
+
+    >>> import rgrad as torch
+    >>> before = torch.multiprocessing.get_sharing_strategy()
+    >>> torch.multiprocessing.set_sharing_strategy("file_system")
+    >>> torch.zeros(3).share_memory_().is_shared()
+    True
+    >>> torch.multiprocessing.set_sharing_strategy(before)
     """
     if new_strategy not in _memory.STRATEGIES:
         raise ValueError(
@@ -88,7 +95,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    *multiprocessing.__all__,  # type: ignore[attr-defined]
+    *multiprocessing.__all__,
     "get_all_sharing_strategies",
     "get_sharing_strategy",
     "set_sharing_strategy",

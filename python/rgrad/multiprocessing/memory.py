@@ -1,15 +1,18 @@
 """Memory that other processes can have: made here, found by its number or name there.
 
-Two kinds, one for each strategy of sharing. `Unnamed` memory is had by its descriptor, which is open as
-long as the storage lives; it is gone with the last process that has it, however that ends. `Named` memory
-is a file in a file system of memory, and costs no descriptor. Who uses it holds a shared lock that the
-system drops with the mapping, also where a process is killed: the last to let go finds nobody's lock and
-removes the file. A message under way is a second name of the file, which the receiver removes. What is
-left by messages that nobody read, and by users that were killed last, goes when the program's main
-process ends, or with multiprocessing's resource tracker where that one was killed.
+There is a kind for each strategy of sharing. `Unnamed` memory is had by its descriptor, which is
+open as long as the storage lives; it is gone with the last process that has it, however that ends.
+
+`Named` memory is a file where files are memory, and costs no descriptor. Who uses it holds a shared
+lock that the system drops with the mapping, also when a process is killed: the last to let go finds
+nobody's lock and removes the file. A message under way is a second name of the file, which the
+receiver removes. What is left by messages that nobody read, and by last users that were killed or
+ended with the storage in hand, goes when the program's main process ends, or with the resource
+tracker of multiprocessing if that process was killed.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import sys
@@ -31,8 +34,8 @@ _LOCK_STAYS = sys.platform == "linux"
 
 
 def _reserve(descriptor: int, size: int) -> None:
-    """Makes the file `size` bytes long, on pages that are there: a full file system says so here and
-    not by a bus error later."""
+    """Makes the file `size` bytes long, on pages that are there: a full file system says so here
+    and not by a bus error later."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
     else:
@@ -61,7 +64,7 @@ class Unnamed:
         """What travels: a duplicate of the descriptor."""
         return reduction.DupFd(self.descriptor)
 
-    def __del__(self, close=os.close) -> None:  # type: ignore[no-untyped-def]
+    def __del__(self, close=os.close) -> None:
         close(self.descriptor)
 
 
@@ -110,8 +113,8 @@ class Named:
             with contextlib.suppress(FileNotFoundError):
                 return cls(path, os.open(name, os.O_RDWR | _MORE_FLAGS))
         raise RuntimeError(
-            f"the shared memory {path} is gone: this message was read before, or the program that sent it "
-            "has ended"
+            f"the shared memory {path} is gone: this message was read before, or the program that "
+            "sent it has ended"
         )
 
     def mapped(self) -> None:
@@ -170,13 +173,13 @@ def _remove_unused(path: str) -> None:
             os.close(descriptor)
 
 
-# The files of one program have its resource tracker's pipe in their names: all its processes write to
-# that one.
+# The files of one program have the pipe of its resource tracker in their names, to which all its
+# processes write.
 
 
 def _is_tracked() -> bool:
-    """Whether the tracker is the whole program's. A child that was forked before there was one would
-    start its own, which takes away what the child made when the child ends."""
+    """Whether the tracker is the whole program's. A child that was forked before there was one
+    would start its own, which takes away what the child made when the child ends."""
     tracker = getattr(resource_tracker, "_resource_tracker", None)
     return _folder() == _SHM and (
         parent_process() is None or getattr(tracker, "_fd", None) is not None
@@ -186,17 +189,19 @@ def _is_tracked() -> bool:
 def start_tracker() -> None:
     """Starts the tracker in the main process, for the children to have."""
     if _is_tracked():
-        resource_tracker.ensure_running()  # type: ignore[attr-defined]
+        resource_tracker.ensure_running()
 
 
 def _prefix() -> str:
     if not _is_tracked():
         return "rgrad-0-"
-    pipe = os.fstat(resource_tracker.getfd()).st_ino  # type: ignore[attr-defined]
+    descriptor = resource_tracker.getfd()
+    assert descriptor is not None, "the tracker runs once it was asked for"
+    pipe = os.fstat(descriptor).st_ino
     prefix = f"rgrad-{pipe:x}-"
     if parent_process() is None and prefix not in _to_sweep:
         _to_sweep.add(prefix)
-        # After the children have ended: multiprocessing waits for them before priorities below zero.
+        # Below zero comes after the children, for which multiprocessing waits.
         util.Finalize(None, _sweep, args=(prefix,), exitpriority=-100)
     return prefix
 
@@ -224,8 +229,8 @@ def _name(path: str) -> str:
 
 
 def _settle() -> None:
-    """Makes the tracker forget; later, where a destructor came in the middle of the tracker's work."""
-    lock = getattr(resource_tracker._resource_tracker, "_lock", None)  # type: ignore[attr-defined]
+    """Makes the tracker forget; later, where a destructor comes in the middle of its work."""
+    lock = getattr(resource_tracker._resource_tracker, "_lock", None)
     if getattr(lock, "locked", bool)():
         return
     while _gone:
@@ -248,7 +253,7 @@ def _sweep(prefix: str) -> None:
 
 
 #: Named memory only, where descriptors do not travel well.
-STRATEGIES = (
+STRATEGIES: dict[str, type[Unnamed] | type[Named]] = (
     {"file_system": Named}
     if sys.platform in ("darwin", "win32")
     else {"file_descriptor": Unnamed, "file_system": Named}
@@ -273,6 +278,13 @@ def share(op: str, storage: _C._StorageBase) -> None:
     try:
         memory = STRATEGIES[strategy].create(room)
     except OSError as e:
-        raise RuntimeError(f"{op}: the system gives no shared memory of {room} bytes: {e}") from e
+        way_out = (
+            "; raise ulimit -n, or use torch.multiprocessing.set_sharing_strategy('file_system')"
+            if e.errno == errno.EMFILE
+            else ""
+        )
+        raise RuntimeError(
+            f"{op}: the system gives no shared memory of {room} bytes: {e}{way_out}"
+        ) from e
     storage._move_to(op, file_of(memory), secrets.randbits(64), memory)
     memory.mapped()

@@ -79,7 +79,7 @@ pub fn check_moves(op: &str, x: &Tensor) -> Result<()> {
 }
 
 /// Moves the storage of `x` to `fresh`, which other processes see (T-120), and lets it be found by
-/// the number of that memory.
+/// the number of that memory. Nobody may be reading the elements meanwhile.
 ///
 /// # Errors
 /// As [`check_moves`].
@@ -87,6 +87,7 @@ pub fn share(op: &str, x: &Tensor, fresh: Tensor) -> Result<()> {
     check_moves(op, x)?;
     move_into(x, &fresh)?;
     drop(fresh);
+    x.give_left_pages();
     x.announce();
     Ok(())
 }
