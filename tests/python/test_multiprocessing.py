@@ -38,7 +38,13 @@ def through(*things):
     return got
 
 def files():
-    return sorted(name for name in os.listdir("/dev/shm") if name.startswith("rgrad-"))
+    "The named memory of this program."
+    prefix = mp.memory._prefix()
+    return sorted(name for name in os.listdir("/dev/shm") if name.startswith(prefix))
+
+def tell():
+    "Lets the test look for what is left when this program has ended."
+    print(mp.memory._prefix(), flush=True)
 
 def descriptors():
     gc.collect()
@@ -60,6 +66,13 @@ def program(tmp_path, code, *arguments, returncode=0):
 def quiet(done):
     assert done.stderr == ""
     return done.stdout
+
+
+def left_by(done):
+    """The named memory of a program that has ended, which told its prefix first."""
+    prefix = done.stdout.split()[0]
+    assert prefix.startswith("rgrad-")
+    return [name for name in os.listdir("/dev/shm") if name.startswith(prefix)]
 
 
 # Names.
@@ -190,6 +203,7 @@ def test_every_start_method(tmp_path, strategy):  # T-121, U-50
 
         if __name__ == "__main__":
             mp.set_sharing_strategy(sys.argv[1])
+            tell()
             for method in ("fork", "spawn", "forkserver"):
                 context = mp.get_context(method)
                 inbox, outbox = context.Queue(), context.Queue()
@@ -210,8 +224,8 @@ def test_every_start_method(tmp_path, strategy):  # T-121, U-50
                 queue.close()
                 queue.join_thread()
     """
-    assert quiet(program(tmp_path, code, strategy)) == ""
-    assert not [n for n in os.listdir("/dev/shm") if n.startswith("rgrad-")]
+    done = program(tmp_path, code, strategy)
+    assert quiet(done).startswith("rgrad-") and left_by(done) == []
 
 
 # Memory that is let go of.
@@ -230,6 +244,7 @@ def test_memory_is_released_on_both_sides(tmp_path, strategy):  # T-121
                 pipe.send((descriptors(), len(files())))
 
         mp.set_sharing_strategy(sys.argv[1])
+        assert files() == []
         here, there = mp.Pipe()
         process = mp.get_context("fork").Process(target=child, args=(there,))
         process.start()
@@ -285,6 +300,7 @@ def test_names_go_with_the_program(tmp_path):  # T-121: file_system
             pipe.send(torch.zeros(3))  # nobody reads it
 
         mp.set_sharing_strategy("file_system")
+        tell()
         here, there = mp.Pipe()
         process = mp.get_context("fork").Process(target=child, args=(there,))
         process.start()
@@ -295,12 +311,11 @@ def test_names_go_with_the_program(tmp_path):  # T-121: file_system
         if sys.argv[1] == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
     """
-    assert quiet(program(tmp_path, code, "end")) == ""
-    assert not [n for n in os.listdir("/dev/shm") if n.startswith("rgrad-")]
+    done = program(tmp_path, code, "end")
+    assert quiet(done).startswith("rgrad-") and left_by(done) == []
     # The tracker has the program's standard error, so it has ended when that is closed.
     done = program(tmp_path, code, "kill", returncode=-signal.SIGKILL)
-    assert "leaked shared_memory" in done.stderr
-    assert not [n for n in os.listdir("/dev/shm") if n.startswith("rgrad-")]
+    assert "leaked shared_memory" in done.stderr and left_by(done) == []
 
 
 @STRATEGY
@@ -374,6 +389,31 @@ def test_a_message_that_is_read_twice(tmp_path):
             print(e)
     """
     assert "was read before" in quiet(program(tmp_path, code))
+
+
+def test_the_engine_does_not_write_into_what_others_see(tmp_path):  # A-81
+    code = """
+        from multiprocessing.reduction import ForkingPickler
+        mp.set_sharing_strategy("file_system")
+        messages = []
+
+        def hook(g):
+            fresh = Variable(torch.ones(30))
+            messages.append(bytes(ForkingPickler.dumps(fresh.data)))
+            return fresh
+
+        x = Variable(torch.ones(30), requires_grad=True)
+        x.register_hook(hook)
+        y = x * 1
+        y.register_hook(hook)
+        (y.sum() + y.sum() + (x * 1).sum()).backward()
+        (x * 1).sum().backward()
+        x.grad.data.fill_(9)
+        assert len(messages) == 3
+        for message in messages:
+            assert ForkingPickler.loads(message).tolist() == [1] * 30
+    """
+    assert quiet(program(tmp_path, code)) == ""
 
 
 # Memory that somebody else has too.
@@ -524,6 +564,7 @@ def test_pools(tmp_path, strategy):  # U-50
             raise ValueError(f"no good: {t.tolist()}")
 
         mp.set_sharing_strategy(sys.argv[1])
+        tell()
         with mp.get_context("fork").Pool(2) as pool:
             tensors = [torch.ones(3) * i for i in range(20)]
             squares = pool.map(square, tensors)
@@ -544,8 +585,8 @@ def test_pools(tmp_path, strategy):  # U-50
         with mp.get_context("fork").Pool(1) as pool:
             assert pool.apply(square, (torch.ones(1) * 2,))[0] == 4
     """
-    assert quiet(program(tmp_path, code, strategy)) == "raised\n"
-    assert not [n for n in os.listdir("/dev/shm") if n.startswith("rgrad-")]
+    done = program(tmp_path, code, strategy)
+    assert quiet(done).endswith("raised\n") and left_by(done) == []
 
 
 def test_the_gpus_memory_stays(gpu):
