@@ -416,7 +416,8 @@ def test_the_engine_does_not_write_into_what_others_see(tmp_path):  # A-81
 
 def test_sending_what_cannot_move(tmp_path):  # T-121
     code = """
-                n = np.ones(3)
+        import numpy as np
+        n = np.ones(3)
         t = torch.from_numpy(n)
         here, there = mp.Pipe()
         for _ in range(2):
