@@ -24,7 +24,7 @@ def parts(*cuts):
         @staticmethod
         def backward(ctx, *gs):
             whole = torch.zeros(*ctx.size).double()
-            for cut, g in zip(cuts, gs):
+            for cut, g in zip(cuts, gs, strict=True):
                 part = cut(whole)
                 part.add_(g.data)
             return Variable(whole)
@@ -49,7 +49,7 @@ def test_a_change_of_one_overlapping_result_ends_the_other(first):  # issue 4
     results = overlapping(x)
     changed, other = results[first], results[1 - first]
     changed.mul_(2)
-    with pytest.raises(RuntimeError, match="shares some elements.*clone"):
+    with pytest.raises(RuntimeError, match=r"shares some elements.*clone"):
         (other * 1).sum().backward()
     with pytest.raises(RuntimeError, match="shares some elements"):
         other.mul_(3)
