@@ -181,6 +181,7 @@ PARAMETERS = {
     "filename": "str | PathLike[str]",
     "shared": "bool",
     "size": "_int",
+    **dict.fromkeys(("zeros.size", "ones.size", "rand.size", "randn.size"), "_int | _Sizes | None"),
     "resize_.size": "_int | _Sizes | None",
     "the_template": "{T}",
     "as_strided.size": "_int | _Sizes",
