@@ -116,7 +116,7 @@ def test_kinds_still_matter():  # T-6, T-20, O-8
     for call in (n.add, n.mul_, n.eq, lambda s: n + s, lambda s: s + n, n.fill_):
         with pytest.raises(TypeError, match="float"):
             call(np.float32(1))
-    with pytest.raises(RuntimeError, match="float32|float"):
+    with pytest.raises(RuntimeError, match="float"):
         torch.LongTensor([np.float32(1)])
     with pytest.raises(RuntimeError, match="float"):
         n[0] = np.float32(1)
