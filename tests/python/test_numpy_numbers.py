@@ -1,5 +1,5 @@
 """NumPy's scalars count as the Python numbers of their kinds. T-6 and O-8 take float64 alone, which
-was enough while `float + np.float32` was one; since NumPy 2 it is float32, and programs of 2017 would
+was enough while `float + np.float32` was one; since NumPy 2 it is float32, and old programs would
 stop. The rules of kinds stay: no float where an int is needed.
 """
 
