@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -134,8 +135,14 @@ class Explanation:
     def _sum(total: Value, paths: list[tuple[int, Value]]) -> str:
         if len(paths) < 2:
             return str(total)
-        parts = " + ".join(f"{_signed(value)} (step {number})" for number, value in paths)
-        return f"{parts} = {total}"
+        steps = [number for number, _ in paths]
+        parts: list[str] = []
+        for i, (number, value) in enumerate(paths):
+            way = f"step {number}"
+            if (ways := steps.count(number)) > 1:
+                way += f", way {steps[:i].count(number) + 1} of {ways}"
+            parts.append(f"{_signed(value)} ({way})")
+        return f"{' + '.join(parts)} = {total}"
 
     def _step(self, step: Step) -> Iterator[str]:
         place = f"   {_place(step.source)}" if step.source else ""
@@ -225,6 +232,7 @@ class _Labels:
 
     def __init__(self, steps: list[dict[str, Any]]) -> None:
         self.known: dict[tuple[int, int], str] = {}
+        named: set[tuple[int, int]] = set()
         shared: dict[int, int] = {}
         for step in steps:
             shared[step["site"]] = shared.get(step["site"], 0) + 1
@@ -239,6 +247,15 @@ class _Labels:
                 text = step["leaf_name"] or f"leaf #{number}"
             for nr, name in enumerate(step["makes"] or [None]):
                 self.known[step["key"], nr] = name or (text if nr == 0 else f"{text}[{nr}]")
+                if name or step["leaf"] is not None:
+                    named.add((step["key"], nr))
+
+        # The same expression at two places: which of them is meant.
+        told = Counter(self.known.values())
+        numbers = {step["key"]: number for number, step in enumerate(steps, 1)}
+        for key, text in self.known.items():
+            if told[text] > 1 and "#" not in text and key not in named:
+                self.known[key] = f"{text} #{numbers[key[0]]}"
 
         # `10 - d` is a sum with -d, which no text of the program says.
         for step in reversed(steps):
@@ -274,10 +291,13 @@ def explain(
             f"explain: needs a Variable, whose backward it explains; got {type(variable).__name__}"
         )
     raw: list[dict[str, Any]] = []
-    names = _names.visible(sys._getframe(1))
+    caller = sys._getframe(1)
+    names = _names.visible(caller)
     _C._explain(variable, gradient, names, lambda step: raw.append(_small(step)))
     labels = _Labels(raw)
-    return _told(raw, labels)
+    code = caller.f_code
+    taken = {*caller.f_globals, *code.co_varnames, *code.co_cellvars, *code.co_freevars}
+    return _told(raw, labels, taken)
 
 
 def _small(step: dict[str, Any]) -> dict[str, Any]:
@@ -293,7 +313,7 @@ def _small(step: dict[str, Any]) -> dict[str, Any]:
     return step
 
 
-def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
+def _told(raw: list[dict[str, Any]], labels: _Labels, taken: set[str]) -> Explanation:
     steps: list[Step] = []
     leaves: list[Leaf] = []
     paths: dict[tuple[int, int], list[tuple[int, Value]]] = {}
@@ -306,7 +326,7 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
             way = paths.get(here, [])
             leaves.append(Leaf(labels.of(here), told["leaf"], total, way, told["hooks"]))
             continue
-        words = _words(told, labels)
+        words = _words(told, labels, taken)
         step = Step(
             number=len(steps) + 1,
             node=told["node"],
@@ -334,9 +354,13 @@ def _told(raw: list[dict[str, Any]], labels: _Labels) -> Explanation:
     return Explanation(root, steps, leaves[::-1])
 
 
-def _words(told: dict[str, Any], labels: _Labels) -> dict[int, str]:
+def _words(told: dict[str, Any], labels: _Labels, taken: set[str]) -> dict[int, str]:
     """What each operand is called, by index, and the result as -1 and behind the last."""
-    words = dict(enumerate(told["operands"]))
+    # A letter of the table that the program uses too would be taken for the program's.
+    words = {
+        i: f"operand {i + 1}" if letter in taken else letter
+        for i, letter in enumerate(told["operands"])
+    }
     for i, edge in enumerate(told["edges"]):
         if edge is not None:
             words[i] = labels.of(edge)

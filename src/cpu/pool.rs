@@ -57,7 +57,7 @@ fn first_threads() -> usize {
 }
 
 /// More threads than this are a mistake of units.
-const MOST: usize = 1024;
+pub const MOST: usize = 1024;
 
 /// Sets how many threads big loops use from here on; at least one.
 pub fn set_threads(n: usize) {

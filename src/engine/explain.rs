@@ -6,6 +6,7 @@ use super::accumulate::sum;
 use crate::error::Result;
 use crate::fail;
 use crate::graph::arena::{Handle, Visit};
+use crate::graph::foreign::no_derivative;
 use crate::graph::{Edges, Payload, Rule, Step, Var, Variable, with_recording};
 use crate::ops::{self, Op};
 use crate::tensor::{Scalar, Tensor, Value};
@@ -138,7 +139,7 @@ fn run(
     incoming: &[Option<Var>],
 ) -> Result<Vec<Option<Var>>> {
     let Some(back) = rule.back else {
-        fail!(Runtime, "{}: the derivative is not implemented", rule.node);
+        return Err(no_derivative(rule.node));
     };
     let mut step = Step::new(rule, payload, incoming);
     if step.has_gradient() {

@@ -14,6 +14,7 @@ mod waiting;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::arena::{self, Handle, Taken, Visit, site_of};
+use crate::graph::foreign::no_derivative;
 use crate::graph::profile;
 use crate::graph::rule::ACCUMULATE;
 use crate::graph::{
@@ -268,7 +269,7 @@ impl<'a> Run<'a> {
             return Err(freed_error(rule));
         }
         let Some(back) = rule.back else {
-            fail!(Runtime, "{}: the derivative is not implemented", rule.node);
+            return Err(no_derivative(rule.node));
         };
         let held = match create_graph {
             true => Handle::to(node),
@@ -344,11 +345,7 @@ pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> 
         return Err(freed_error(taken.rule));
     }
     let Some(back) = taken.rule.back else {
-        fail!(
-            Runtime,
-            "{}: the derivative is not implemented",
-            taken.rule.node
-        );
+        return Err(no_derivative(taken.rule.node));
     };
     let mut step = Step::new(taken.rule, payload, &incoming);
     step.history = create_graph.then_some((handle, &taken.edges));

@@ -4,8 +4,7 @@
 
 use super::rule::Step;
 use super::var::Var;
-use crate::error::Result;
-use crate::fail;
+use crate::error::{Error, Result};
 use smallvec::SmallVec;
 use std::any::Any;
 
@@ -13,6 +12,14 @@ use std::any::Any;
 pub type Incoming = SmallVec<[Option<Var>; 1]>;
 /// Gradients of a node's inputs.
 pub type Outgoing = SmallVec<[Option<Var>; 2]>;
+
+/// The error for a way back through an operation without a derivative.
+#[cold]
+pub fn no_derivative(node: &str) -> Error {
+    Error::Runtime(format!(
+        "{node}: the derivative is not implemented; detach() the result where no gradient should flow, or write a torch.autograd.Function whose backward computes it"
+    ))
+}
 
 /// Hooks of a node or a leaf, and the way back through a function that is no row of the table.
 pub trait Foreign: Any + Send + Sync {
@@ -23,11 +30,7 @@ pub trait Foreign: Any + Send + Sync {
 
     /// The gradients of the inputs, for a node whose rule is [`super::rule::by_foreign`].
     fn back(&self, step: &mut Step) -> Result<()> {
-        fail!(
-            Runtime,
-            "{}: the derivative is not implemented",
-            step.rule.node
-        )
+        Err(no_derivative(step.rule.node))
     }
 
     /// Runs after the node; may replace the gradients of its inputs. `edges` is how many it has.

@@ -55,6 +55,9 @@ struct State {
 #[derive(Debug, Default)]
 struct Rare {
     view: Option<View>,
+    /// The family's version for which the history is right, where Variables that are no part of each
+    /// other show the same elements.
+    met: Option<u32>,
     /// Sizes, class and place with which its node made it, once somebody else can change the data.
     made: Option<Box<Made>>,
     /// The user's hooks; the engine runs those of a leaf itself.
@@ -295,6 +298,9 @@ impl Variable {
         if let Some(rare) = &mut state.rare {
             if let Some(view) = &mut rare.view {
                 view.seen = now.version();
+            }
+            if let Some(met) = &mut rare.met {
+                *met = now.version();
             }
             rare.made = None;
         }

@@ -24,7 +24,7 @@ pub mod norm;
 pub mod operators;
 pub mod order;
 pub mod orthogonal;
-mod overlap;
+pub mod overlap;
 pub mod pick;
 pub mod pointwise;
 pub mod power;

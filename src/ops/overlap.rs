@@ -47,6 +47,72 @@ fn differ(steps: &[(i64, i64)]) -> bool {
     })
 }
 
+/// Which of these tensors of one memory show an element that another of them shows. Where that is too
+/// far to walk, those whose ends overlap count.
+pub fn meeting(tensors: &[&Tensor]) -> Vec<bool> {
+    const FAR: usize = 1 << 26;
+    let ends = |t: &Tensor| (t.offset(), t.offset() + t.reach());
+    let mut meets = vec![false; tensors.len()];
+    let mut order: Vec<usize> = (0..tensors.len()).collect();
+    order.sort_unstable_by_key(|&i| ends(tensors[i]));
+    // One behind the last element of all before, and whose that is.
+    let mut last = (0, None);
+    for &i in &order {
+        let (from, until) = ends(tensors[i]);
+        if let (end, Some(other)) = last
+            && from < end.min(until)
+        {
+            meets[i] = true;
+            meets[other] = true;
+        }
+        if until > last.0 {
+            last = (until, Some(i));
+        }
+    }
+    if !meets.contains(&true) || last.0 - ends(tensors[order[0]]).0 > FAR {
+        return meets;
+    }
+    // Their ends overlap, as those of two columns of a matrix do: their elements decide.
+    let first = ends(tensors[order[0]]).0;
+    let mut owners = vec![u32::MAX; last.0 - first];
+    let mut meets = vec![false; tensors.len()];
+    for (i, tensor) in tensors.iter().enumerate() {
+        each_place(tensor, |place| {
+            let owner = &mut owners[place - first];
+            match *owner {
+                u32::MAX => *owner = i as u32,
+                other if other != i as u32 => {
+                    meets[other as usize] = true;
+                    meets[i] = true;
+                }
+                _ => {}
+            }
+        });
+    }
+    meets
+}
+
+/// Calls `f` with the place in memory of each element; one that is repeated comes once a dimension.
+fn each_place(tensor: &Tensor, mut f: impl FnMut(usize)) {
+    let steps: smallvec::SmallVec<[(usize, usize); 6]> = (tensor.sizes().iter())
+        .zip(tensor.strides())
+        .filter(|&(&size, &stride)| size != 1 && stride != 0)
+        .map(|(&size, &stride)| (stride as usize, size as usize))
+        .collect();
+    if tensor.numel() == 0 {
+        return;
+    }
+    let count: usize = steps.iter().map(|&(_, size)| size).product();
+    for i in 0..count {
+        let (mut rest, mut place) = (i, tensor.offset());
+        for &(step, size) in &steps {
+            place += rest % size * step;
+            rest /= size;
+        }
+        f(place);
+    }
+}
+
 /// The gradient of a tensor of sizes `to` and strides `own` from that of a view with `strides` that
 /// begins `offset` elements later: what belongs to one element is added up.
 pub fn add_strided(g: &Var, to: &Dims, own: &[i64], strides: &[i64], offset: i64) -> Result<Var> {

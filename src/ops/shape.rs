@@ -5,6 +5,7 @@ use super::copy::{as_contiguous, contiguous_copy, copy_into};
 use super::{device, overlap};
 use crate::error::Result;
 use crate::fail;
+use crate::graph::foreign::no_derivative;
 use crate::graph::{Rule, Step, Var};
 use crate::tensor::{Dims, Tensor};
 
@@ -302,7 +303,7 @@ fn copy_slices_back(step: &mut Step) -> Result<()> {
     inner.given = histories.as_deref();
     match rule.back {
         Some(back) => back(&mut inner)?,
-        None => fail!(Runtime, "{}: the derivative is not implemented", rule.node),
+        None => return Err(no_derivative(rule.node)),
     }
     let mut gradients = inner.outgoing;
     if step.needs(0) {

@@ -8,7 +8,7 @@
 
 use super::call::{Operand, Side};
 use super::number::int_of;
-use super::{callback, interop, table};
+use super::{callback, interop, numpy, table};
 use crate::dispatch;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
@@ -39,7 +39,10 @@ fn number(obj: &Bound<'_, PyAny>) -> Number {
         return Number::Scalar(Scalar::Float(v.value()));
     }
     if obj.cast::<PyInt>().is_err() {
-        return Number::None;
+        return match numpy::scalar(obj) {
+            Ok(Some(plain)) => number(&plain),
+            _ => Number::None,
+        };
     }
     match obj.extract::<i64>() {
         Ok(v) => Number::Scalar(Scalar::Int(v)),

@@ -234,28 +234,45 @@ pub fn filled<'py>(
     classes::wrap(py, t)
 }
 
+/// The sizes of a new tensor, one by one, together, or as `size=`.
+pub fn sizes_or<'py>(
+    op: &str,
+    sizes: &Bound<'py, PyTuple>,
+    size: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    match size {
+        None => Ok(sizes.clone()),
+        Some(size) if sizes.is_empty() => PyTuple::new(sizes.py(), [size]),
+        Some(_) => Err(PyTypeError::new_err(format!(
+            "{op}: the sizes are given twice, by place and as size=; give them once: {op}(2, 3), {op}((2, 3)) or {op}(size=(2, 3))"
+        ))),
+    }
+}
+
 /// A tensor of zeros in the default class.
 #[pyfunction]
-#[pyo3(signature = (*sizes, out=None))]
+#[pyo3(signature = (*sizes, size=None, out=None))]
 fn zeros<'py>(
     py: Python<'py>,
     sizes: &Bound<'py, PyTuple>,
+    size: Option<&Bound<'py, PyAny>>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
-    filled(py, "zeros", sizes, out, |t| {
+    filled(py, "zeros", &sizes_or("zeros", sizes, size)?, out, |t| {
         run(|| fill_with(t, Scalar::Int(0)))
     })
 }
 
 /// A tensor of ones in the default class.
 #[pyfunction]
-#[pyo3(signature = (*sizes, out=None))]
+#[pyo3(signature = (*sizes, size=None, out=None))]
 fn ones<'py>(
     py: Python<'py>,
     sizes: &Bound<'py, PyTuple>,
+    size: Option<&Bound<'py, PyAny>>,
     out: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Py<PyAny>> {
-    filled(py, "ones", sizes, out, |t| {
+    filled(py, "ones", &sizes_or("ones", sizes, size)?, out, |t| {
         run(|| fill_with(t, Scalar::Int(1)))
     })
 }

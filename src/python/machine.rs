@@ -26,6 +26,12 @@ fn set_num_threads(#[pyo3(from_py_with = thread_count)] n: i64) -> PyResult<()> 
             "set_num_threads: needs a positive number; got {n}"
         )));
     }
+    if n > pool::MOST as i64 {
+        return Err(PyRuntimeError::new_err(format!(
+            "set_num_threads: {n} threads are more than the {} that can be used; give a smaller number",
+            pool::MOST
+        )));
+    }
     pool::set_threads(n as usize);
     Ok(())
 }

@@ -1,21 +1,37 @@
 //! Python numbers from and to the core.
 
 use super::call::Side;
+<<<<<<< HEAD
 use super::callback;
 use super::ending::guard_this;
+=======
+use super::{callback, numpy};
+>>>>>>> ea2d81f (NumPy's scalars are numbers beside tensors, in constructors, assignments and samplers)
 use crate::ops::device;
 use crate::tensor::{Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt};
 
-/// An int, bool or float (NumPy's float64 is one); none for anything else (T-6). `op` is what the
-/// error calls the one who asks.
+/// An int, bool or float, also NumPy's; none for anything else. T-6 refuses NumPy's but float64, which
+/// sums of Python's floats and NumPy's were when it was written, and are no more since NumPy 2. `op`
+/// is what the error calls the one who asks.
 ///
 /// # Errors
 /// `RuntimeError` for an int beyond 64 bits.
 #[inline]
 pub fn number(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    match plain_number(op, obj)? {
+        None => match numpy::scalar(obj)? {
+            Some(plain) => plain_number(op, &plain),
+            None => Ok(None),
+        },
+        found => Ok(found),
+    }
+}
+
+#[inline]
+fn plain_number(op: &str, obj: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
     if let Ok(f) = obj.cast::<PyFloat>() {
         return Ok(Some(Scalar::Float(f.extract()?)));
     }

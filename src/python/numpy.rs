@@ -210,6 +210,26 @@ pub fn is_instance_of_numpy(
     obj.is_instance(class.import(py, "numpy", name)?)
 }
 
+/// A NumPy scalar as the Python number of its kind: a float of any width, an int, or a bool as an int;
+/// none for others, times and complex numbers among them.
+///
+/// # Errors
+/// What its own conversion raises.
+#[cold]
+pub fn scalar<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    static GENERIC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    if !is_instance_of_numpy(obj, &GENERIC, "generic")? {
+        return Ok(None);
+    }
+    let kind: String = obj.getattr("dtype")?.getattr("kind")?.extract()?;
+    let convert = match kind.as_str() {
+        "f" => "__float__",
+        "i" | "u" | "b" => "__int__",
+        _ => return Ok(None),
+    };
+    callback::call_method(obj, convert, ()).map(Some)
+}
+
 /// Whether `obj` is a `numpy.ndarray`.
 pub fn is_ndarray(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
     static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();

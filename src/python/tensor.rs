@@ -232,7 +232,7 @@ impl PyTensor {
         let t = self.tensor();
         if t.numel() != 1 {
             return Err(PyTypeError::new_err(format!(
-                "{op}: only tensors of one element can be converted; this one has size {}",
+                "{op}: only tensors of one element can be converted; this one has size {}; take one of them by index, or sum() them",
                 sizes_text(t.sizes())
             )));
         }

@@ -102,10 +102,6 @@ def test_numbers_are_matched_by_type():  # O-8, T-6
     same(n + True, [2, 3])
     same(t + np.float64(0.5), [1.5, 2.5])
     same(t * np.float64(2), [2, 4])
-    for scalar in (np.float32(1), np.int64(1), np.int32(1), np.bool_(True)):
-        for call in (t.add, n.add, t.mul_, lambda s: t + s, lambda s: t - s, n.eq):
-            with pytest.raises(TE, match="invalid combination"):
-                call(scalar)
     for call in [
         lambda: t.sum(0.0),
         lambda: t.sum(np.int64(0)),

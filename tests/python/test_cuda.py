@@ -303,3 +303,21 @@ def test_a_training_step(gpu):
         w.data.add_(-0.5, w.grad.data)
         w.grad.data.zero_()
     assert losses == sorted(losses, reverse=True)
+
+
+def test_no_device_can_be_chosen_where_there_is_none():  # E-140
+    run_python(
+        """
+        import rgrad as torch
+        assert torch.cuda.device_count() == 0
+        torch.cuda.set_device(-1)
+        for call in (torch.cuda.current_device, lambda: torch.cuda.set_device(0)):
+            try:
+                call()
+            except RuntimeError as error:
+                assert str(error)
+            else:
+                raise AssertionError("a device that is not there")
+        """,
+        RGRAD_GPU="off",
+    )

@@ -203,3 +203,32 @@ def test_a_write_through_a_view_is_explained():
     y[1:].mul_(10)
     text = str(torch.explain(y.sum()))
     assert "0 in the part that was written" in text
+
+
+b = 3  # a name of this program that the table uses as a letter
+
+
+def test_an_operand_without_a_name_is_not_called_as_something_else():
+    x = leaf(2)
+    text = str(torch.explain(x * Variable(torch.FloatTensor([-1]))))
+    assert "kept: operand 2 = -1" in text
+    assert "= operand 2 = -1" in text.replace("(", "").replace(")", "")
+    assert " b " not in text
+
+
+def test_ways_of_one_step_to_one_leaf_are_numbered():
+    m = leaf(2)
+    text = str(torch.explain(m * m))
+    assert "2 (step 1, way 1 of 2) + 2 (step 1, way 2 of 2) = 4" in text
+    text = str(torch.explain(m.clone() * m.clone()))
+    assert "2 (step 2) + 2 (step 3) = 4" in text
+    lines = [line for line in text.splitlines() if "CloneBackward" in line]
+    assert len({line.split("CloneBackward")[0].split(".", 1)[1] for line in lines}) == 2
+
+
+def test_factors_are_told():
+    x, y = leaf(2), leaf(5)
+    assert "= 3;" in str(torch.explain(torch.add(x, 3, y)))
+    m = Variable(torch.ones(2, 2), requires_grad=True)
+    text = str(torch.explain(torch.addmm(2, m, 3, m, m), torch.ones(2, 2)))
+    assert "= 2 * " in text and "= 3 * (" in text

@@ -66,7 +66,6 @@ OF_TENSORS = {
     "topk": lambda n: ones(6).topk(n),
     "kthvalue": lambda n: ones(6).kthvalue(n),
     "multinomial": lambda n: ones(6).multinomial(n),
-    "random_": lambda n: ones(6).random_(0, n),
     "storage": lambda n: torch.FloatStorage(n),
     "Size": lambda n: torch.Size([n, 3]),
     "storage view": lambda n: torch.FloatStorage(torch.FloatStorage(6), n, 2),

@@ -105,7 +105,6 @@ def test_ragged_nesting_names_the_place():  # T-19
         ("x", "str"),
         (None, "None"),
         (np.float32(1.0), "float32"),
-        (np.int64(1), "int64"),
         (torch.FloatTensor([1]), "FloatTensor"),
         (Variable(torch.FloatTensor([1])), "Variable"),
     ],

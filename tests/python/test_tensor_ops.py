@@ -81,7 +81,7 @@ def test_float_numbers_do_not_meet_integers(name, op):  # T-6, E-80
         op(tensor(name, [1, 2]), 1.5)
 
 
-@pytest.mark.parametrize("number", [np.float32(1), np.int64(1), "1", None, [1]])
+@pytest.mark.parametrize("number", [np.complex64(1), "1", None, [1]])
 def test_foreign_operands(number):  # T-6, E-60
     with pytest.raises(TypeError):
         torch.ones(2).add(number)

@@ -133,7 +133,7 @@ def test_new_makes_what_the_class_makes(name):  # T-27
         ([1, None], [r"\[1\]", "NoneType"]),
         ([[1], [torch.ones(1)]], [r"\[1\]\[0\]", "torch.FloatTensor"]),
         ([1, Variable(torch.ones(1))], [r"\[1\]", "Variable"]),
-        ([0, np.int64(1)], [r"\[1\]", "numpy.int64"]),
+        ([0, np.complex64(1)], [r"\[1\]", "numpy.complex64"]),
         ([0, 1 << 70], [r"\[1\]", "64 bits"]),
         ([[]], [r"\[0\]", "empty"]),
     ],

@@ -187,6 +187,7 @@ PARAMETERS = {
     "keep": "Any",
     "elements": "_int",
     "size": "_int",
+    **dict.fromkeys(("zeros.size", "ones.size", "rand.size", "randn.size"), "_int | _Sizes | None"),
     "resize_.size": "_int | _Sizes | None",
     "the_template": "{T}",
     "as_strided.size": "_int | _Sizes",

@@ -46,7 +46,11 @@ def device_count() -> int:
 
 
 def current_device() -> int:
-    """The number of the device in use."""
+    """The number of the device in use.
+
+    Raises RuntimeError where there is none.
+    """
+    _C._gpu_device_name()
     return 0
 
 
@@ -106,9 +110,14 @@ def set_rng_state_all(new_states: Iterable[_C.ByteTensor]) -> None:
 
 
 def set_device(device: int) -> None:
-    """Chooses the device; there is one."""
+    """Chooses the device; there is one, and -1 leaves the choice as it is.
+
+    Raises RuntimeError for others, and where there is none.
+    """
     if device not in (0, -1):
         raise RuntimeError(f"set_device: there is no device {device}; only device 0 is used")
+    if device == 0:
+        _C._gpu_device_name()
 
 
 @contextlib.contextmanager

@@ -2,18 +2,48 @@
 //! fit what made it.
 
 use super::{NOT_COUNTED, State, Variable};
-use crate::error::Result;
-use crate::fail;
+use crate::error::{Error, Result};
 use crate::graph::arena::{self, Handle, Payload};
 use crate::graph::rule::{Rule, Step};
 use crate::graph::var::Origin;
 use crate::tensor::{DType, Device, Dims, Held, Tensor, Value, class_name, sizes_text};
 
-/// Sizes, class and place.
-pub(super) type Made = (Dims, (DType, Device));
+/// How a node made a result.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    sizes: Dims,
+    kind: (DType, Device),
+    /// The memory, the first element in it and the steps: `t_()` of `.data` changes these alone.
+    memory: usize,
+    offset: usize,
+    strides: Dims,
+}
 
-fn made_of(tensor: &Tensor) -> Made {
-    (Dims::from_slice(tensor.sizes()), tensor.kind())
+impl Made {
+    fn of(tensor: &Tensor) -> Made {
+        Made {
+            sizes: Dims::from_slice(tensor.sizes()),
+            kind: tensor.kind(),
+            memory: tensor.memory_id(),
+            offset: tensor.offset(),
+            strides: Dims::from_slice(tensor.strides()),
+        }
+    }
+
+    /// Whether gradients of `tensor` have the size and class of those of what was made.
+    fn is_like(&self, tensor: &Tensor) -> bool {
+        self.sizes.as_slice() == tensor.sizes() && self.kind == tensor.kind()
+    }
+
+    /// Whether `tensor` has the same elements in another order, or others of the same memory.
+    fn is_turned(&self, tensor: &Tensor) -> bool {
+        let steps = self.strides.iter().zip(tensor.strides());
+        let mut steps = steps.zip(tensor.sizes());
+        self.memory == tensor.memory_id()
+            && tensor.numel() > 0
+            && (self.offset != tensor.offset()
+                || steps.any(|((was, now), &size)| size > 1 && was != now))
+    }
 }
 
 /// Stands between a Variable whose data was replaced and what made it: gradients of the one do not
@@ -31,14 +61,21 @@ fn replaced_back(step: &mut Step) -> Result<()> {
         let device = Device::of_code(step.value(at + 1));
         class_name(DType::of_code(step.value(at)), device)
     };
-    fail!(
-        Runtime,
-        "backward: .data of a result was replaced by a {} of size {}, where the operation had made a {} of size {}, which no gradient fits; leave the class and size of .data alone until backward ran, or go on with a new Variable(data)",
-        class(4),
-        sizes_text(&sizes[1]),
-        class(2),
-        sizes_text(&sizes[0])
-    )
+    let text = match sizes[0] == sizes[1] && class(2) == class(4) {
+        true => format!(
+            "backward: .data of a result of size {} was given another geometry in place, as t_() and as_strided_() do, which its gradient does not follow; call the method on the Variable, or on .data.clone()",
+            sizes_text(&sizes[0])
+        ),
+        false => format!(
+            "backward: .data of a result was replaced by a {} of size {}, where the operation had made a {} of size {}, which no gradient fits; leave the class and size of .data alone until backward ran, change a .clone() of it, or go on with a new Variable(data)",
+            class(4),
+            sizes_text(&sizes[1]),
+            class(2),
+            sizes_text(&sizes[0])
+        ),
+    };
+    let family: i64 = step.value(6);
+    Err(Error::Runtime(text).about("result", family as usize, 0))
 }
 
 impl State {
@@ -47,14 +84,14 @@ impl State {
         if self.history.is_none() || self.rare.as_ref().is_some_and(|rare| rare.made.is_some()) {
             return;
         }
-        let made = made_of(&self.held.get());
+        let made = Made::of(&self.held.get());
         self.rare.get_or_insert_default().made = Some(Box::new(made));
     }
 
     /// Whether the data is no longer as its node made it.
     fn is_another(&self, tensor: &Tensor) -> bool {
         let made = self.rare.as_ref().and_then(|rare| rare.made.as_ref());
-        made.is_some_and(|made| made.0.as_slice() != tensor.sizes() || made.1 != tensor.kind())
+        made.is_some_and(|made| !made.is_like(tensor) || made.is_turned(tensor))
     }
 }
 
@@ -89,6 +126,12 @@ impl Variable {
                 false => NOT_COUNTED,
             };
         }
+        // Other elements of the same sizes take the place of what was made, in whatever order they lie.
+        if let Some(made) = state.rare.as_mut().and_then(|rare| rare.made.as_mut())
+            && made.is_like(&now)
+        {
+            **made = Made::of(&now);
+        }
         let mut view = None;
         if base.is_some_and(|base| !base.shares_memory(&now))
             && let Some(rare) = &mut state.rare
@@ -117,17 +160,20 @@ impl Variable {
             return Ok(());
         };
         drop(state);
-        let new = made_of(&now);
+        let new = Made::of(&now);
         let mut payload = Payload {
             needs: 1,
             ..Payload::default()
         };
-        payload.values.push(Value::Dims(Box::new(old.0)));
-        payload.values.push(Value::Dims(Box::new(new.0.clone())));
-        for (dtype, device) in [old.1, new.1] {
+        payload.values.push(Value::Dims(Box::new(old.sizes)));
+        payload
+            .values
+            .push(Value::Dims(Box::new(new.sizes.clone())));
+        for (dtype, device) in [old.kind, new.kind] {
             payload.values.push(Value::Int(dtype as i64));
             payload.values.push(Value::Int(device as i64));
         }
+        payload.values.push(Value::Int(now.family() as i64));
         let origin = [Origin::Node(node.id(), nr)];
         let mut guard = Some((arena::record(&REPLACED, origin.into_iter(), payload)?, 0));
         let mut state = self.0.state.lock();

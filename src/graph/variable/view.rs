@@ -51,6 +51,14 @@ impl Variable {
         view
     }
 
+    /// Notes that another Variable, neither its base nor a part of it, shows some of its elements: a
+    /// change in place of that one ends this one's use.
+    pub fn meets_another(&self) {
+        let mut state = self.0.state.lock();
+        let version = state.held.get().version();
+        state.rare.get_or_insert_default().met = Some(version);
+    }
+
     /// Marks the history of a view as one to be made anew from its base, which requires grad now.
     pub fn outdate(&self) {
         self.0.state.lock().requires_grad = true;
@@ -86,10 +94,15 @@ impl Variable {
                 self.guard()?;
                 state = self.0.state.lock();
             }
-            if state.view().is_none() {
-                return Ok(());
-            }
             let tensor = state.held.get();
+            let met = state.rare.as_ref().and_then(|rare| rare.met);
+            if met.is_some_and(|met| met != tensor.version()) && state.requires_grad {
+                drop(state);
+                return Err(Error::Runtime(
+                    "a result of a Function shares some elements, not all, with an argument or another result that was changed in place since, which no gradient follows; give the Function, or change, a clone()".into(),
+                )
+                .about("result", tensor.family(), site::last_change(&tensor)));
+            }
             let Some(view) = state.view() else {
                 return Ok(());
             };

@@ -4,10 +4,10 @@ use super::fit::Given;
 use super::order::{Overload, Place, Side, Slot};
 use super::{Form, Group, Operand, has};
 use crate::ops::{Kind, Op};
-use crate::tensor::{Value, class_name};
+use crate::python::number::number;
+use crate::tensor::{Scalar, Value, class_name};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyFloat;
 
 /// `name(int dim, bool keepdim=False)`, in the words of help: tensors are `Tensor`.
 pub(super) fn help(overload: &Overload, form: Form) -> String {
@@ -121,7 +121,7 @@ fn marked(overload: &Overload, given: &Given<'_, '_>) -> Option<String> {
         let cut = class.is_some_and(|(dtype, _)| !dtype.is_float())
             && given.side == Side::Tensors
             && matches!(slot.place, Place::Param(p) if overload.op.params[p].kind == Kind::Number)
-            && argument.is_instance_of::<PyFloat>();
+            && matches!(number("", argument), Ok(Some(Scalar::Float(_))));
         if given.suits(overload, slot, argument) && of_class && !cut {
             name
         } else {

@@ -14,6 +14,7 @@ use crate::tensor::Tensor;
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// The arguments of a call.
@@ -22,6 +23,38 @@ pub(super) struct Call<'py> {
     pub(super) variables: Vec<(usize, Bound<'py, PyVariable>)>,
     /// What forward gets: the Variables' data, and the rest as it came.
     given: Vec<Bound<'py, PyAny>>,
+    by_object: Places,
+    /// Filled when forward has run, which may move an argument to other memory.
+    by_memory: Places,
+}
+
+/// Where keys are first found; filled when first asked for.
+#[derive(Default)]
+pub(super) struct Places(OnceCell<HashMap<usize, usize>>);
+
+impl Places {
+    /// Few are looked through, which costs less than a table.
+    const FEW: usize = 8;
+
+    /// The first place whose key is `key`, of `count`.
+    pub(super) fn find(
+        &self,
+        key: usize,
+        count: usize,
+        key_of: impl Fn(usize) -> usize,
+    ) -> Option<usize> {
+        if count <= Places::FEW {
+            return (0..count).find(|&i| key_of(i) == key);
+        }
+        let table = self.0.get_or_init(|| {
+            let mut table = HashMap::with_capacity(count);
+            for i in 0..count {
+                table.entry(key_of(i)).or_insert(i);
+            }
+            table
+        });
+        table.get(&key).copied()
+    }
 }
 
 impl<'py> Call<'py> {
@@ -29,6 +62,8 @@ impl<'py> Call<'py> {
         let mut call = Call {
             variables: Vec::new(),
             given: Vec::new(),
+            by_object: Places::default(),
+            by_memory: Places::default(),
         };
         for (i, arg) in args.iter().enumerate() {
             match arg.cast::<PyVariable>() {
@@ -45,9 +80,10 @@ impl<'py> Call<'py> {
 
     /// Which Variable's data `object` is, counting Variables only.
     pub(super) fn input(&self, object: &Bound<'_, PyAny>) -> Option<usize> {
-        self.variables
-            .iter()
-            .position(|(i, _)| self.given[*i].is(object))
+        let key = object.as_ptr() as usize;
+        self.by_object.find(key, self.variables.len(), |i| {
+            self.given[self.variables[i].0].as_ptr() as usize
+        })
     }
 
     pub(super) fn variable(&self, i: usize) -> &Variable {
@@ -56,9 +92,11 @@ impl<'py> Call<'py> {
 
     /// The Variable whose memory `tensor` shares.
     pub(super) fn owner_of(&self, tensor: &Tensor) -> Option<&Variable> {
-        let root = tensor.memory_id();
-        let mut all = self.variables.iter().map(|(_, v)| &v.get().var);
-        all.find(|v| v.tensor().memory_id() == root)
+        let (root, count) = (tensor.memory_id(), self.variables.len());
+        let found = self
+            .by_memory
+            .find(root, count, |i| self.variable(i).tensor().memory_id());
+        found.map(|i| self.variable(i))
     }
 
     /// `tensor` so that its in-place changes count for the argument whose memory it shares, and the
@@ -72,6 +110,23 @@ impl<'py> Call<'py> {
             return Ok(tensor);
         }
         Ok(owner.as_strided(tensor.sizes(), tensor.strides(), tensor.offset() as i64)?)
+    }
+
+    /// Makes what changes with each other in place know of it.
+    fn tie(&self, results: &[Bound<'_, PyVariable>]) {
+        let loose: Vec<&Variable> = (results.iter().map(|v| &v.get().var))
+            .filter(|v| v.base().is_none() && v.noted_base().is_none())
+            .collect();
+        let owned = |v: &&Variable| self.owner_of(&v.tensor()).is_some();
+        let arguments: Vec<Variable> = match loose.iter().any(owned) {
+            true => (self.variables.iter())
+                .map(|(_, v)| v.get().var.base().unwrap_or_else(|| v.get().var.clone()))
+                .collect(),
+            false => Vec::new(),
+        };
+        if loose.len() + arguments.len() > 1 {
+            twice::tie(&loose, &arguments);
+        }
     }
 
     /// Whether some Variable requires grad.
@@ -260,13 +315,14 @@ fn run<'py>(
             volatile,
         )?);
     }
-    if recorded && several {
-        twice::tie(py, &made)?;
+    if recorded {
+        call.tie(&made);
     }
     if several {
         return Ok(PyTuple::new(py, made)?.into_any().unbind());
     }
     made.pop()
+        .map(|made| made.into_any().unbind())
         .ok_or_else(|| refused(name, "forward gave no result; return a tensor".into()))
 }
 

@@ -1,6 +1,6 @@
 //! Results of a user's Function: what was said about them, checked, and the Variables they become.
 
-use super::apply::{Call, kind_name, refused};
+use super::apply::{Call, Places, kind_name, refused};
 use super::{From, Kept, Marks};
 use crate::error::Error;
 use crate::graph::arena::Handle;
@@ -12,6 +12,7 @@ use crate::python::variable::PyVariable;
 use crate::tensor::{Held, Tensor};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::collections::BTreeSet;
 
 /// A result of forward.
 pub(super) struct Output<'py> {
@@ -33,7 +34,7 @@ pub(super) fn outputs_of<'py>(
     marks: &Marks,
     name: &str,
 ) -> PyResult<Vec<Output<'py>>> {
-    let mut dirty = Vec::new();
+    let mut dirty = BTreeSet::new();
     for (i, object) in marked(py, &marks.dirty).iter().enumerate() {
         if !object.is_instance_of::<PyTensor>() {
             return Err(refused(
@@ -74,7 +75,7 @@ pub(super) fn outputs_of<'py>(
             let error = Error::Runtime(text).about("leaf", variable.tensor().family(), 0);
             return Err(error.into());
         }
-        dirty.push(input);
+        dirty.insert(input);
     }
     let mut outputs = Vec::with_capacity(items.len());
     for (nr, object) in items.into_iter().enumerate() {
@@ -101,8 +102,9 @@ pub(super) fn outputs_of<'py>(
             object,
         });
     }
+    let places = Places::default();
     for (i, object) in marked(py, &marks.non_differentiable).iter().enumerate() {
-        let Some(output) = outputs.iter_mut().find(|o| o.object.is(object)) else {
+        let Some(nr) = place_of(object, &outputs, &places) else {
             return Err(refused(
                 name,
                 format!(
@@ -111,7 +113,7 @@ pub(super) fn outputs_of<'py>(
                 ),
             ));
         };
-        output.is_differentiable = false;
+        outputs[nr].is_differentiable = false;
     }
     for (i, pair) in marked(py, &marks.shared).iter().enumerate() {
         let Some((from, to)) = pair.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>().ok() else {
@@ -141,13 +143,13 @@ pub(super) fn outputs_of<'py>(
                 format!("mark_shared_storage: the first of pair {i} is no argument of forward"),
             ));
         };
-        let Some(output) = outputs.iter_mut().find(|o| o.object.is(&to)) else {
+        let Some(nr) = place_of(&to, &outputs, &places) else {
             return Err(refused(
                 name,
                 format!("mark_shared_storage: the second of pair {i} is no result of forward"),
             ));
         };
-        if output.shares.replace(input).is_some() {
+        if outputs[nr].shares.replace(input).is_some() {
             return Err(refused(
                 name,
                 format!(
@@ -156,7 +158,22 @@ pub(super) fn outputs_of<'py>(
             ));
         }
     }
+    // A mark makes no elements common: what lies elsewhere is a result like others.
+    for output in &mut outputs {
+        let has_part = |&i: &usize| {
+            let owner = call.variable(i);
+            let whole = owner.base().unwrap_or_else(|| owner.clone());
+            whole.tensor().covers(&output.tensor)
+        };
+        output.shares = output.shares.filter(has_part);
+    }
     Ok(outputs)
+}
+
+/// Which of the results `object` is.
+fn place_of(object: &Bound<'_, PyAny>, outputs: &[Output<'_>], places: &Places) -> Option<usize> {
+    let key = object.as_ptr() as usize;
+    places.find(key, outputs.len(), |i| outputs[i].object.as_ptr() as usize)
 }
 
 pub(super) fn marked<'py>(py: Python<'py>, tuple: &Option<Py<PyTuple>>) -> Vec<Bound<'py, PyAny>> {
@@ -175,6 +192,7 @@ pub(super) fn saves_of<'py>(
     name: &str,
 ) -> PyResult<Vec<Option<Kept>>> {
     let mut saved = Vec::new();
+    let places = Places::default();
     for (i, object) in marked(py, &marks.save).iter().enumerate() {
         if object.is_none() {
             saved.push(None);
@@ -189,7 +207,7 @@ pub(super) fn saves_of<'py>(
                 ),
             ));
         };
-        let output = outputs.iter().position(|o| o.object.is(object));
+        let output = place_of(object, outputs, &places);
         let (from, tensor) = match (output, call.input(object)) {
             (Some(nr), None) => (From::Output(nr), outputs[nr].tensor.clone()),
             (Some(nr), Some(_)) if outputs[nr].is_dirty => {
@@ -232,7 +250,7 @@ pub(super) fn wrap_output<'py>(
     handle: Option<&Handle>,
     nr: u32,
     volatile: bool,
-) -> PyResult<Py<PyAny>> {
+) -> PyResult<Bound<'py, PyVariable>> {
     let history = handle.map(|handle| (handle.clone(), nr));
     if output.is_dirty {
         let input = output.input.expect("what is dirty is an argument");
@@ -255,7 +273,7 @@ pub(super) fn wrap_output<'py>(
         if !output.is_differentiable {
             variable.want_no_gradient();
         }
-        return Ok(object.clone().into_any().unbind());
+        return Ok(object.clone());
     }
     let variable = match output.input.or(output.shares) {
         Some(input) => {
@@ -304,5 +322,5 @@ pub(super) fn wrap_output<'py>(
     if output.input.is_none() {
         object.get().set_data_object(output.object.unbind());
     }
-    Ok(object.into_any())
+    Ok(object.into_bound(py))
 }

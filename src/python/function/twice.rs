@@ -2,12 +2,14 @@
 //! change with each other.
 
 use crate::graph::arena::{self, Extra, Handle, Payload};
-use crate::graph::{Origin, Rule, Var, rule};
+use crate::graph::{Origin, Rule, Var, Variable, rule};
+use crate::ops::overlap;
 use crate::python::node::PyNode;
 use crate::python::variable::PyVariable;
 use crate::tensor::Tensor;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What made a value, and as which output.
@@ -79,27 +81,63 @@ pub fn failing(tensor: Tensor, message: String, of: &[Made]) -> crate::error::Re
     Ok(Var::made_by(tensor, handle, 0))
 }
 
-/// Makes results of one call that lie inside another's memory views of that: a change in place of
-/// either is one of both, and what the other's backward knows of it is nothing.
-pub fn tie(py: Python<'_>, results: &[Py<PyAny>]) -> PyResult<()> {
-    let results = results.iter().map(|r| r.bind(py).cast::<PyVariable>());
-    let results = results.collect::<Result<Vec<_>, _>>()?;
-    let of = |i: usize| &results[i].get().var;
-    for (i, part) in results.iter().enumerate().rev() {
-        let part = &part.get().var;
-        if part.base().is_some() {
-            continue;
-        }
-        let holds = |&j: &usize| {
-            let whole = of(j);
-            j != i
-                && !whole.is(part)
-                && whole.base().is_none()
-                && whole.tensor().covers(&part.tensor())
-        };
-        if let Some(whole) = (0..results.len()).find(holds) {
-            part.clone().sharing(of(whole));
+/// Makes results that lie inside another result's or an argument's memory views of that: a change in
+/// place of either is one of both, and what the other's backward knows of it is nothing. Those
+/// that share some elements only end each other's use instead.
+pub fn tie(results: &[&Variable], arguments: &[Variable]) {
+    let whole = |v: &Variable| v.base().is_none();
+    let results = results.iter().map(|&v| (v.clone(), true));
+    let arguments = arguments.iter().map(|v| (v.clone(), false));
+    let mut all: Vec<Member> = (results.chain(arguments).filter(|(v, _)| whole(v)))
+        .map(|(variable, is_result)| Member {
+            tensor: variable.tensor(),
+            variable,
+            is_result,
+        })
+        .collect();
+    // Within one memory a whole comes before its parts.
+    all.sort_by_key(|m| {
+        let (from, reach) = (m.tensor.offset(), m.tensor.reach());
+        let has_gaps = reach != m.tensor.numel();
+        let place = (m.tensor.memory_id(), from, Reverse(reach), has_gaps);
+        (place, m.variable.address(), m.is_result)
+    });
+    all.dedup_by(|a, b| a.variable.is(&b.variable));
+    for group in all.chunk_by(|a, b| a.tensor.memory_id() == b.tensor.memory_id()) {
+        if group.len() > 1 {
+            tie_in_one_memory(group);
         }
     }
-    Ok(())
+}
+
+struct Member {
+    variable: Variable,
+    tensor: Tensor,
+    is_result: bool,
+}
+
+fn tie_in_one_memory(group: &[Member]) {
+    let end = |m: &Member| m.tensor.offset() + m.tensor.reach();
+    let mut apart: Vec<&Member> = Vec::new();
+    // Of those that have no gaps, the one that reaches farthest holds all that any of them holds.
+    let mut farthest: Option<&Member> = None;
+    for member in group {
+        match farthest {
+            Some(whole) if member.is_result && whole.tensor.covers(&member.tensor) => {
+                member.variable.clone().sharing(&whole.variable);
+                continue;
+            }
+            _ => apart.push(member),
+        }
+        let is_dense = member.tensor.reach() == member.tensor.numel();
+        if is_dense && farthest.is_none_or(|f| end(f) < end(member)) {
+            farthest = Some(member);
+        }
+    }
+    let tensors: Vec<&Tensor> = apart.iter().map(|m| &m.tensor).collect();
+    for (member, meets) in apart.iter().zip(overlap::meeting(&tensors)) {
+        if meets {
+            member.variable.meets_another();
+        }
+    }
 }

@@ -31,7 +31,13 @@ pub enum Given {
 /// `RuntimeError` for an int beyond 64 bits; what the object's own conversion to a number raises.
 pub fn given(value: &Bound<'_, PyAny>) -> PyResult<Given> {
     guard_this();
-    let whole = value.is_instance_of::<PyInt>();
+    let mut whole = value.is_instance_of::<PyInt>();
+    let plain = match whole || value.is_instance_of::<PyFloat>() {
+        true => None,
+        false => crate::python::numpy::scalar(value)?,
+    };
+    let value = plain.as_ref().unwrap_or(value);
+    whole |= value.is_instance_of::<PyInt>();
     if whole || (!value.is_instance_of::<PyFloat>() && value.hasattr("__index__")?) {
         match value.extract::<i64>() {
             Ok(i) => return Ok(Given::Number(Scalar::Int(i))),

@@ -69,6 +69,10 @@ impl Longs {
 /// A tensor alone as the index of a raw tensor (T-64, T-65): its numbers are checked where they are used.
 pub(super) fn raw_tensor(index: Tensor, x: &Tensor) -> Result<Index> {
     match (index.dtype(), index.ndim()) {
+        // As masked_select: as many elements are enough.
+        (DType::U8, _) if index.sizes() != x.sizes() && index.numel() == x.numel() => {
+            Ok(Index::Mask(index.view_or_copy(x.sizes())?))
+        }
         (DType::U8, _) => Ok(Index::Mask(index)),
         (DType::I64, _) if x.ndim() == 0 => no_elements(),
         (DType::I64, 0) => {

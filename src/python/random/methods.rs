@@ -4,13 +4,12 @@ use super::generator::chosen;
 use super::laws::{Law, bernoulli_each, fill};
 use crate::graph::Input;
 use crate::ops::{apply_in_place, copy};
-use crate::python::call::Side;
 use crate::python::errors::run;
 use crate::python::interpreter::released;
-use crate::python::number::{int_of, number};
+use crate::python::number::number;
 use crate::python::tensor::{PyTensor, raw};
 use crate::python::variable::PyVariable;
-use crate::tensor::{DType, Device, Tensor, class_name};
+use crate::tensor::{DType, Device, Scalar, Tensor, class_name};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -29,14 +28,32 @@ pub(super) fn floats(op: &str, t: &Tensor) -> PyResult<()> {
 }
 
 /// A parameter of a distribution: matched by type, not by what it converts to (O-8).
-fn real(v: &Bound<'_, PyAny>) -> PyResult<f64> {
-    match number("a sampler", v)? {
+fn real(op: &str, form: &str, v: &Bound<'_, PyAny>) -> PyResult<f64> {
+    match number(op, v)? {
         Some(n) => Ok(n.f64()),
         None => Err(PyTypeError::new_err(format!(
-            "samplers take int and float numbers; got {}",
+            "{op} received an invalid argument - got {}, but expected {op}{form} of int and float numbers",
             crate::python::call::kind_name(v)
         ))),
     }
+}
+
+/// Functions that read a parameter of one sampler.
+macro_rules! real_readers {
+    ($($name:ident = $op:literal $form:literal;)*) => {$(
+        fn $name(v: &Bound<'_, PyAny>) -> PyResult<f64> {
+            real($op, $form, v)
+        }
+    )*};
+}
+
+real_readers! {
+    of_uniform = "uniform_" "(from=0, to=1, *, generator=None)";
+    of_normal = "normal_" "(mean=0, std=1, *, generator=None)";
+    of_log_normal = "log_normal_" "(mean=1, std=2, *, generator=None)";
+    of_cauchy = "cauchy_" "(median=0, sigma=1, *, generator=None)";
+    of_exponential = "exponential_" "(lambd=1, *, generator=None)";
+    of_geometric = "geometric_" "(p, *, generator=None)";
 }
 
 fn filled<'py>(
@@ -68,7 +85,10 @@ fn bounds(given: &Bound<'_, PyTuple>, named: Option<&Bound<'_, PyDict>>) -> PyRe
             "random_ received an invalid combination of arguments, but expected one of:\n * ()\n * (int to)\n * (int from, int to)",
         )
     };
-    let int = |v: Bound<'_, PyAny>| int_of(Side::Tensors, "random_", &v)?.ok_or_else(refused);
+    let int = |v: Bound<'_, PyAny>| match number("random_", &v)? {
+        Some(Scalar::Int(bound)) => Ok(bound),
+        _ => Err(refused()),
+    };
     let named = |name: &str| -> PyResult<Option<i64>> {
         let found = named.map(|n| n.get_item(name)).transpose()?.flatten();
         found.map(int).transpose()
@@ -92,8 +112,8 @@ impl PyTensor {
     #[pyo3(signature = (from=0.0, to=1.0, *, generator=None))]
     fn uniform_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] from: f64,
-        #[pyo3(from_py_with = real)] to: f64,
+        #[pyo3(from_py_with = of_uniform)] from: f64,
+        #[pyo3(from_py_with = of_uniform)] to: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "uniform_", generator, Law::Uniform(from, to))
@@ -103,8 +123,8 @@ impl PyTensor {
     #[pyo3(signature = (mean=0.0, std=1.0, *, generator=None))]
     fn normal_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] mean: f64,
-        #[pyo3(from_py_with = real)] std: f64,
+        #[pyo3(from_py_with = of_normal)] mean: f64,
+        #[pyo3(from_py_with = of_normal)] std: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "normal_", generator, Law::Normal(mean, std))
@@ -114,8 +134,8 @@ impl PyTensor {
     #[pyo3(signature = (mean=1.0, std=2.0, *, generator=None))]
     fn log_normal_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] mean: f64,
-        #[pyo3(from_py_with = real)] std: f64,
+        #[pyo3(from_py_with = of_log_normal)] mean: f64,
+        #[pyo3(from_py_with = of_log_normal)] std: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "log_normal_", generator, Law::LogNormal(mean, std))
@@ -125,8 +145,8 @@ impl PyTensor {
     #[pyo3(signature = (median=0.0, sigma=1.0, *, generator=None))]
     fn cauchy_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] median: f64,
-        #[pyo3(from_py_with = real)] sigma: f64,
+        #[pyo3(from_py_with = of_cauchy)] median: f64,
+        #[pyo3(from_py_with = of_cauchy)] sigma: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "cauchy_", generator, Law::Cauchy(median, sigma))
@@ -136,7 +156,7 @@ impl PyTensor {
     #[pyo3(signature = (lambd=1.0, *, generator=None))]
     fn exponential_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] lambd: f64,
+        #[pyo3(from_py_with = of_exponential)] lambd: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_float(slf, "exponential_", generator, Law::Exponential(lambd))
@@ -146,7 +166,7 @@ impl PyTensor {
     #[pyo3(signature = (p, *, generator=None))]
     fn geometric_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] p: f64,
+        #[pyo3(from_py_with = of_geometric)] p: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled(slf, "geometric_", generator, Law::Geometric(p))
@@ -238,8 +258,8 @@ impl PyVariable {
     #[pyo3(signature = (mean=1.0, std=2.0, *, generator=None))]
     fn log_normal_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] mean: f64,
-        #[pyo3(from_py_with = real)] std: f64,
+        #[pyo3(from_py_with = of_log_normal)] mean: f64,
+        #[pyo3(from_py_with = of_log_normal)] std: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         super::on_floats("log_normal_", &slf.get().var)?;
@@ -250,7 +270,7 @@ impl PyVariable {
     #[pyo3(signature = (p, *, generator=None))]
     fn geometric_<'py>(
         slf: &Bound<'py, Self>,
-        #[pyo3(from_py_with = real)] p: f64,
+        #[pyo3(from_py_with = of_geometric)] p: f64,
         generator: Generator<'_, 'py>,
     ) -> PyResult<Bound<'py, Self>> {
         filled_variable(slf, "geometric_", generator, Law::Geometric(p))

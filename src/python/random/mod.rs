@@ -126,25 +126,29 @@ fn fresh<'py>(
 
 /// Uniform numbers in [0, 1) in the default class.
 #[pyfunction]
-#[pyo3(signature = (*sizes, out=None, generator=None))]
+#[pyo3(signature = (*sizes, size=None, out=None, generator=None))]
 fn rand<'py>(
     py: Python<'py>,
     sizes: &Bound<'py, PyTuple>,
+    size: Given<'_, 'py>,
     out: Given<'_, 'py>,
     generator: Given<'_, 'py>,
 ) -> PyResult<Py<PyAny>> {
+    let sizes = &super::creation::sizes_or("rand", sizes, size)?;
     fresh(py, "rand", (sizes, out, generator), Law::Uniform(0.0, 1.0))
 }
 
 /// Normal numbers of mean 0 and deviation 1 in the default class.
 #[pyfunction]
-#[pyo3(signature = (*sizes, out=None, generator=None))]
+#[pyo3(signature = (*sizes, size=None, out=None, generator=None))]
 fn randn<'py>(
     py: Python<'py>,
     sizes: &Bound<'py, PyTuple>,
+    size: Given<'_, 'py>,
     out: Given<'_, 'py>,
     generator: Given<'_, 'py>,
 ) -> PyResult<Py<PyAny>> {
+    let sizes = &super::creation::sizes_or("randn", sizes, size)?;
     fresh(py, "randn", (sizes, out, generator), Law::Normal(0.0, 1.0))
 }
 

@@ -137,8 +137,17 @@ impl PyVariable {
         requires_grad: Option<&Bound<'_, PyAny>>,
         volatile: Option<&Bound<'_, PyAny>>,
         _grad_fn: Option<&Bound<'_, PyAny>>,
-        name: Option<String>,
+        name: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyVariable> {
+        let name = match name.filter(|name| !name.is_none()) {
+            None => None,
+            Some(name) => Some(name.extract::<String>().map_err(|_| {
+                PyTypeError::new_err(format!(
+                    "Variable: name has to be a str or None; got {}",
+                    crate::python::call::kind_name(name)
+                ))
+            })?),
+        };
         let requires_grad = requires_grad.map_or(Ok(false), |v| flag("requires_grad", v))?;
         let volatile = volatile.map_or(Ok(false), |v| flag("volatile", v))?;
         if requires_grad && volatile {
@@ -555,7 +564,7 @@ impl PyVariable {
     fn retain_grad(&self, py: Python<'_>) -> PyResult<()> {
         if !self.var.requires_grad() {
             return Err(PyRuntimeError::new_err(
-                "retain_grad: can't retain_grad on Variable that has requires_grad=False",
+                "retain_grad: can't retain_grad on Variable that has requires_grad=False; set it on the leaves that this is computed from, before that",
             ));
         }
         if !self.var.is_leaf() {

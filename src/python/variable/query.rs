@@ -67,7 +67,7 @@ impl PyVariable {
         let t = self.var.tensor();
         if t.numel() != 1 {
             return Err(PyTypeError::new_err(format!(
-                "{op}: only Variables of one element can be converted; this one has size {}",
+                "{op}: only Variables of one element can be converted; this one has size {}; take one of them by index, or sum() them",
                 sizes_text(t.sizes())
             )));
         }
