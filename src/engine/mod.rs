@@ -272,6 +272,10 @@ impl<'a> Run<'a> {
             if !self.options.retain_graph {
                 foreign.free();
             }
+            // A hook is given one for each output.
+            let outputs = visit.outputs(node);
+            visit.end();
+            incoming.resize(outputs.max(incoming.len()), None);
             foreign.after(&incoming, &mut outgoing, edges.len(), create_graph)?;
             if looks {
                 anomaly::made(rule.node, Maker::NodeHook, &outgoing)?;

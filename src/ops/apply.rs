@@ -174,8 +174,10 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
     let outputs = made.outputs;
     let mut payload = payload(op, inputs, &outputs, values, made.lets, needs);
     if op.forms.list || outputs.len() > 1 {
+        // Indices, which come last, are none that a gradient could have.
+        let counted = |&(nr, tensor): &(usize, &Tensor)| shares_flags(op, nr, tensor);
         payload.extra = Some(Box::new(Extra {
-            outputs: outputs.len() as u32,
+            outputs: outputs.iter().enumerate().filter(counted).count() as u32,
             ..Extra::default()
         }));
     }

@@ -236,6 +236,27 @@ def test_a_function_with_several_outputs_waits_for_all_that_are_used():  # A-140
     same(x.grad, [2])
 
 
+@pytest.mark.parametrize(
+    "make, outputs",
+    [
+        (Halves.apply, 2),
+        (lambda v: v.split(1), 3),
+        (lambda v: v.max(0), 1),
+        (lambda v: v.sort(0), 1),
+        (lambda v: (v.tanh(),), 1),
+    ],
+)
+def test_a_node_hook_is_given_one_gradient_for_each_output(make, outputs):
+    shape = (3, 3) if outputs == 3 else (3,)
+    for nr in range(outputs):
+        x = leaf(np.arange(9.0).reshape(3, 3) if shape == (3, 3) else [1.0, 2.0, 4.0])
+        made = make(x * 1)
+        seen = []
+        made[0].grad_fn.register_hook(lambda given, got, seen=seen: seen.append(got))
+        made[nr].sum().backward()
+        assert [g is not None for g in seen[0]] == [i == nr for i in range(outputs)]
+
+
 def test_no_gradient_counts_as_delivered():  # nobody waits for what does not come
     x, w = leaf([2.0]), leaf([3.0])
     top = x * 1

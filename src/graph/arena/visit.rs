@@ -65,6 +65,12 @@ impl Visit {
             .then(|| slot.body.extra().and_then(|e| e.leaf.clone()))
     }
 
+    /// How many outputs the node has.
+    pub(crate) fn outputs(&mut self, node: NodeId) -> usize {
+        let extra = self.arena().slot(node.slot).body.extra();
+        extra.map_or(1, |e| e.outputs.max(1)) as usize
+    }
+
     /// Where the inputs of the node in slot `at` came from.
     pub(crate) fn edges(&mut self, at: u32) -> Edges {
         self.arena().slot(at).body.edges()
