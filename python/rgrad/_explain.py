@@ -351,7 +351,7 @@ def _told(raw: list[dict[str, Any]], labels: _Labels, taken: set[str]) -> Explan
             part = Contribution(words[i], labels.of(edge), _local(rule), local, out, rule)
             step.contributions.append(part)
     root = labels.of((raw[0]["key"], len(raw[0]["incoming"]) - 1))
-    return Explanation(root, steps, leaves[::-1])
+    return Explanation(root, steps, leaves)
 
 
 def _words(told: dict[str, Any], labels: _Labels, taken: set[str]) -> dict[int, str]:

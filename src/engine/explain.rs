@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::fail;
 use crate::graph::arena::{Handle, Visit};
 use crate::graph::foreign::no_derivative;
-use crate::graph::{Edges, Payload, Rule, Step, Var, Variable, with_recording};
+use crate::graph::{Edge, Edges, NodeId, Payload, Rule, Step, Var, Variable, with_recording};
 use crate::ops::{self, Op};
 use crate::tensor::{Scalar, Tensor, Value};
-use std::collections::BTreeMap;
+use std::collections::{HashMap, VecDeque};
 
 /// One node on the way back.
 pub struct Turn {
@@ -36,7 +36,8 @@ pub struct Turn {
 /// Gradients that arrived at a node's outputs, and how many each is the sum of.
 type Arrived = Vec<Option<(Var, u32)>>;
 
-/// Walks back from `root` and shows each node to `each`, newest first; `pulse` can stop it.
+/// Walks back from `root` and shows each node to `each`, in the order in which they run; `pulse` can
+/// stop it.
 ///
 /// # Errors
 /// What a rule or `each` reports.
@@ -45,30 +46,82 @@ pub fn explain(
     pulse: &dyn Fn() -> Result<()>,
     each: &mut dyn FnMut(Turn) -> Result<()>,
 ) -> Result<()> {
-    let mut waiting: BTreeMap<u64, (Handle, Arrived)> = BTreeMap::new();
+    let mut waiting = counted(&root.node, pulse)?;
+    let mut ready = VecDeque::new();
     let mut first = vec![None; root.nr as usize];
     first.push(Some((root.gradient, 1)));
-    waiting.insert(root.node.key(), (root.node, first));
-    while let Some((_, (node, incoming))) = waiting.pop_last() {
+    ready.push_back((root.node, first));
+    while let Some((node, incoming)) = ready.pop_front() {
         pulse()?;
-        let turn = turn(node, incoming)?;
-        for (&edge, gradient) in turn.edges.iter().zip(&turn.outgoing) {
-            let (Some(next), Some(gradient)) = (Handle::of_edge(edge), gradient) else {
-                continue;
-            };
-            let (_, places) = waiting
-                .entry(next.key())
-                .or_insert_with(|| (next, Arrived::new()));
-            let nr = edge.nr as usize;
-            if places.len() <= nr {
-                places.resize(nr + 1, None);
+        if incoming.is_empty() {
+            for &edge in node.edges().iter() {
+                deliver(&mut waiting, &mut ready, edge, None)?;
             }
-            places[nr] = Some(match places[nr].take() {
-                None => (gradient.clone(), 1),
-                Some((old, ways)) => (sum(old, gradient.clone(), false)?, ways + 1),
-            });
+            continue;
+        }
+        let turn = turn(node, incoming)?;
+        for (i, &edge) in turn.edges.iter().enumerate() {
+            let gradient = turn.outgoing.get(i).cloned().flatten();
+            deliver(&mut waiting, &mut ready, edge, gradient)?;
         }
         each(turn)?;
+    }
+    Ok(())
+}
+
+/// A node that waits: how many are still to deliver, and what arrived.
+#[derive(Default)]
+struct Place {
+    left: usize,
+    arrived: Arrived,
+}
+
+/// How many edges lead to each node below `root`.
+fn counted(root: &Handle, pulse: &dyn Fn() -> Result<()>) -> Result<HashMap<NodeId, Place>> {
+    let mut waiting: HashMap<NodeId, Place> = HashMap::new();
+    let mut stack = vec![root.clone()];
+    while let Some(node) = stack.pop() {
+        pulse()?;
+        for next in node
+            .edges()
+            .iter()
+            .filter_map(|&edge| Handle::of_edge(edge))
+        {
+            let place = waiting.entry(next.id()).or_default();
+            place.left += 1;
+            if place.left == 1 {
+                stack.push(next);
+            }
+        }
+    }
+    Ok(waiting)
+}
+
+/// As the engine delivers.
+fn deliver(
+    waiting: &mut HashMap<NodeId, Place>,
+    ready: &mut VecDeque<(Handle, Arrived)>,
+    edge: Edge,
+    gradient: Option<Var>,
+) -> Result<()> {
+    let Some(next) = Handle::of_edge(edge) else {
+        return Ok(());
+    };
+    let place = waiting.entry(next.id()).or_default();
+    if let Some(gradient) = gradient {
+        let nr = edge.nr as usize;
+        let arrived = &mut place.arrived;
+        if arrived.len() <= nr {
+            arrived.resize(nr + 1, None);
+        }
+        arrived[nr] = Some(match arrived[nr].take() {
+            None => (gradient, 1),
+            Some((old, ways)) => (sum(old, gradient, false)?, ways + 1),
+        });
+    }
+    place.left = place.left.saturating_sub(1);
+    if place.left == 0 {
+        ready.push_back((next, std::mem::take(&mut place.arrived)));
     }
     Ok(())
 }
@@ -76,6 +129,7 @@ pub fn explain(
 fn turn(node: Handle, incoming: Arrived) -> Result<Turn> {
     let mut payload = Payload::default();
     let mut visit = Visit::default();
+    let leaf = visit.accumulator(node.id()).flatten();
     let taken = visit.take(node.id(), true, &mut payload);
     visit.end();
     let rule = taken.rule;
@@ -92,7 +146,7 @@ fn turn(node: Handle, incoming: Arrived) -> Result<Turn> {
         rule,
         op,
         edges: taken.edges,
-        leaf: taken.leaf,
+        leaf,
         saved: saved(rule, &payload),
         values: payload.values.to_vec(),
         incoming,

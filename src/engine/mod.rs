@@ -1,7 +1,8 @@
-//! Running back: nodes in falling order of their keys, gradients added up on the way.
+//! Running back: each node when all its consumers have delivered, gradients added up on the way.
 //!
-//! A consumer is always newer than what it consumed, so when the newest waiting node runs, all its
-//! gradients have arrived. One thread walks, in an order that depends on the graph alone.
+//! Before the first node runs, the deliveries to each are counted. What is ready runs first in, first
+//! out, and delivers to its inputs from left to right, as in 0.3: one thread walks, in an
+//! order that depends on the graph alone.
 #![forbid(unsafe_code)]
 
 pub mod accumulate;
@@ -9,26 +10,27 @@ pub mod anomaly;
 pub mod explain;
 mod nested;
 mod paths;
-mod waiting;
+mod ready;
 
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::arena::{self, Handle, Taken, Visit, site_of};
-use crate::graph::foreign::no_derivative;
+use crate::graph::foreign::{Foreign, no_derivative};
 use crate::graph::profile;
 use crate::graph::rule::ACCUMULATE;
 use crate::graph::{
-    Edge, Edges, Incoming, NodeId, Outgoing, Payload, Rule, Step, Var, Variable, with_recording,
+    Edge, Incoming, NodeId, Outgoing, Payload, Rule, Step, Var, Variable, with_recording,
 };
 use crate::tensor::{Tensor, sizes_text};
 use anomaly::Maker;
 pub use nested::is_stopped;
 use paths::Paths;
+use ready::Ready;
+pub use ready::alone as after_fork;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use waiting::Waiting;
-pub use waiting::alone as after_fork;
 
 /// How to run back.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,7 +100,7 @@ pub fn gradients(
         let mut found = Run::new(options, Some(wanted)).walk(roots, pulse)?;
         let of = |(node, nr): &(Handle, u32)| Found {
             gradient: found.get_mut(&(node.id(), *nr)).and_then(|g| g.clone()),
-            reached: paths.reaches(node.id()),
+            reached: paths.reaches(node.id().slot()),
         };
         Ok(inputs.iter().map(of).collect())
     })
@@ -115,7 +117,7 @@ impl Wanted<'_> {
     /// Keeps the gradients that were asked for.
     fn capture(&mut self, node: NodeId, incoming: &Incoming) -> bool {
         let mut any = false;
-        if !self.paths.aims_at(node) {
+        if !self.paths.aims_at(node.slot()) {
             return any;
         }
         for (nr, gradient) in incoming.iter().enumerate() {
@@ -130,18 +132,18 @@ impl Wanted<'_> {
     /// Whether a gradient of the node's first `outputs` outputs was asked for.
     fn asks_for(&self, node: NodeId, outputs: usize) -> bool {
         let mut numbers = 0..outputs as u32;
-        self.paths.aims_at(node) && numbers.any(|nr| self.captured.contains_key(&(node, nr)))
+        self.paths.aims_at(node.slot()) && numbers.any(|nr| self.captured.contains_key(&(node, nr)))
     }
 
-    fn runs(&self, node: NodeId) -> bool {
-        !self.only_inputs || self.paths.needs(node)
+    fn runs(&self, slot: u32) -> bool {
+        !self.only_inputs || self.paths.needs(slot)
     }
 }
 
 struct Run<'a> {
     options: Options,
     wanted: Option<Wanted<'a>>,
-    waiting: Waiting,
+    ready: Ready,
 }
 
 impl<'a> Run<'a> {
@@ -149,7 +151,7 @@ impl<'a> Run<'a> {
         Run {
             options,
             wanted,
-            waiting: Waiting::new(),
+            ready: Ready::new(),
         }
     }
 
@@ -158,47 +160,39 @@ impl<'a> Run<'a> {
         roots: Vec<Root>,
         pulse: Pulse,
     ) -> Result<HashMap<(NodeId, u32), Option<Var>>> {
+        let recorded = self.options.create_graph;
         // Handles of the roots keep the graph alive while it runs.
         let mut held = Vec::with_capacity(roots.len());
-        let mut visit = Visit::default();
+        let mut gradients = Vec::with_capacity(roots.len());
         for Root { node, nr, gradient } in roots {
-            self.waiting.add(
-                &mut visit,
-                node.edge(nr),
-                gradient,
-                self.options.create_graph,
-            )?;
-            visit.end();
-            held.push(node);
+            let edge = node.edge(nr);
+            held.push((node, edge));
+            gradients.push(gradient);
+        }
+        let mut visit = Visit::default();
+        match &self.wanted {
+            None => self.ready.count(&mut visit, &held, |_| true, pulse)?,
+            Some(wanted) => {
+                let runs = |slot| wanted.runs(slot);
+                self.ready.count(&mut visit, &held, runs, pulse)?;
+            }
+        }
+        for ((_, edge), gradient) in held.iter().zip(gradients) {
+            self.ready
+                .deliver(&mut visit, *edge, Some(gradient), recorded)?;
         }
         let mut work = 0;
         let mut last = None;
-        while let Some((node, incoming)) = self.waiting.pop() {
+        while let Some((node, incoming)) = self.ready.pop() {
             work += 1 + incoming.first().map_or(0, size) / 64;
             if work >= WORK {
                 visit.end();
                 work = 0;
                 look(&mut last, pulse)?;
             }
-            let span = profile::is_on().then(|| {
+            if let Err(error) = self.turn(&mut visit, node, incoming) {
                 visit.end();
-                profile::node(arena::rule_of(node))
-            });
-            let turn = self.turn(&mut visit, node, incoming);
-            drop(span);
-            let (edges, mut outgoing) = match turn {
-                Ok(made) => made,
-                Err(error) => {
-                    visit.end();
-                    return Err(error.from_node(node.pack(), site_of(node)));
-                }
-            };
-            // The arena may stay locked from here into the next turn: nothing is dropped between.
-            for (&edge, gradient) in edges.iter().zip(&mut outgoing) {
-                if let Some(gradient) = gradient.take() {
-                    self.waiting
-                        .add(&mut visit, edge, gradient, self.options.create_graph)?;
-                }
+                return Err(error.from_node(node.pack(), site_of(node)));
             }
         }
         visit.end();
@@ -206,22 +200,24 @@ impl<'a> Run<'a> {
         Ok(self.wanted.map(|w| w.captured).unwrap_or_default())
     }
 
-    /// Runs one node; gives its edges and their gradients. The arena is unlocked then.
-    #[inline]
-    fn turn(
-        &mut self,
-        visit: &mut Visit,
-        node: NodeId,
-        mut incoming: Incoming,
-    ) -> Result<(Edges, Outgoing)> {
+    /// Runs one node and delivers what it gives. The arena may be locked before and after.
+    #[inline(always)]
+    fn turn(&mut self, visit: &mut Visit, node: NodeId, mut incoming: Incoming) -> Result<()> {
         let create_graph = self.options.create_graph;
+        if incoming.is_empty() {
+            return self.pass_over(visit, node);
+        }
         if let Some(wanted) = &self.wanted
-            && !wanted.runs(node)
+            && !wanted.runs(node.slot())
             && !wanted.asks_for(node, incoming.len())
         {
             visit.end();
-            return Ok((Edges::new(), Outgoing::new()));
+            return Ok(());
         }
+        let span = profile::is_on().then(|| {
+            visit.end();
+            profile::node(arena::rule_of(node))
+        });
         let looks = anomaly::is_on();
         if looks {
             visit.end();
@@ -239,32 +235,20 @@ impl<'a> Run<'a> {
         if let Some(wanted) = &mut self.wanted {
             visit.end();
             captured = wanted.capture(node, &incoming);
-            if !wanted.runs(node) {
-                return Ok((Edges::new(), Outgoing::new()));
+            if !wanted.runs(node.slot()) {
+                return Ok(());
             }
+        }
+        if let Some(leaf) = visit.accumulator(node) {
+            visit.end();
+            let leaf = leaf.filter(|_| !captured);
+            return accumulate_in(leaf, incoming, foreign, create_graph);
         }
         let mut step = Step::new(&ACCUMULATE, Payload::default(), &incoming);
-        let Taken {
-            rule,
-            edges,
-            leaf,
-            freed,
-        } = visit.take(node, self.options.retain_graph, &mut step.payload);
+        let Taken { rule, edges, freed } =
+            visit.take(node, self.options.retain_graph, &mut step.payload);
         visit.end();
         step.rule = rule;
-        if rule.is_accumulator() {
-            drop(step);
-            if let Some(leaf) = leaf.filter(|_| !captured) {
-                let seen = foreign.as_ref().map(|_| incoming.clone());
-                if let Some(gradient) = incoming.into_iter().next().flatten() {
-                    accumulate::into_leaf(&leaf, gradient, create_graph)?;
-                }
-                if let Some((foreign, seen)) = foreign.zip(seen) {
-                    foreign.after(&seen, &mut Outgoing::new(), 0, create_graph)?;
-                }
-            }
-            return Ok((Edges::new(), Outgoing::new()));
-        }
         if freed {
             return Err(freed_error(rule));
         }
@@ -288,18 +272,63 @@ impl<'a> Run<'a> {
             if !self.options.retain_graph {
                 foreign.free();
             }
+            // A hook is given one for each output.
+            let outputs = visit.outputs(node);
+            visit.end();
+            incoming.resize(outputs.max(incoming.len()), None);
             foreign.after(&incoming, &mut outgoing, edges.len(), create_graph)?;
             if looks {
                 anomaly::made(rule.node, Maker::NodeHook, &outgoing)?;
             }
         }
-        for (i, gradient) in outgoing.iter_mut().enumerate() {
-            if gradient.is_some() && edges.get(i).is_none_or(|edge| edge.is_none()) {
-                *gradient = None;
+        // From here on the arena may stay locked into the next turn: nothing of a user's is dropped.
+        drop(span);
+        drop(held);
+        drop(foreign);
+        drop(incoming);
+        if outgoing.len() > edges.len() {
+            outgoing.truncate(edges.len());
+        }
+        for (i, &edge) in edges.iter().enumerate() {
+            let gradient = outgoing.get_mut(i).and_then(Option::take);
+            if !edge.is_none() {
+                self.ready.deliver(visit, edge, gradient, create_graph)?;
+            } else if gradient.is_some() {
+                visit.end();
             }
         }
-        Ok((edges, outgoing))
+        Ok(())
     }
+
+    /// A node that nothing arrived at does not run; its inputs learn that nothing comes.
+    #[cold]
+    fn pass_over(&mut self, visit: &mut Visit, node: NodeId) -> Result<()> {
+        if self.wanted.as_ref().is_none_or(|w| w.runs(node.slot())) {
+            let edges = visit.edges(node.slot());
+            for &edge in edges.iter().filter(|e| !e.is_none()) {
+                self.ready.deliver(visit, edge, None, false)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Adds what arrived at an accumulator into its leaf, if that is still there.
+fn accumulate_in(
+    leaf: Option<Variable>,
+    incoming: Incoming,
+    foreign: Option<Arc<dyn Foreign>>,
+    create_graph: bool,
+) -> Result<()> {
+    let Some(leaf) = leaf else { return Ok(()) };
+    let seen = foreign.as_ref().map(|_| incoming.clone());
+    if let Some(gradient) = incoming.into_iter().next().flatten() {
+        accumulate::into_leaf(&leaf, gradient, create_graph)?;
+    }
+    if let Some((foreign, seen)) = foreign.zip(seen) {
+        foreign.after(&seen, &mut Outgoing::new(), 0, create_graph)?;
+    }
+    Ok(())
 }
 
 fn size(gradient: &Option<Var>) -> usize {
@@ -333,9 +362,10 @@ pub fn freed_error(rule: &Rule) -> Error {
 pub fn run_node(handle: &Handle, mut incoming: Incoming, create_graph: bool) -> Result<Outgoing> {
     let mut visit = Visit::default();
     let mut payload = Payload::default();
+    let leaf = visit.accumulator(handle.id()).flatten();
     let taken = visit.take(handle.id(), true, &mut payload);
     visit.end();
-    if let Some(leaf) = taken.leaf {
+    if let Some(leaf) = leaf {
         if let Some(gradient) = incoming.drain(..).next().flatten() {
             accumulate::into_leaf(&leaf, gradient, create_graph)?;
         }

@@ -2,8 +2,8 @@
 
 use super::{Pulse, Root, WORK, look};
 use crate::error::Result;
+use crate::graph::Handle;
 use crate::graph::arena::Visit;
-use crate::graph::{Handle, NodeId};
 
 /// Slots whose marks lie together.
 const PAGE: usize = 1024;
@@ -80,18 +80,18 @@ impl Paths {
         page.map_or(0, |page| page[slot % PAGE])
     }
 
-    /// Whether the node is on a path to an input.
-    pub fn needs(&self, node: NodeId) -> bool {
-        self.of(node.slot()) & NEEDED != 0
+    /// Whether the node in the slot is on a path to an input.
+    pub fn needs(&self, slot: u32) -> bool {
+        self.of(slot) & NEEDED != 0
     }
 
-    /// Whether an edge leads to the node.
-    pub fn reaches(&self, node: NodeId) -> bool {
-        self.of(node.slot()) & REACHED != 0
+    /// Whether an edge leads to the node in the slot.
+    pub fn reaches(&self, slot: u32) -> bool {
+        self.of(slot) & REACHED != 0
     }
 
-    /// Whether the node is that of an input.
-    pub fn aims_at(&self, node: NodeId) -> bool {
-        self.of(node.slot()) & TARGET != 0
+    /// Whether the node in the slot is that of an input.
+    pub fn aims_at(&self, slot: u32) -> bool {
+        self.of(slot) & TARGET != 0
     }
 }

@@ -1,7 +1,7 @@
 //! Where nodes live: chunks of slots that never move, counted, given back first in, first out.
 //!
-//! Invariants: an edge leads to a slot with a smaller key; a slot's count is its handles plus the
-//! edges that lead to it; nothing of a user's is dropped while the lock is held.
+//! Invariants: an edge leads to an older node; a slot's count is its handles plus the edges that lead
+//! to it; nothing of a user's is dropped while the lock is held.
 
 use super::body::{Body, each_slot};
 pub use super::body::{Edge, Edges, Extra, Payload, Saved};
@@ -54,34 +54,54 @@ impl NodeId {
     }
 }
 
+/// What one run of the engine notes on a node.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    /// The run whose mark it is; 0 for none.
+    run: u32,
+    /// How many consumers are still to deliver.
+    pub left: u32,
+    /// Where the run keeps what was delivered. In a free slot, the next free one.
+    pub place: u32,
+}
+
+impl Mark {
+    /// No place.
+    pub const NOWHERE: u32 = u32::MAX;
+
+    /// A mark of `run` on a node to which nothing was counted or delivered.
+    pub fn new(run: u32) -> Mark {
+        Mark {
+            run,
+            left: 0,
+            place: Mark::NOWHERE,
+        }
+    }
+}
+
 struct Slot {
-    key: u64,
     rule: Option<&'static Rule>,
     count: u32,
     generation: u32,
-    /// For the engine: which run looked at this node last, and where its entry is. In a free slot
-    /// the second is the next free one.
-    mark: (u32, u32),
+    mark: Mark,
     /// Where in the program the node was recorded.
     site: Site,
     body: Body,
 }
 
-const _: () = assert!(size_of::<Slot>() == 96);
+const _: () = assert!(size_of::<Slot>() == 88);
 
 pub(crate) struct Arena {
     chunks: Vec<Box<[Slot; CHUNK]>>,
     /// The first free slot; each knows the next.
     free: u32,
     free_count: usize,
-    clock: u64,
 }
 
 static ARENA: Mutex<Arena> = Mutex::new(Arena {
     chunks: Vec::new(),
     free: NO_SLOT,
     free_count: 0,
-    clock: 0,
 });
 
 /// How many nodes are alive.
@@ -121,11 +141,13 @@ impl Arena {
             for at in first + 1..=first + CHUNK {
                 let last = at == first + CHUNK;
                 chunk.push(Slot {
-                    key: 0,
                     rule: None,
                     count: 0,
                     generation: 0,
-                    mark: (0, if last { self.free } else { at as u32 }),
+                    mark: Mark {
+                        place: if last { self.free } else { at as u32 },
+                        ..Mark::default()
+                    },
                     site: 0,
                     body: Body::default(),
                 });
@@ -142,14 +164,11 @@ impl Arena {
     #[inline(always)]
     fn fill(&mut self, rule: &'static Rule, body: Body, site: Site) -> NodeId {
         let at = self.free;
-        self.clock += 1;
-        let key = self.clock;
         let slot = self.slot_mut(at);
-        let next = slot.mark.1;
-        slot.key = key;
+        let next = slot.mark.place;
         slot.count = 1;
         slot.rule = Some(rule);
-        slot.mark = (0, 0);
+        slot.mark.run = 0;
         slot.site = site;
         // A free slot's body is empty: nothing to drop.
         std::mem::forget(std::mem::replace(&mut slot.body, body));
@@ -282,11 +301,6 @@ impl Handle {
             .slot(self.0.slot)
             .rule
             .expect("a handle keeps its node alive")
-    }
-
-    /// The node's place in time: larger is newer.
-    pub fn key(&self) -> u64 {
-        ARENA.lock().slot(self.0.slot).key
     }
 
     /// Where in the program the node was recorded.
@@ -519,7 +533,7 @@ impl Arena {
         }
         slot.rule = None;
         slot.generation = slot.generation.wrapping_add(1);
-        slot.mark = (0, free);
+        slot.mark.place = free;
         let held = slot
             .body
             .holds_something()

@@ -22,6 +22,11 @@ impl Edge {
         nr: 0,
     };
 
+    /// The place of the node it leads to.
+    pub(crate) fn slot(self) -> u32 {
+        self.slot
+    }
+
     /// Whether it leads nowhere.
     pub fn is_none(self) -> bool {
         self.slot == u32::MAX
@@ -235,14 +240,11 @@ impl Body {
         if let Some(large) = &self.large {
             return large.edges.clone();
         }
-        let mut edges = Edges::new();
-        for i in 0..usize::from(self.edges).min(2) {
-            edges.push(Edge {
-                slot: self.to[i],
-                nr: u32::from(self.nr[i]),
-            });
-        }
-        edges
+        let edge = |i: usize| Edge {
+            slot: self.to[i],
+            nr: u32::from(self.nr[i]),
+        };
+        Edges::from_buf_and_len([edge(0), edge(1)], usize::from(self.edges).min(2))
     }
 
     /// Calls `each` for every slot that an edge leads to, oldest edge first.

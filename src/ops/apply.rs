@@ -102,7 +102,7 @@ pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Value
     }
     payload.values = values;
     payload.values.extend(made.lets);
-    note_versions(&mut payload.values);
+    note_versions(op, &mut payload.values);
     let handle = arena::record(&op.rule, origins.into_iter(), payload)?;
     Ok(Var::made_by(tensor, handle, 0))
 }
@@ -174,8 +174,10 @@ fn record(op: &'static Op, inputs: &[Input], values: Values, made: Made) -> Resu
     let outputs = made.outputs;
     let mut payload = payload(op, inputs, &outputs, values, made.lets, needs);
     if op.forms.list || outputs.len() > 1 {
+        // Indices, which come last, are none that a gradient could have.
+        let counted = |&(nr, tensor): &(usize, &Tensor)| shares_flags(op, nr, tensor);
         payload.extra = Some(Box::new(Extra {
-            outputs: outputs.len() as u32,
+            outputs: outputs.iter().enumerate().filter(counted).count() as u32,
             ..Extra::default()
         }));
     }
@@ -241,16 +243,21 @@ fn payload(
     if !lets.is_empty() {
         values.extend(lets);
     }
-    note_versions(&mut values);
+    note_versions(op, &mut values);
     payload.values = values;
     payload
 }
 
 /// Adds the versions of index tensors and masks, which must not change before the way back.
+/// A node without one keeps no tensors.
 #[inline(always)]
-fn note_versions(values: &mut Values) {
+fn note_versions(op: &Op, values: &mut Values) {
     for i in 0..values.len() {
         if let Value::Tensor(t) = &values[i] {
+            if op.rule.back.is_none() {
+                values[i] = Value::None;
+                continue;
+            }
             let version = i64::from(t.version());
             values.push(Value::Int(version));
         }

@@ -160,6 +160,7 @@ ops! {
     /// Raises RuntimeError for a place out of range.
     method function out host: fn take(x; index: Tensor) -> (y): Any named "take" as "TakeBackward" {
         let sizes: Dims = Dims::from_slice(x.sizes());
+        sized index.sizes();
         forward(out) = taken(x, &index)?;
         grad x = |g| untake(g, index.clone(), sizes.clone())?, "g added up where index took it from";
         try [(sample(&[3, 2]); longs(&[5, 0, 0, -2], &[2, 2])), (sample(&[3]); longs(&[1], &[1]))];

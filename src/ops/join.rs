@@ -18,6 +18,7 @@ ops! {
     /// Raises RuntimeError for fewer sizes than dimensions.
     method: fn repeat(x; sizes: Dims) -> (y): Any named "repeat" as "RepeatBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized whole(&unfolded(&back, &sizes));
         forward(out) = repeated(x, &sizes)?;
         grad x = |g| unrepeat(g, &sizes, &back)?, "g summed over what was repeated";
         try [(sample(&[2]); [3]), (sample(&[2, 3]); [2, 1, 2]), (sample(&[1, 2]); [3, 1])];
@@ -29,6 +30,11 @@ fn unfolded(sizes: &[i64], times: &[i64]) -> Dims {
     let lead = times.len() - sizes.len();
     let own = |d: usize| if d < lead { 1 } else { sizes[d - lead] };
     (0..times.len()).flat_map(|d| [times[d], own(d)]).collect()
+}
+
+/// The size of the repeated tensor.
+fn whole(pairs: &[i64]) -> Dims {
+    pairs.chunks_exact(2).map(|p| p[0] * p[1]).collect()
 }
 
 fn repeated(x: &Tensor, times: &[i64]) -> Result<Tensor> {
@@ -43,7 +49,7 @@ fn repeated(x: &Tensor, times: &[i64]) -> Result<Tensor> {
     }
     let lead = times.len() - x.ndim();
     let pairs = unfolded(x.sizes(), times);
-    let sizes: Dims = pairs.chunks_exact(2).map(|p| p[0] * p[1]).collect();
+    let sizes = whole(&pairs);
     dims::count(OP, &pairs)?;
     let y = device::empty(OP, x.dtype(), x.device(), &sizes)?;
     let step = |d: usize| if d < lead { 0 } else { x.strides()[d - lead] };

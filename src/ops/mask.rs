@@ -24,7 +24,7 @@ ops! {
         forward(out) = {
             let x = device::zeros("masked_select", g.dtype(), g.device(), &sizes)?;
             let ones = scatter_masked(&x, &mask, g)?;
-            if ones != g.numel() {
+            if ones != g.numel() || g.ndim() > 1 {
                 return Err(misfit("masked_select", &[ones as i64], g.sizes()));
             }
             x

@@ -6,6 +6,7 @@ use super::{device, overlap};
 use crate::error::Result;
 use crate::fail;
 use crate::graph::foreign::no_derivative;
+use crate::graph::rule::misfit;
 use crate::graph::{Rule, Step, Var};
 use crate::tensor::{Dims, Tensor};
 
@@ -23,6 +24,7 @@ ops! {
     /// The same elements in other sizes; one of them may be -1.
     method view: fn view(x; sizes: Dims) -> (y): Any named "view" as "ViewBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized inferred(&sizes, &back)?;
         forward(out) = x.view(&sizes)?;
         grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); [6]), (sample(&[2, 3]); [3, -1])];
@@ -30,6 +32,7 @@ ops! {
     /// A copy with the same elements in other sizes.
     : fn resize(x; sizes: Dims) -> (y): Any named "resize" as "ResizeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized inferred(&sizes, &back)?;
         forward(out) = contiguous_copy(x)?.view(&sizes)?;
         grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); [3, 2])];
@@ -56,6 +59,7 @@ ops! {
     /// Drops dimension `dim` if its size is one.
     method function in_place out view: fn squeeze_dim(x; dim: i64) -> (y): Any named "squeeze" as "SqueezeBackward1" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized squeezed(&back, Some(wrap_dim("squeeze", dim, back.len())?));
         forward(out) = x.squeeze_dim(dim)?;
         grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 1, 3]); 1i64), (sample(&[2, 3]); 0i64)];
@@ -63,6 +67,7 @@ ops! {
     /// Drops all dimensions of size one; at least one stays.
     method function in_place out view: fn squeeze(x) -> (y): Any named "squeeze" as "SqueezeBackward0" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized squeezed(&back, None);
         forward(out) = x.squeeze()?;
         grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 1, 3])), (sample(&[1, 1]))];
@@ -70,6 +75,7 @@ ops! {
     /// Inserts a dimension of size one.
     method function in_place out view: fn unsqueeze(x; dim: i64) -> (y): Any named "unsqueeze" as "UnsqueezeBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
+        sized unsqueezed(&back, wrap_dim("unsqueeze", dim, back.len() + 1)?);
         forward(out) = x.unsqueeze(dim)?;
         grad x = |g| reshape(g, &back)?, "g in the size of x";
         try [(sample(&[2, 3]); 1i64), (sample(&[2, 3]); -1i64)];
@@ -103,7 +109,10 @@ ops! {
         forward(out) = {
             let x = device::zeros("index", g.dtype(), g.device(), &sizes)?;
             let part = walk(&x, &steps)?;
-            copy_into(&part, &g.view_or_copy(part.sizes())?)?;
+            if g.sizes() != part.sizes() {
+                return Err(misfit("index", part.sizes(), g.sizes()));
+            }
+            copy_into(&part, g)?;
             x
         };
         grad g = |h| reshape(&index(h, steps.clone())?, &Dims::from_slice(walk_sizes(&sizes, &steps)?.sizes()))?, "h where g was put";
@@ -186,6 +195,31 @@ pub fn walk(x: &Tensor, steps: &[i64]) -> Result<Tensor> {
 fn walk_sizes(sizes: &[i64], steps: &[i64]) -> Result<Tensor> {
     let one = Tensor::zeros("index", crate::tensor::DType::U8, &[1])?;
     walk(&one.expand(sizes)?, steps)
+}
+
+/// `own` without its dimension `dim`, or without all, of size one; at least one stays.
+fn squeezed(own: &[i64], dim: Option<usize>) -> Dims {
+    let drops = |d: usize| own[d] == 1 && dim.is_none_or(|dim| dim == d);
+    let mut sizes: Dims = (0..own.len())
+        .filter(|&d| !drops(d))
+        .map(|d| own[d])
+        .collect();
+    if sizes.is_empty() && !own.is_empty() {
+        sizes.push(1);
+    }
+    sizes
+}
+
+/// `own` with a dimension of size one at `dim`.
+fn unsqueezed(own: &[i64], dim: usize) -> Dims {
+    let mut sizes = Dims::from_slice(own);
+    sizes.insert(dim, 1);
+    sizes
+}
+
+/// The sizes of a view of what has the sizes `own`.
+fn inferred(sizes: &[i64], own: &[i64]) -> Result<Dims> {
+    crate::tensor::view::infer(own.iter().product::<i64>() as usize, sizes)
 }
 
 impl Tensor {

@@ -279,10 +279,9 @@ fn gradients_of<'py>(
 
 /// Adds the gradients of `variables`, summed, into the leaves' `.grad`.
 ///
-/// Nodes run newest first: in falling order of their creation, the same in every run. (The engine
-/// of 0.3 ran what was ready first-in-first-out, so where several gradients meet, the order of hooks
-/// and the last bits of float sums can differ from it.) Ctrl-C is answered between two nodes, and
-/// inside long operations.
+/// A node runs when all its consumers have delivered; what is ready runs first in, first out, and
+/// gives to its inputs from left to right. So the order of hooks and of float sums is that of 0.3,
+/// the same in every run. Ctrl-C is answered between two nodes, and inside long operations.
 #[pyfunction]
 #[pyo3(signature = (variables, grad_variables=None, retain_graph=None, create_graph=None, retain_variables=None))]
 fn backward(

@@ -55,7 +55,7 @@ fn step<'py>(py: Python<'py>, turn: &Turn, names: &Names) -> PyResult<Bound<'py,
         });
         known.map_or_else(|| format!("operand {}", i + 1), str::to_string)
     };
-    about.set_item("key", turn.node.key())?;
+    about.set_item("key", turn.node.id().pack())?;
     about.set_item("node", rule.node)?;
     about.set_item("operation", op.map(|op| op.name))?;
     about.set_item("source", site::source(py, turn.node.site()))?;
@@ -77,7 +77,7 @@ fn step<'py>(py: Python<'py>, turn: &Turn, names: &Names) -> PyResult<Bound<'py,
     about.set_item("leaf_name", leaf.and_then(|l| names.of_leaf(l)))?;
     let mut edges = Vec::new();
     for &edge in &turn.edges {
-        edges.push(Handle::of_edge(edge).map(|next| (next.key(), edge.nr)));
+        edges.push(Handle::of_edge(edge).map(|next| (next.id().pack(), edge.nr)));
     }
     about.set_item("edges", edges)?;
     let count = turn.edges.len().max(op.map_or(0, |op| op.inputs.len())) as u32;

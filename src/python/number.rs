@@ -1,12 +1,8 @@
 //! Python numbers from and to the core.
 
 use super::call::Side;
-<<<<<<< HEAD
-use super::callback;
 use super::ending::guard_this;
-=======
 use super::{callback, numpy};
->>>>>>> ea2d81f (NumPy's scalars are numbers beside tensors, in constructors, assignments and samplers)
 use crate::ops::device;
 use crate::tensor::{Scalar, Tensor};
 use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError};

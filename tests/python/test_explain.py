@@ -25,7 +25,7 @@ def test_the_tutorial_in_numbers():
     L = 10 - d
     told = torch.explain(L)
     by_name = {step.of: step for step in told.steps}
-    assert list(by_name) == ["L", "-d", "d", "w4 * c", "w3 * b", "c", "b"]
+    assert list(by_name) == ["L", "-d", "d", "w3 * b", "w4 * c", "b", "c"]
     assert by_name["d"].gradient.numbers == [-1]
     assert by_name["b"].gradient.numbers == [-7]
     assert by_name["c"].gradient.numbers == [-11]

@@ -104,8 +104,8 @@ def test_the_first_error_ends_its_pass_and_no_other():  # A-145, A-79
     def fail(g):
         raise raised
 
-    late.register_hook(fail)
-    early.register_hook(lambda g: pytest.fail("the pass is over"))
+    early.register_hook(fail)
+    late.register_hook(lambda g: pytest.fail("the pass is over"))
     other = leaf([1.0])
     done = []
 

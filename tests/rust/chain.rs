@@ -1,6 +1,7 @@
 //! Depth and counts: long chains record, run back and drop without recursion, and nothing stays.
 
 use rgrad::engine::{Options, Root, backward};
+use rgrad::error::Error;
 use rgrad::graph::{Var, Variable, live_nodes};
 use rgrad::ops::arith;
 use rgrad::tensor::{Scalar, Tensor};
@@ -101,4 +102,32 @@ fn the_same_leaf_used_many_times_adds_up() {
         slot.lock().as_ref().unwrap().tensor().read::<f64>(0),
         10.0 * 512.0
     );
+}
+
+#[test]
+fn a_signal_is_answered_before_the_first_node_runs() {
+    let _turn = TURN.lock().unwrap_or_else(|e| e.into_inner());
+    let x = Variable::leaf(one(1.0), true, false);
+    let mut y = x.var().unwrap() * x.var().unwrap();
+    let last = y.history.clone().unwrap().0;
+    for _ in 0..3000 {
+        y = arith::add_number(&y, Scalar::Float(0.5)).unwrap();
+    }
+    let (node, nr) = y.history.clone().unwrap();
+    let roots = || {
+        vec![Root {
+            node: node.clone(),
+            nr,
+            gradient: Var::from(one(1.0)),
+        }]
+    };
+    let stop = || Err(Error::Runtime("stop".into()));
+    let stopped = backward(roots(), Options::default(), &stop);
+    assert_eq!(stopped.unwrap_err().to_string(), "stop");
+    assert!(x.grad_slot().lock().is_none());
+    // Nothing ran or was freed, and nothing of the first pass disturbs the second.
+    assert!(last.saved_input(0).is_some());
+    backward(roots(), Options::default(), &|| Ok(())).unwrap();
+    let grad = x.grad_slot().lock().clone().unwrap().tensor();
+    assert_eq!(grad.read::<f64>(0), 2.0);
 }

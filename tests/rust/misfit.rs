@@ -7,8 +7,8 @@ use rgrad::graph::{Input, Var};
 use rgrad::ops::apply::apply;
 use rgrad::tensor::Tensor;
 
-/// Sizes that are not `sizes`, smaller and larger, with fewer and more dimensions. All have another
-/// number of elements: what only moves elements may pass those of an equal number.
+/// Sizes that are not `sizes`, smaller, larger and of as many elements, with fewer and more
+/// dimensions.
 fn other_sizes(sizes: &[i64]) -> Vec<Vec<i64>> {
     let mut out = vec![vec![1], vec![7], vec![5, 7], vec![1; sizes.len()]];
     for d in 0..sizes.len() {
@@ -30,7 +30,16 @@ fn other_sizes(sizes: &[i64]) -> Vec<Vec<i64>> {
     more.rotate_left(1);
     out.push(more);
     let count: i64 = sizes.iter().product();
-    out.retain(|other| !other.is_empty() && other.iter().product::<i64>() != count);
+    out.push(vec![count]);
+    out.push(vec![1, count]);
+    out.push(sizes.iter().rev().copied().collect());
+    out.push(sizes.iter().copied().chain([1]).collect());
+    out.push([1].into_iter().chain(sizes.iter().copied()).collect());
+    out.push(sizes.iter().copied().filter(|&size| size != 1).collect());
+    for divisor in (2..count).filter(|divisor| count % divisor == 0) {
+        out.push(vec![divisor, count / divisor]);
+    }
+    out.retain(|other| !other.is_empty() && other != sizes);
     out
 }
 

@@ -1,6 +1,6 @@
 //! The engine's visits to nodes: many steps under one lock.
 
-use super::{ARENA, Arena, Edge, Edges, NodeId, Payload};
+use super::{ARENA, Arena, Edges, Mark, NodeId, Payload, each_slot};
 use crate::graph::foreign::Foreign;
 use crate::graph::rule::Rule;
 use crate::graph::variable::Variable;
@@ -32,21 +32,16 @@ impl Visit {
 
     /// Everything that running the node backward needs; what it kept goes to `payload`. Unless
     /// `keep`, what it saved is moved out and the node is marked as freed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, node: NodeId, keep: bool, payload: &mut Payload) -> Taken {
         let slot = self.arena().slot_mut(node.slot);
         let rule = slot.rule.expect("a node lives while it can be reached");
         let body = &mut slot.body;
-        let mut taken = Taken {
+        let taken = Taken {
             rule,
             edges: body.edges(),
-            leaf: None,
             freed: body.freed,
         };
-        if rule.is_accumulator() {
-            taken.leaf = body.extra().and_then(|e| e.leaf.clone());
-            return taken;
-        }
         if !keep && body.keeps_tensors() {
             body.freed = true;
         }
@@ -61,19 +56,57 @@ impl Visit {
         taken
     }
 
-    /// Leaves the mark `(run, entry)` on the node where `edge` leads, unless this run left one
-    /// before. Gives the entry marked there now, the node's key and its name.
-    #[inline]
-    pub(crate) fn mark(&mut self, edge: Edge, run: u32, entry: u32) -> (u32, u64, NodeId) {
-        let slot = self.arena().slot_mut(edge.slot);
-        if slot.mark.0 != run {
-            slot.mark = (run, entry);
+    /// Whether the node adds into a leaf, and which that is if it still has it.
+    #[inline(always)]
+    pub(crate) fn accumulator(&mut self, node: NodeId) -> Option<Option<Variable>> {
+        let slot = self.arena().slot(node.slot);
+        slot.rule?
+            .is_accumulator()
+            .then(|| slot.body.extra().and_then(|e| e.leaf.clone()))
+    }
+
+    /// How many outputs the node has.
+    pub(crate) fn outputs(&mut self, node: NodeId) -> usize {
+        let extra = self.arena().slot(node.slot).body.extra();
+        extra.map_or(1, |e| e.outputs.max(1)) as usize
+    }
+
+    /// Where the inputs of the node in slot `at` came from.
+    pub(crate) fn edges(&mut self, at: u32) -> Edges {
+        self.arena().slot(at).body.edges()
+    }
+
+    /// Counts an edge to the node in slot `at` for `run`; `first` gets it when it is the first such
+    /// edge and the node has edges.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, at: u32, run: u32, first: impl FnOnce(u32)) {
+        self.arena().count(at, run, first);
+    }
+
+    /// Counts the edges of the node in slot `at`, each as [`Visit::count`] does.
+    #[inline(always)]
+    pub(crate) fn count_edges(&mut self, at: u32, run: u32, mut first: impl FnMut(u32)) {
+        let arena = self.arena();
+        let body = &mut arena.slot_mut(at).body;
+        let Some(large) = body.large.take() else {
+            let (to, edges) = (body.to, body.edges);
+            return each_slot(to, edges, |to| arena.count(to, run, &mut first));
+        };
+        for edge in large.edges.iter().filter(|e| !e.is_none()) {
+            arena.count(edge.slot, run, &mut first);
         }
+        arena.slot_mut(at).body.large = Some(large);
+    }
+
+    /// The mark on the node in slot `at`, and its name.
+    #[inline(always)]
+    pub(crate) fn mark(&mut self, at: u32) -> (&mut Mark, NodeId) {
+        let slot = self.arena().slot_mut(at);
         let id = NodeId {
-            slot: edge.slot,
+            slot: at,
             generation: slot.generation,
         };
-        (slot.mark.1, slot.key, id)
+        (&mut slot.mark, id)
     }
 
     /// Calls `each` for every node to which an edge of the node in `slot` leads; the caller holds
@@ -81,24 +114,30 @@ impl Visit {
     pub(crate) fn each_edge(&mut self, slot: u32, each: impl FnMut(u32)) {
         self.arena().slot(slot).body.each_edge(each);
     }
-
-    /// The node where `edge` leads, and its key.
-    pub(crate) fn at(&mut self, edge: Edge) -> (u64, NodeId) {
-        let slot = self.arena().slot(edge.slot);
-        let id = NodeId {
-            slot: edge.slot,
-            generation: slot.generation,
-        };
-        (slot.key, id)
-    }
 }
 
 /// What [`Visit::take`] gives.
 pub(crate) struct Taken {
     pub rule: &'static Rule,
     pub edges: Edges,
-    /// For an accumulator: the leaf it adds into.
-    pub leaf: Option<Variable>,
     /// What it saved was moved out before.
     pub freed: bool,
+}
+
+impl Arena {
+    #[inline(always)]
+    fn count(&mut self, at: u32, run: u32, first: impl FnOnce(u32)) {
+        let slot = self.slot_mut(at);
+        if slot.mark.run == run {
+            slot.mark.left += 1;
+            return;
+        }
+        slot.mark = Mark {
+            left: 1,
+            ..Mark::new(run)
+        };
+        if slot.rule.is_some_and(|rule| !rule.is_accumulator()) {
+            first(at);
+        }
+    }
 }

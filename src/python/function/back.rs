@@ -53,6 +53,9 @@ fn run(context: &Bound<'_, PyFunction>, step: &mut Step, create_graph: bool) -> 
     for (nr, kind) in kinds.iter().enumerate() {
         // Missing gradients are zeros. What is given may be changed in place.
         let var = match step.incoming.get(nr) {
+            Some(Some(var)) if var.sizes() != kind.sizes.as_slice() => {
+                return Err(step.rule.misfit(&kind.sizes, var.sizes()).into());
+            }
             Some(Some(var)) => accumulate::lent(var)?,
             _ => Var::from(kind.zeros()?),
         };

@@ -463,8 +463,8 @@ impl PyVariable {
     /// Adds the gradients of this Variable with respect to the leaves that it came from into their
     /// `.grad`.
     ///
-    /// Nodes run newest first, in the same order in every run. Ctrl-C is answered between two nodes,
-    /// and inside long operations.
+    /// What is ready runs first in, first out, in the same order in every run. Ctrl-C is answered
+    /// between two nodes, and inside long operations.
     #[pyo3(signature = (gradient=None, retain_graph=None, create_graph=None, retain_variables=None))]
     fn backward(
         slf: &Bound<'_, Self>,
