@@ -156,7 +156,7 @@ def test_large_gradients_with_history_do_not_pile_up():
         import rgrad as torch
         from rgrad.autograd import Variable
         def peak():
-            """Kilobytes: the system's count for a process starts at its parent's."""
+            # Kilobytes; the count of getrusage starts at the parent's.
             with open("/proc/self/status") as status:
                 return next(int(line.split()[1]) for line in status if "VmHWM" in line)
 

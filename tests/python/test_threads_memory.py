@@ -195,7 +195,7 @@ def test_memory_is_flat_in_a_training_loop():
         import rgrad as torch
         from rgrad.autograd import Variable
         def peak():
-            """Kilobytes: the system's count for a process starts at its parent's."""
+            # Kilobytes; the count of getrusage starts at the parent's.
             with open("/proc/self/status") as status:
                 return next(int(line.split()[1]) for line in status if "VmHWM" in line)
         w = Variable(torch.ones(64, 64), requires_grad=True)
