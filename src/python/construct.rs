@@ -11,10 +11,10 @@ use super::number::int_of;
 use super::{callback, interop, numpy, table};
 use crate::dispatch;
 use crate::ops::device;
+use crate::python::once::Once;
 use crate::tensor::{DType, Device, Dims, Element, MAX_DIMS, Scalar, Tensor, class_name, dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{
     PyBytes, PyFloat, PyInt, PyList, PyMapping, PyRange, PySequence, PyString, PyTuple,
 };
@@ -100,7 +100,7 @@ fn is_sequence(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
 /// As many items as `obj` says it has, since not every sequence ends by itself; none where it has no
 /// length after all, as a class or an array without dimensions.
 fn counted<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-    static SLICE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static SLICE: Once = Once::new();
     let length = match callback::call_method(obj, "__len__", ()) {
         Err(e) if e.is_instance_of::<PyTypeError>(obj.py()) => return Ok(None),
         length => length?,

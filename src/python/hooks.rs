@@ -13,12 +13,12 @@ use crate::ops::apply::repeats;
 use crate::ops::copy::contiguous_copy;
 use crate::python::callback;
 use crate::python::interpreter::attached;
+use crate::python::once::Once;
 use crate::tensor::{DType, Device, Dims, Tensor, class_name, sizes_text};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple};
 use std::any::Any;
 use std::sync::{Arc, Weak};
 
@@ -82,7 +82,7 @@ pub fn table_of(py: Python<'_>, variable: &Variable) -> Option<Py<PyAny>> {
 
 /// An empty `OrderedDict`.
 pub fn new_table(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static CLASS: Once = Once::new();
     callback::call(CLASS.import(py, "collections", "OrderedDict")?, ())
 }
 
@@ -91,7 +91,7 @@ pub fn add<'py>(
     table: &Bound<'py, PyAny>,
     hook: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static CLASS: Once = Once::new();
     let class = CLASS.import(table.py(), "rgrad.utils.hooks", "RemovableHandle")?;
     let handle = callback::call(class, (table,))?;
     table.set_item(handle.getattr("id")?, hook)?;

@@ -26,6 +26,7 @@ pub mod names;
 pub mod node;
 pub mod number;
 pub mod numpy;
+pub mod once;
 pub mod operators;
 pub mod picture;
 pub mod query;

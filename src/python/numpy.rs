@@ -12,11 +12,10 @@ use crate::fail;
 use crate::ops::copy::copy_into;
 use crate::ops::device;
 use crate::python::callback;
+use crate::python::once::Once;
 use crate::tensor::{DType, Device, Tensor, class_name};
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
 
 const SUPPORTED: &str = "float64, float32, float16, int64, int32, int16 and uint8";
 
@@ -119,7 +118,7 @@ fn sharable(op: &str, tensor: &Tensor) -> Result<()> {
 }
 
 fn as_ndarray<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static ASARRAY: Once = Once::new();
     let asarray = ASARRAY.import(py, "numpy", "asarray")?;
     callback::call(asarray, (Export::new(py, tensor)?,))
 }
@@ -197,11 +196,11 @@ pub fn array_wrap(array: &Bound<'_, PyAny>) -> PyResult<Wrapped> {
 /// numpy.
 pub fn is_instance_of_numpy(
     obj: &Bound<'_, PyAny>,
-    class: &'static PyOnceLock<Py<PyType>>,
+    class: &'static Once,
     name: &str,
 ) -> PyResult<bool> {
     let py = obj.py();
-    if class.get(py).is_none() {
+    if !class.is_there() {
         let modules = py.import("sys")?.getattr("modules")?;
         if !modules.contains("numpy")? {
             return Ok(false);
@@ -217,7 +216,7 @@ pub fn is_instance_of_numpy(
 /// What its own conversion raises.
 #[cold]
 pub fn scalar<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    static GENERIC: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static GENERIC: Once = Once::new();
     if !is_instance_of_numpy(obj, &GENERIC, "generic")? {
         return Ok(None);
     }
@@ -232,7 +231,7 @@ pub fn scalar<'py>(obj: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>
 
 /// Whether `obj` is a `numpy.ndarray`.
 pub fn is_ndarray(obj: &Bound<'_, PyAny>) -> PyResult<bool> {
-    static NDARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NDARRAY: Once = Once::new();
     is_instance_of_numpy(obj, &NDARRAY, "ndarray")
 }
 

@@ -70,3 +70,37 @@ assert set(ended) == {{7}}, ended
 @pytest.mark.parametrize("busy", BUSY.values(), ids=BUSY)
 def test_children_of_busy_threads_work(busy):  # A-147, E-39
     run_python(PROGRAM.format(busy=busy))
+
+
+def test_a_child_does_not_wait_for_the_first_use_of_another_thread():  # A-147
+    run_python(
+        """
+        import builtins, os, signal, threading
+        import rgrad as torch
+        from rgrad.autograd import Variable
+
+        y = Variable(torch.ones(2), requires_grad=True) * 2
+        inside, forked = threading.Event(), threading.Event()
+        usual = builtins.__import__
+
+        def slow(name, *args, **named):
+            if threading.current_thread() is first and name == "collections":
+                inside.set()
+                forked.wait(20)
+            return usual(name, *args, **named)
+
+        first = threading.Thread(target=lambda: y.register_hook(lambda g: g))
+        builtins.__import__ = slow
+        first.start()
+        assert inside.wait(20)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            y.register_hook(lambda g: g)
+            os._exit(7)
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        forked.set()
+        first.join()
+        assert ended == 7, ended
+        """
+    )
