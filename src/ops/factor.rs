@@ -19,6 +19,7 @@ use crate::cpu::factor::{Real, cholesky, elements, lu, read};
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::Var;
+use crate::graph::rule::misfit;
 use crate::ops::device;
 use crate::tensor::{DType, Device, Dims, Tensor, sizes_text};
 
@@ -52,8 +53,8 @@ ops! {
     method function out host: fn gesv(x, A) -> (solution, lu): Float named "gesv" as "GesvBackward" {
         let back: Dims = Dims::from_slice(x.sizes());
         forward(out) = solved(x, A)?;
-        grad x = |g, A| reshape(&gesv(g, &t(A)?)?, &back)?, "A.t()^-1 @ g";
-        grad A = |g, A, solution| neg(&mm(&gesv(g, &t(A)?)?, &t(solution)?)?)?, "-(A.t()^-1 @ g) @ solution.t()";
+        grad x = |g, A| reshape(&solved_back(g, A, &back)?, &back)?, "A.t()^-1 @ g";
+        grad A = |g, A, solution| neg(&mm(&solved_back(g, A, &back)?, &t(solution)?)?)?, "-(A.t()^-1 @ g) @ solution.t()";
         try [(sample(&[3, 2]), regular(3)), (sample(&[3]), regular(3)), (sample(&[1, 1]), regular(1))];
     }
     /// Cholesky factor of a positive definite matrix: U with A = UᵀU, or L with A = LLᵀ.
@@ -169,6 +170,15 @@ pub fn definite(n: i64) -> Tensor {
         (0..i).for_each(|j| x.write(i * n + j, x.read::<f64>(j * n + i)));
     }
     x
+}
+
+/// What a gradient of the solution for a right-hand side of size `back` is by the other one.
+fn solved_back(g: &Var, a: &Var, back: &Dims) -> Result<Var> {
+    let sizes = [back[0], back.get(1).copied().unwrap_or(1)];
+    if g.tensor.sizes() != sizes {
+        return Err(misfit("gesv", &sizes, g.tensor.sizes()));
+    }
+    gesv(g, &t(a)?)
 }
 
 /// Regular 3 x 3 matrices, each with its rows moved down by another of `steps`.
