@@ -18,6 +18,7 @@ import secrets
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from multiprocessing import parent_process, reduction, resource_tracker, util
 
 from .. import _C
@@ -64,7 +65,7 @@ class Unnamed:
         """What travels: a duplicate of the descriptor."""
         return reduction.DupFd(self.descriptor)
 
-    def __del__(self, close=os.close) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         close(self.descriptor)
 
 
