@@ -10,6 +10,7 @@ use pyo3::exceptions::PyMemoryError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple, PyType};
+use smallvec::SmallVec;
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
 
@@ -53,35 +54,29 @@ unsafe fn enter(
     let py = unsafe { Python::assume_attached() };
     let result = guard(|| {
         let groups = GROUPS.get().map(Vec::as_slice).unwrap_or_default();
-        // SAFETY: the vectorcall convention: `count` positional arguments, then one for each name.
-        let (given, names) = unsafe {
-            let names = Bound::from_borrowed_ptr_or_opt(py, names);
-            let names = match &names {
-                Some(names) => names.cast::<PyTuple>()?.iter().collect(),
-                None => Vec::new(),
-            };
-            let all = count as usize + names.len();
-            let given: Vec<Bound<'_, PyAny>> = (0..all)
-                .map(|i| Bound::from_borrowed_ptr(py, *args.add(i)))
-                .collect();
-            (given, names)
+        let group = &groups[group];
+        // SAFETY: a method's first argument is its object, and the vectorcall convention: `count`
+        // positional arguments, then one for each name. All outlive the call.
+        let argument = |i: usize| unsafe { Bound::from_borrowed_ptr(py, *args.add(i)) };
+        let own = (form != Form::Function).then(|| unsafe { Bound::from_borrowed_ptr(py, slf) });
+        let count = count as usize;
+        if names.is_null() && form != Form::InPlace && count + usize::from(own.is_some()) <= 3 {
+            let operands: SmallVec<[Bound<'_, PyAny>; 3]> =
+                own.iter().cloned().chain((0..count).map(argument)).collect();
+            if let Some(made) = call::plain(py, group, form, &operands)? {
+                return Ok(made);
+            }
+        }
+        // SAFETY: Python's, as above.
+        let names = unsafe { Bound::from_borrowed_ptr_or_opt(py, names) };
+        let names = match &names {
+            Some(names) => names.cast::<PyTuple>()?.iter().collect(),
+            None => Vec::new(),
         };
-        let (positional, keyword) = given.split_at(count as usize);
-        let keywords: Vec<_> = names.into_iter().zip(keyword.iter().cloned()).collect();
-        let own = if form == Form::Function {
-            None
-        } else {
-            // SAFETY: a method's first argument is its object.
-            Some(unsafe { Bound::from_borrowed_ptr(py, slf) })
-        };
-        call::call(
-            py,
-            &groups[group],
-            form,
-            own.as_ref(),
-            positional,
-            &keywords,
-        )
+        let positional: SmallVec<[Bound<'_, PyAny>; 4]> = (0..count).map(argument).collect();
+        let named = names.into_iter().enumerate();
+        let keywords: Vec<_> = named.map(|(i, n)| (n, argument(count + i))).collect();
+        call::call(py, group, form, own.as_ref(), &positional, &keywords)
     });
     match result {
         Ok(object) => object.into_ptr(),

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts in /proc
 STRATEGY = pytest.mark.parametrize("strategy", ["file_descriptor", "file_system"])
 
 HEAD = """
-import gc, os, signal, sys
+import gc, os, signal, sys, time
 signal.alarm(50)
 import rgrad as torch
 import rgrad.multiprocessing as mp
@@ -44,9 +44,15 @@ def tell():
     "Lets the test look for what is left when this program has ended."
     print(mp.memory._prefix(), flush=True)
 
-def descriptors():
+def descriptors(base=None):
+    "How many are open: `base`, if they fall to it soon; threads close theirs when they come to it."
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    until = time.monotonic() + 10
+    while (count := len(os.listdir("/proc/self/fd"))) != (base or count):
+        if time.monotonic() > until:
+            break
+        time.sleep(0.01)
+    return count
 """
 
 
@@ -234,19 +240,21 @@ def test_memory_is_released_on_both_sides(tmp_path, strategy):  # T-121
     code = """
         def child(pipe):
             signal.alarm(40)
+            base = None
             for _ in range(2):
                 kept = [pipe.recv() for _ in range(200)]
                 pipe.send([sum(t[0] for t in kept), torch.ones(5)])
                 kept = None
                 pipe.recv()
-                pipe.send((descriptors(), len(files())))
+                base = descriptors(base)
+                pipe.send((base, len(files())))
 
         mp.set_sharing_strategy(sys.argv[1])
         assert files() == []
         here, there = mp.Pipe()
         process = mp.get_context("fork").Process(target=child, args=(there,))
         process.start()
-        counts = []
+        counts, base = [], None
         for _ in range(2):
             tensors = [torch.ones(100) * i for i in range(200)]
             for t in tensors:
@@ -257,7 +265,7 @@ def test_memory_is_released_on_both_sides(tmp_path, strategy):  # T-121
                 assert len(files()) >= 200 and descriptors() < 60
             del tensors, t, ones
             here.send("let go")
-            counts.append((here.recv(), descriptors(), len(files())))
+            counts.append((here.recv(), base := descriptors(base), len(files())))
         assert counts[0] == counts[1], counts
         (theirs, named), ours, left = counts[1]
         assert theirs < 40 and ours < 40 and named == left == 0, counts

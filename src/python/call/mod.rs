@@ -4,11 +4,13 @@ mod fallback;
 mod fit;
 mod info;
 mod order;
+mod plain;
 mod run;
 mod words;
 
 pub use fallback::{fall_back, fall_back_in_place, for_copy, register};
 pub use order::Side;
+pub use plain::plain;
 pub use run::{apply_op, implemented, raw_in_place, single_op, turn};
 pub use words::kind_name;
 
@@ -20,6 +22,7 @@ use crate::python::variable::PyVariable;
 use crate::tensor::{DType, Device, Tensor};
 use fit::{Given, fit};
 use order::{Overload, overloads};
+use plain::Plain;
 use pyo3::prelude::*;
 use smallvec::SmallVec;
 use std::sync::OnceLock;
@@ -45,6 +48,7 @@ pub struct Group {
     pub rows: Vec<&'static Op>,
     tensors: OnceLock<Vec<Overload>>,
     variables: OnceLock<Vec<Overload>>,
+    plain: OnceLock<Plain>,
 }
 
 /// The table by Python name.
@@ -61,6 +65,7 @@ pub fn groups() -> Vec<Group> {
                 rows: vec![op],
                 tensors: OnceLock::new(),
                 variables: OnceLock::new(),
+                plain: OnceLock::new(),
             }),
         }
     }
