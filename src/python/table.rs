@@ -55,14 +55,19 @@ unsafe fn enter(
     let result = guard(|| {
         let groups = GROUPS.get().map(Vec::as_slice).unwrap_or_default();
         let group = &groups[group];
-        // SAFETY: a method's first argument is its object, and the vectorcall convention: `count`
-        // positional arguments, then one for each name. All outlive the call.
+        // SAFETY: the vectorcall convention: `count` positional arguments, then one for each name.
+        // All outlive the call.
         let argument = |i: usize| unsafe { Bound::from_borrowed_ptr(py, *args.add(i)) };
-        let own = (form != Form::Function).then(|| unsafe { Bound::from_borrowed_ptr(py, slf) });
+        // SAFETY: a method's first argument is its object.
+        let object = || unsafe { Bound::from_borrowed_ptr(py, slf) };
+        let own = (form != Form::Function).then(object);
         let count = count as usize;
         if names.is_null() && form != Form::InPlace && count + usize::from(own.is_some()) <= 3 {
-            let operands: SmallVec<[Bound<'_, PyAny>; 3]> =
-                own.iter().cloned().chain((0..count).map(argument)).collect();
+            let operands: SmallVec<[Bound<'_, PyAny>; 3]> = own
+                .iter()
+                .cloned()
+                .chain((0..count).map(argument))
+                .collect();
             if let Some(made) = call::plain(py, group, form, &operands)? {
                 return Ok(made);
             }

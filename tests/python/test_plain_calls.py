@@ -12,7 +12,7 @@ SIZES = [(3, 3), (3,), (1, 3, 3)]
 
 
 def operands():
-    """Tensors and Variables of several classes and sizes, elements away from the edges of domains."""
+    """Tensors and Variables of several classes and sizes, elements inside most domains."""
     torch.manual_seed(5)
     tensors = [torch.rand(*size) * 0.5 + 0.25 for size in SIZES]
     tensors += [torch.rand(3, 3).double(), torch.LongTensor([[0, 1, 2], [2, 1, 0], [1, 1, 1]])]
@@ -63,7 +63,7 @@ ROWS = [name for name in names() if name not in OTHERS]
 
 
 def short_and_whole(name):
-    """The outcomes of each call by the short way and by the general one, which `out=None` asks for."""
+    """Outcomes of calls by the short way and by the general one, which `out=None` asks for."""
     function = getattr(torch, name)
     if "unexpected keyword" in str(outcome(lambda: function(out=None))):
         return
