@@ -122,8 +122,11 @@ pub mod fork {
     thread_local! {
         /// This thread's share of the gate.
         static SHARE: RefCell<Option<RwLockReadGuard<'static, ()>>> = const { RefCell::new(None) };
-        static STILL: RefCell<Option<RwLockWriteGuard<'static, ()>>> = const { RefCell::new(None) };
+        /// The whole gate, as long as this thread forks, and how often it was asked for.
+        static STILL: RefCell<Still> = const { RefCell::new((0, None)) };
     }
+
+    type Still = (usize, Option<RwLockWriteGuard<'static, ()>>);
 
     /// Sets the share back as it was.
     struct Back(bool);
@@ -139,7 +142,9 @@ pub mod fork {
         SHARE.with_borrow_mut(|share| {
             let had = share.is_some();
             if had != wanted {
-                *share = wanted.then(|| GATE.read().unwrap_or_else(PoisonError::into_inner));
+                // Whose fork it is runs code of the program before and after: that waits for nobody.
+                let takes = wanted && !forks();
+                *share = takes.then(|| GATE.read().unwrap_or_else(PoisonError::into_inner));
             }
             had
         })
@@ -157,25 +162,48 @@ pub mod fork {
         body()
     }
 
+    /// Whether this thread has the gate.
+    fn forks() -> bool {
+        STILL.with_borrow(|still| still.0 > 0)
+    }
+
+    /// Counts one more [`go_on`] to come, with the guard if it is the first.
+    fn count(guard: Option<RwLockWriteGuard<'static, ()>>) {
+        STILL.with_borrow_mut(|(times, held)| {
+            *times += 1;
+            if guard.is_some() {
+                *held = guard;
+            }
+        });
+    }
+
     /// Waits until no thread is [`within`], and keeps others from entering until [`go_on`].
     pub fn hold_still() {
-        let guard = GATE.write().unwrap_or_else(PoisonError::into_inner);
-        STILL.set(Some(guard));
+        count((!forks()).then(|| GATE.write().unwrap_or_else(PoisonError::into_inner)));
     }
 
     /// As [`hold_still`], where that takes no time; tells whether it did.
     pub fn is_still() -> bool {
+        if forks() {
+            count(None);
+            return true;
+        }
         let guard = match GATE.try_write() {
             Ok(guard) => guard,
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
             Err(TryLockError::WouldBlock) => return false,
         };
-        STILL.set(Some(guard));
+        count(Some(guard));
         true
     }
 
-    /// Ends [`hold_still`], in the parent and in the child.
+    /// Ends one [`hold_still`], in the parent and in the child.
     pub fn go_on() {
-        STILL.set(None);
+        STILL.with_borrow_mut(|(times, held)| {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                *held = None;
+            }
+        });
     }
 }

@@ -106,6 +106,7 @@ struct Job {
     next: AtomicUsize,
     state: AtomicUsize,
     caller: Thread,
+    process: u32,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
@@ -153,6 +154,9 @@ impl Job {
             if spins < 2000 {
                 spins += 1;
                 std::hint::spin_loop();
+            } else if self.process != std::process::id() {
+                // A child, forked by a signal handler between two tasks: the helpers are the parent's.
+                return;
             } else {
                 std::thread::park();
             }
@@ -191,6 +195,7 @@ fn share(pool: &ThreadPool, helpers: usize, n: usize, task: &(dyn Fn(usize) + Sy
         next: AtomicUsize::new(0),
         state: AtomicUsize::new(0),
         caller: std::thread::current(),
+        process: std::process::id(),
         panic: Mutex::new(None),
     });
     let given = GIVEN.fetch_add(1, Relaxed) + 1;

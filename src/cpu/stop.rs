@@ -4,6 +4,7 @@
 //! no trace. Who knows of signals says how to look for them ([`look_with`]).
 
 use crate::error::{Error, Result};
+use crate::fail;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -77,15 +78,32 @@ pub(super) fn look() {
     }
     // What the look runs is not this kernel.
     NEXT.set(None);
-    let found = look();
+    let found = look_here(*look);
     NEXT.set(Some(Instant::now() + EVERY));
     if let Err(error) = found {
         resume_unwind(Box::new(Stopped(error)));
     }
 }
 
+/// Looks; fails also in a child of a fork that what it runs made.
+///
+/// # Errors
+/// What the look found, and `Runtime` in such a child: it has none of the threads that share the work.
+pub fn look_here(look: Look) -> Result<()> {
+    let process = std::process::id();
+    look()?;
+    if process == std::process::id() {
+        return Ok(());
+    }
+    fail!(
+        Runtime,
+        "a signal handler forked the process in the middle of an operation, which the child cannot finish, since it has none of the parent's threads; leave the child in the handler, by os._exit or exec, or fork outside of it"
+    )
+}
+
 /// Runs `body`, which cannot be left in the middle, on another thread, and waits for it. Told to
-/// stop, this thread goes on alone, and what `body` makes is dropped when it ends.
+/// stop, this thread goes on alone, and what `body` makes is dropped when it ends. So `body` works on
+/// copies of what others may change meanwhile, as the factorizations do.
 ///
 /// # Errors
 /// Those of `body`, and what the look found.
@@ -110,7 +128,7 @@ pub fn waiting<R: Send + 'static>(body: impl FnOnce() -> Result<R> + Send + 'sta
         match receive.recv_timeout(EVERY) {
             Ok(Ok(result)) => return result,
             Ok(Err(panic)) => resume_unwind(panic),
-            Err(RecvTimeoutError::Timeout) => look()?,
+            Err(RecvTimeoutError::Timeout) => look_here(*look)?,
             Err(RecvTimeoutError::Disconnected) => unreachable!("the thread sends what it has"),
         }
     }

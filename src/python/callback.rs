@@ -1,6 +1,7 @@
 //! Calling Python code from here: the thread may end inside it, so it is guarded before.
 //!
-//! A test sees to it that nothing in this layer calls Python past these functions.
+//! A test sees to it that nothing in this layer calls a Python object past these functions. What
+//! reads attributes or converts arguments runs in threads that are guarded already.
 
 use super::ending::guard_this;
 use pyo3::BoundObject;

@@ -13,8 +13,6 @@ pub fn register() {
     guard_this();
 }
 
-/// The record of the C library for a function to call when a thread is unwound, made by hand
-/// because the pair of macros for it wants both ends in one function.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod guard {
     use std::cell::RefCell;

@@ -104,3 +104,71 @@ def test_a_child_does_not_wait_for_the_first_use_of_another_thread():  # A-147
         assert ended == 7, ended
         """
     )
+
+
+def test_the_programs_own_hooks_of_a_fork_may_compute():  # A-147
+    # Hooks that come after ours at first, and before ours later, find the gate of forks shut.
+    run_python("""
+        import os, signal
+        calls = []
+        def hook():
+            calls.append(m.mm(m)[0][0])
+        os.register_at_fork(after_in_parent=hook, after_in_child=hook)
+        import rgrad as torch
+        os.register_at_fork(before=hook)
+        m = torch.ones(300, 300)
+        signal.alarm(60)
+        for _ in range(2):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(30)
+                os._exit(0 if calls[-1] == 300 and m.mm(m)[0][0] == 300 else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        # Hooks fork too.
+        inside = []
+        def once():
+            if not inside:
+                inside.append(True)
+                if os.fork() == 0:
+                    signal.alarm(30)
+                    os._exit(0 if m.mm(m)[0][0] == 300 else 1)
+                assert os.wait()[1] == 0
+        os.register_at_fork(before=once)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            os._exit(0 if m.mm(m)[0][0] == 300 else 1)
+        assert os.waitpid(child, 0)[1] == 0 and len(calls) == 8
+    """)
+
+
+@pytest.mark.parametrize("call", ["torch.rand(900, 900).svd()", "big.mm(big)"])
+def test_a_fork_in_a_handler_in_the_middle_of_an_operation(call):  # A-147
+    run_python(f"""
+        import os, signal, sys
+        import rgrad as torch
+        torch.set_num_threads(2)
+        big = torch.rand(3000, 3000).double()
+        children = []
+        def fork(*_):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            children.append(os.fork())
+            if children[-1] == 0:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(30)
+        signal.signal(signal.SIGALRM, fork)
+        signal.setitimer(signal.ITIMER_REAL, 0.06)
+        failed = ""
+        for _ in range(500):
+            try:
+                {call}
+            except RuntimeError as error:
+                failed = str(error)
+            if children:
+                break
+        if children == [0]:
+            # The child has none of the threads, says so, and works on.
+            ones = torch.ones(300, 300)
+            os._exit(0 if "forked" in failed and ones.mm(ones)[0][0] == 300 else 1)
+        assert not failed and os.waitpid(children[0], 0)[1] == 0
+    """)

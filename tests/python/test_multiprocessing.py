@@ -275,6 +275,29 @@ def test_memory_is_released_on_both_sides(tmp_path, strategy):  # T-121
     assert quiet(program(tmp_path, code, strategy)) == ""
 
 
+def test_a_forked_child_that_ends_leaves_the_programs_memory_alone(tmp_path):  # T-121
+    code = """
+        mp.set_sharing_strategy("file_system")
+        mp.memory.start_tracker()
+        if os.fork() == 0:
+            own = torch.ones(3).share_memory_()
+            here, there = mp.Pipe()
+            here.send(own)
+            assert there.recv().tolist() == [1, 1, 1]
+            time.sleep(0.5)  # until the parent has sent
+            sys.exit()
+        here, there = mp.Pipe()
+        t = torch.arange(0, 4).share_memory_()
+        here.send(t)
+        assert os.wait()[1] == 0
+        here.send(t)
+        assert [there.recv().tolist() for _ in range(2)] == [[0, 1, 2, 3]] * 2
+        assert len(files()) == 1
+        tell()
+    """
+    assert left_by(program(tmp_path, code)) == []
+
+
 def test_a_killed_user_leaves_nothing(tmp_path):  # T-121: file_system
     code = """
         def child(pipe, old):

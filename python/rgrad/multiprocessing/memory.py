@@ -99,10 +99,9 @@ class Named:
         """Fresh memory."""
         path = os.path.join(_folder(), f"{_prefix()}{secrets.token_hex(8)}")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _MORE_FLAGS
-        descriptor = os.open(path, flags, 0o600)
+        made = cls(path, os.open(path, flags, 0o600))
         _track(path)
-        made = cls(path, descriptor)
-        _reserve(descriptor, size)
+        _reserve(made.descriptor, size)
         return made
 
     @classmethod
@@ -112,7 +111,10 @@ class Named:
         path, link = ticket
         for name in (link, path):
             with contextlib.suppress(FileNotFoundError):
-                return cls(path, os.open(name, os.O_RDWR | _MORE_FLAGS))
+                taken = cls(path, os.open(name, os.O_RDWR | _MORE_FLAGS))
+                # The last user may have removed the file before this one had the lock.
+                if os.fstat(taken.descriptor).st_nlink > 0:
+                    return taken
         raise RuntimeError(
             f"the shared memory {path} is gone: this message was read before, or the program that "
             "sent it has ended"
@@ -126,7 +128,13 @@ class Named:
     def ticket(self) -> tuple[str, str]:
         """What travels: the name of the file, and a second one that keeps it."""
         link = f"{self.path}-{secrets.token_hex(4)}"
-        os.link(self.path, link)
+        try:
+            os.link(self.path, link)
+        except FileNotFoundError:
+            raise RuntimeError(
+                f"the shared memory {self.path} has no name any more, since the program that made it "
+                "has ended; send a clone()"
+            ) from None
         _track(link)
         return self.path, link
 
@@ -178,13 +186,19 @@ def _remove_unused(path: str) -> None:
 # processes write.
 
 
+_AT_FIRST = os.getpid()
+
+
+def _is_main() -> bool:
+    """Whether this process is the program's first, and no child that `os.fork` made of it."""
+    return parent_process() is None and os.getpid() == _AT_FIRST
+
+
 def _is_tracked() -> bool:
     """Whether the tracker is the whole program's. A child that was forked before there was one
     would start its own, which takes away what the child made when the child ends."""
     tracker = getattr(resource_tracker, "_resource_tracker", None)
-    return _folder() == _SHM and (
-        parent_process() is None or getattr(tracker, "_fd", None) is not None
-    )
+    return _folder() == _SHM and (_is_main() or getattr(tracker, "_fd", None) is not None)
 
 
 def start_tracker() -> None:
@@ -200,7 +214,7 @@ def _prefix() -> str:
     assert descriptor is not None, "the tracker runs once it was asked for"
     pipe = os.fstat(descriptor).st_ino
     prefix = f"rgrad-{pipe:x}-"
-    if parent_process() is None and prefix not in _to_sweep:
+    if _is_main() and prefix not in _to_sweep:
         _to_sweep.add(prefix)
         # Below zero comes after the children, for which multiprocessing waits.
         util.Finalize(None, _sweep, args=(prefix,), exitpriority=-100)
@@ -234,13 +248,15 @@ def _settle() -> None:
     lock = getattr(resource_tracker._resource_tracker, "_lock", None)
     if getattr(lock, "locked", bool)():
         return
-    while _gone:
-        name = _gone.popleft()
-        try:
-            resource_tracker.unregister(name, "shared_memory")
-        except RuntimeError:  # newer ones find out themselves
-            _gone.append(name)
-            return
+    # Another thread may take the last name first.
+    with contextlib.suppress(IndexError):
+        while True:
+            name = _gone.popleft()
+            try:
+                resource_tracker.unregister(name, "shared_memory")
+            except RuntimeError:  # newer ones find out themselves
+                _gone.append(name)
+                return
 
 
 def _sweep(prefix: str) -> None:

@@ -257,8 +257,10 @@ fn run<'py>(
             .map(|a| a.as_ref().is_some_and(|a| a.requires_grad));
         let needs = PyTuple::new(py, needs.collect::<Vec<_>>())?;
         let mut state = context.get().state.lock();
-        state.needs_input_grad = Some(needs.unbind());
+        let old = state.needs_input_grad.replace(needs.unbind());
         state.arguments = arguments;
+        drop(state);
+        drop(old);
     }
     let span = profile::is_on().then(|| profile::range(class.to_owned().into()));
     let result = forward(call.given.clone());
@@ -288,7 +290,7 @@ fn run<'py>(
             variable.settle(version);
         }
     }
-    // Everything is checked; from here on the call takes place.
+    // Everything is checked; from here on the call takes place, unless memory runs out.
     let (outputs, to_save, several) = checked?;
     let handle = match recorded {
         true => {
@@ -302,7 +304,10 @@ fn run<'py>(
     if recorded {
         let mut state = context.get().state.lock();
         state.outputs = outputs.iter().map(|o| Kind::of(&o.tensor)).collect();
-        state.saved = to_save;
+        let old = std::mem::replace(&mut state.saved, to_save);
+        drop(state);
+        // What was saved may call the program when it goes.
+        drop(old);
     }
     let mut made = Vec::with_capacity(outputs.len());
     for (nr, output) in outputs.into_iter().enumerate() {
