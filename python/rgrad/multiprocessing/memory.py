@@ -132,8 +132,8 @@ class Named:
             os.link(self.path, link)
         except FileNotFoundError:
             raise RuntimeError(
-                f"the shared memory {self.path} has no name any more, since the program that made it "
-                "has ended; send a clone()"
+                f"the shared memory {self.path} has no name any more, since the program that made "
+                "it has ended; send a clone()"
             ) from None
         _track(link)
         return self.path, link
