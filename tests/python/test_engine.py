@@ -440,10 +440,10 @@ def test_repeated_passes_give_the_same_bits():  # A-142
 
 
 def test_interrupt():
-    """Ctrl-C during a long backward comes through quickly."""
+    """Ctrl-C during a long backward ends it: the leaf, which comes last, has got nothing."""
     out = run_python(
         """
-        import os, signal, threading, time
+        import signal
         import rgrad as torch
         from rgrad.autograd import Variable
         x = Variable(torch.ones(100), requires_grad=True)
@@ -451,24 +451,17 @@ def test_interrupt():
         for _ in range(1_500_000):
             y = y * 1.0
         y = y.sum()
-        sent = []
-        def interrupt():
-            time.sleep(0.05)
-            sent.append(time.perf_counter())
-            os.kill(os.getpid(), signal.SIGINT)
-        t = threading.Thread(target=interrupt)
-        t.start()
+        # A timer of the process rings while it works, however busy the machine is.
+        signal.signal(signal.SIGPROF, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_PROF, 0.03)
         try:
             y.backward()
         except KeyboardInterrupt:
-            print(time.perf_counter() - sent[0])
-        else:
-            print("too fast")
+            print("interrupted", x.grad)
         """,
         timeout=300,
     )
-    # 20 ms between two looks; the rest is for a busy machine.
-    assert float(out) < 2
+    assert out == "interrupted None\n"
 
 
 def test_fork_with_hooks_and_functions():  # A-147, E-39
