@@ -20,13 +20,9 @@ pub fn sum(old: Var, new: Var, recorded: bool) -> Result<Var> {
         return Err(misfit("backward", old.sizes(), new.sizes()));
     }
     if !recorded && old.tensor.is_unique() {
-        run_into(
-            &arith::add::OP,
-            &[old.input(), new.input()],
-            &[],
-            &old.tensor,
-        )?;
-        return Ok(old);
+        let Var { tensor, .. } = old;
+        let tensor = add_into(tensor, new.tensor)?;
+        return Ok(Var { tensor, ..old });
     }
     with_recording(recorded, || arith::add(&old, &new))
 }
@@ -91,20 +87,19 @@ pub fn into_leaf(leaf: &Variable, mut gradient: Var, create_graph: bool) -> Resu
     let slot = leaf.grad_slot();
     // Held over the addition, so that several threads' gradients all count.
     let mut place = slot.lock();
-    let old = place.clone();
-    let total = match old {
+    let total = match &*place {
         None => first(gradient, create_graph)?,
         Some(old) => {
             let into = old.sink();
             fits(&into.tensor, &gradient.tensor, &tensor)?;
             if into.volatile && refuse_repeats("add", &into.tensor).is_ok() {
-                add_into(&into.tensor, &gradient.tensor)?;
-                return summed(&Var::from(into.tensor));
+                let total = add_into(into.tensor, gradient.tensor)?;
+                return summed(&Var::from(total));
             }
             if into.volatile {
                 // Elements that share memory cannot take a gradient each.
                 let own = copy::contiguous_copy(&into.tensor)?;
-                add_into(&own, &gradient.tensor)?;
+                let own = add_into(own, gradient.tensor)?;
                 let old = place.replace(Variable::leaf(own, false, true));
                 drop(place);
                 drop(old);
@@ -157,10 +152,12 @@ fn fits(old: &Tensor, gradient: &Tensor, leaf: &Tensor) -> Result<()> {
     Err(Error::Runtime(text).about("leaf", leaf.family(), 0))
 }
 
-/// into += gradient, both of one size and class.
-fn add_into(into: &Tensor, gradient: &Tensor) -> Result<()> {
-    let inputs = [Input::plain(into.clone()), Input::plain(gradient.clone())];
-    run_into(&arith::add::OP, &inputs, &[], into).map(|_| ())
+/// into += gradient, both of one size and class; gives `into` back.
+fn add_into(into: Tensor, gradient: Tensor) -> Result<Tensor> {
+    let inputs = [into, gradient].map(Input::plain);
+    run_into(&arith::add::OP, &inputs, &[], &inputs[0].tensor)?;
+    let [into, _] = inputs;
+    Ok(into.tensor)
 }
 
 /// The first gradient: a copy, so that `.grad` is nobody else's memory.

@@ -43,6 +43,15 @@ pub struct Saved {
     pub version: u32,
 }
 
+impl Saved {
+    /// The tensor as it is now.
+    #[inline(always)]
+    pub fn now(tensor: Tensor) -> Saved {
+        let version = tensor.version();
+        Saved { tensor, version }
+    }
+}
+
 /// What a node keeps until its gradient is computed.
 #[derive(Debug, Clone, Default)]
 pub struct Payload {
@@ -129,6 +138,11 @@ pub(super) struct Large {
 }
 
 impl Large {
+    pub(super) fn each_edge(&self, mut each: impl FnMut(u32)) {
+        let slots = self.edges.iter().filter(|e| !e.is_none());
+        slots.for_each(|e| each(e.slot));
+    }
+
     fn unpack(&mut self, keep: bool, payload: &mut Payload) {
         if keep {
             *payload = self.payload.clone();
@@ -171,7 +185,48 @@ pub(super) fn each_slot(to: [u32; 2], edges: u8, mut each: impl FnMut(u32)) {
     }
 }
 
+/// Puts what a node keeps into its slot in place: saved tensors first, then values.
+pub struct Filling<'a> {
+    body: &'a mut Body,
+    at: usize,
+}
+
+impl Filling<'_> {
+    /// Whether a node of so many edges, which keeps so many things, can be filled in place.
+    #[inline(always)]
+    pub const fn fits(edges: usize, things: usize) -> bool {
+        edges <= 2 && things <= 2
+    }
+
+    /// Keeps a tensor for the formula.
+    #[inline(always)]
+    pub fn save(&mut self, Saved { tensor, version }: Saved) {
+        self.body.saved += 1;
+        self.put(Kept::Saved { version, tensor });
+    }
+
+    /// Keeps an argument, or what else the formula reads.
+    #[inline(always)]
+    pub fn value(&mut self, value: Value) {
+        self.put(value.into());
+    }
+
+    #[inline(always)]
+    fn put(&mut self, kept: Kept) {
+        // The place is empty: nothing to drop.
+        std::mem::forget(std::mem::replace(&mut self.body.kept[self.at & 1], kept));
+        self.at += 1;
+    }
+}
+
 impl Body {
+    /// An empty body, about to be filled.
+    #[inline(always)]
+    pub(super) fn filling(&mut self, needs: u64) -> Filling<'_> {
+        self.needs = needs as u8;
+        Filling { body: self, at: 0 }
+    }
+
     /// Packs a payload; the edges follow when the arena is locked.
     #[inline(always)]
     pub(super) fn pack(payload: Payload, edges: usize) -> Body {
@@ -206,6 +261,19 @@ impl Body {
             std::mem::forget(std::mem::replace(&mut body.kept[at & 1], kept));
         }
         body
+    }
+
+    /// The edges of an empty body.
+    #[inline(always)]
+    pub(super) fn set_edges<const N: usize>(&mut self, edges: [Edge; N]) {
+        if N > 2 || edges.iter().any(|e| e.nr > u32::from(u16::MAX)) {
+            edges.into_iter().for_each(|edge| self.push_edge(edge));
+            return;
+        }
+        for (i, edge) in edges.into_iter().enumerate() {
+            (self.to[i & 1], self.nr[i & 1]) = (edge.slot, edge.nr as u16);
+        }
+        self.edges = N as u8;
     }
 
     #[inline(always)]
@@ -249,10 +317,9 @@ impl Body {
 
     /// Calls `each` for every slot that an edge leads to, oldest edge first.
     #[inline(always)]
-    pub(super) fn each_edge(&self, mut each: impl FnMut(u32)) {
+    pub(super) fn each_edge(&self, each: impl FnMut(u32)) {
         if let Some(large) = &self.large {
-            let slots = large.edges.iter().filter(|e| !e.is_none());
-            return slots.for_each(|e| each(e.slot));
+            return large.each_edge(each);
         }
         each_slot(self.to, self.edges, each);
     }
@@ -261,6 +328,12 @@ impl Body {
     #[inline(always)]
     pub(super) fn holds_something(&self) -> bool {
         self.large.is_some() || self.kept.iter().any(|k| !matches!(k, Kept::Nothing))
+    }
+
+    /// Makes it as new, where it holds nothing.
+    #[inline(always)]
+    pub(super) fn forget(&mut self) {
+        (self.edges, self.saved, self.freed) = (0, 0, false);
     }
 
     /// Whether tensors are kept.

@@ -21,6 +21,11 @@ impl Queue {
     }
 
     #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[inline(always)]
     pub(super) fn pop(&mut self) -> Option<u32> {
         let first = self.first.take()?;
         self.first = self.rest.pop_front();

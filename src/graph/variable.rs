@@ -13,7 +13,7 @@ use super::site::{self, Site};
 use super::var::{Input, Origin, Var};
 use crate::error::Result;
 use crate::fail;
-use crate::lock::Mutex;
+use crate::lock::{Mutex, MutexGuard};
 use crate::tensor::{Held, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -82,6 +82,8 @@ impl std::fmt::Debug for Variable {
 }
 
 impl Variable {
+    // In line, so that nothing is put together on the stack and then moved to its place.
+    #[inline(always)]
     fn build(
         held: Held,
         history: Option<(Handle, u32)>,
@@ -117,7 +119,7 @@ impl Variable {
     }
 
     /// The identity of a value.
-    #[inline]
+    #[inline(always)]
     pub fn new(var: Var) -> Variable {
         let requires_grad = var.history.is_some();
         var.tensor.claim();
@@ -207,13 +209,12 @@ impl Variable {
     }
 
     /// What an op needs to know of it. A view whose family changed gets its history anew.
-    #[inline]
+    #[inline(always)]
     pub fn input(&self) -> Result<Input<'_>> {
         let mut state = self.0.state.lock();
         if state.rare.is_some() {
             drop(state);
-            self.refresh()?;
-            state = self.0.state.lock();
+            state = self.refreshed()?;
         }
         if state.volatile {
             site::saw_volatile(state.entered);
@@ -230,6 +231,12 @@ impl Variable {
             origin,
             volatile: state.volatile,
         })
+    }
+
+    #[inline(never)]
+    fn refreshed(&self) -> Result<MutexGuard<'_, State>> {
+        self.refresh()?;
+        Ok(self.0.state.lock())
     }
 
     /// The value with its history, counted.

@@ -4,7 +4,7 @@ use super::macros::prelude::same_sizes;
 use super::{Made, Op, Out, copy, shape};
 use crate::error::{Error, Result};
 use crate::fail;
-use crate::graph::arena::{self, Extra, Handle, Payload, Saved};
+use crate::graph::arena::{self, Extra, Filling, Handle, Payload, Saved};
 use crate::graph::site;
 use crate::graph::{Input, Origin, Var, Variable, is_recording};
 use crate::tensor::{Dims, FromValue, Tensor, Value, dims, sizes_text};
@@ -56,15 +56,33 @@ pub fn first(op: &'static Op, inputs: &[Input], values: Values) -> Result<Var> {
 }
 
 /// The first result of an op whose operands are given away, so that what the node keeps of them
-/// needs no further handle: the way of operators and formulas.
-#[inline]
+/// needs no further handle: the way of formulas.
+///
+/// # Errors
+/// As [`apply`].
+#[inline(never)]
 pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Values) -> Result<Var> {
+    single_in_line(op, inputs, values)
+}
+
+/// [`single`] for the Python operators, where even moving its operands and result counts.
+#[inline(always)]
+pub fn single_in_line<const N: usize>(
+    op: &'static Op,
+    inputs: [Input; N],
+    mut values: Values,
+) -> Result<Var> {
     let sizes = inputs[0].tensor.sizes();
     let agree = !op.forms.broadcasts || inputs[1..].iter().all(|i| i.tensor.sizes() == sizes);
     if !agree || op.forms.expands_first || op.results.len() > 1 || op.parts.is_some() {
         return first(op, &inputs, values);
     }
-    let mut made = op.call(&inputs, &values, &Out::Fresh)?;
+    // Left where the kernel put it: taking it out of the `Result` whole would move it.
+    let mut called = op.call(&inputs, &values, &Out::Fresh);
+    let made = match &mut called {
+        Ok(made) => made,
+        Err(error) => return Err(error.clone()),
+    };
     let tensor = made.outputs.swap_remove(0);
     let volatile = inputs.iter().any(|i| i.volatile);
     let needs = if volatile || op.rule.node.is_empty() {
@@ -79,31 +97,39 @@ pub fn single<const N: usize>(op: &'static Op, inputs: [Input; N], values: Value
             volatile: volatile && !op.forms.places,
         });
     }
-    let kept = (op.rule.saves)(needs);
+    let kept = (op.rule.saves)(needs) & ((2 << N) - 1);
     let origins: [Origin; N] = std::array::from_fn(|i| inputs[i].origin);
-    let mut payload = Payload {
-        needs,
-        ..Payload::default()
+    if !made.lets.is_empty() {
+        values.extend(made.lets.drain(..));
+    }
+    note_versions(op, &mut values);
+    let result = (kept >> N & 1 == 1).then(|| tensor.clone());
+    let mut tensors = inputs.map(|input| Some(input.tensor));
+    let mut saved = |i: usize| tensors[i].take_if(|_| kept >> i & 1 == 1).map(Saved::now);
+    let handle = if Filling::fits(N, kept.count_ones() as usize + values.len()) {
+        arena::record_small(&op.rule, origins, needs, |mut filling| {
+            for i in 0..N {
+                if let Some(saved) = saved(i) {
+                    filling.save(saved);
+                }
+            }
+            if let Some(result) = result {
+                filling.save(Saved::now(result));
+            }
+            values.into_iter().for_each(|value| filling.value(value));
+        })?
+    } else {
+        let payload = Payload {
+            needs,
+            saved: (0..N)
+                .filter_map(saved)
+                .chain(result.map(Saved::now))
+                .collect(),
+            values,
+            extra: None,
+        };
+        arena::record(&op.rule, origins.into_iter(), payload)?
     };
-    for (i, input) in inputs.into_iter().enumerate() {
-        if kept >> i & 1 == 1 {
-            let version = input.tensor.version();
-            payload.saved.push(Saved {
-                tensor: input.tensor,
-                version,
-            });
-        }
-    }
-    if kept >> N & 1 == 1 {
-        payload.saved.push(Saved {
-            tensor: tensor.clone(),
-            version: tensor.version(),
-        });
-    }
-    payload.values = values;
-    payload.values.extend(made.lets);
-    note_versions(op, &mut payload.values);
-    let handle = arena::record(&op.rule, origins.into_iter(), payload)?;
     Ok(Var::made_by(tensor, handle, 0))
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording, with_recording};
 use crate::ops::apply::{
-    Values, apply, apply_in_place, leaf_in_place, refuse_repeats, run_into, single,
+    Values, apply, apply_in_place, leaf_in_place, refuse_repeats, run_into, single, single_in_line,
 };
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
@@ -42,6 +42,7 @@ pub(super) fn matched<'py>(
 }
 
 /// Operands large enough that other Python threads may run meanwhile.
+#[inline(always)]
 fn is_long(op: &Op, inputs: &[Input]) -> bool {
     let most = inputs.iter().map(|i| i.tensor.numel()).max().unwrap_or(0);
     most >= 1 << 16 || (most >= 1 << 12 && op.is_product())
@@ -49,7 +50,8 @@ fn is_long(op: &Op, inputs: &[Input]) -> bool {
 
 /// Runs an op of one result on operands it may keep, with the interpreter released when it takes
 /// long.
-#[inline]
+// In line, so that the result is not moved from one kind of `Result` into another.
+#[inline(always)]
 pub fn single_op<const N: usize>(
     py: Python<'_>,
     op: &'static Op,
@@ -59,7 +61,10 @@ pub fn single_op<const N: usize>(
     if is_long(op, &inputs) {
         return detached(py, || run(|| single(op, inputs, values)));
     }
-    single(op, inputs, values).map_err(PyErr::from)
+    match single_in_line(op, inputs, values) {
+        Ok(made) => Ok(made),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Runs the op, with the interpreter released when it takes long.

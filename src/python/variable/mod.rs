@@ -79,7 +79,7 @@ impl PyVariable {
     }
 
     /// A fresh value as an object.
-    #[inline]
+    #[inline(always)]
     pub fn fresh(py: Python<'_>, var: Var) -> PyResult<Py<PyAny>> {
         let object = Py::new(py, PyVariable::from(Variable::new(var)))?;
         object.get().note_down(object.as_ptr() as usize);
