@@ -7,7 +7,7 @@ use crate::graph::rule::misfit;
 use crate::graph::site;
 use crate::graph::variable::GradSlot;
 use crate::graph::{Incoming, Input, Var, Variable, with_recording};
-use crate::ops::apply::{refuse_repeats, run_into};
+use crate::ops::in_place::{refuse_repeats, run_into};
 use crate::ops::{arith, copy};
 use crate::tensor::Tensor;
 

@@ -3,27 +3,24 @@
 //! Invariants: an edge leads to an older node; a slot's count is its handles plus the edges that lead
 //! to it; nothing of a user's is dropped while the lock is held.
 
-use super::body::{Body, each_slot};
+use super::body::Body;
 pub use super::body::{Edge, Edges, Extra, Filling, Payload, Saved};
-use super::foreign::Foreign;
-use super::queue::Queue;
+
 use super::rule::Rule;
 use super::site::{self, Site};
 use super::var::Origin;
 use super::variable::Variable;
 use crate::error::{Error, Result};
 use crate::lock::{Mutex, MutexGuard};
-use crate::tensor::Tensor;
-use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 
+mod handle;
+mod release;
 mod visit;
 
+pub use handle::Handle;
 pub(crate) use visit::{Taken, Visit};
 
 const CHUNK: usize = 1024;
-/// Nodes released under one lock; what they held is dropped between locks.
-const BATCH: usize = 256;
 /// The end of the list of free slots.
 const NO_SLOT: u32 = u32::MAX;
 
@@ -299,121 +296,6 @@ pub fn accumulator(leaf: &Variable) -> Result<Handle> {
     }))
 }
 
-/// Keeps a node alive.
-#[derive(Debug)]
-pub struct Handle(NodeId);
-
-impl Handle {
-    /// The node's name.
-    #[inline(always)]
-    pub fn id(&self) -> NodeId {
-        self.0
-    }
-
-    /// A handle to the node `id` if it still lives.
-    pub fn to(id: NodeId) -> Option<Handle> {
-        let mut arena = ARENA.lock();
-        arena.get(id)?;
-        arena.slot_mut(id.slot).count += 1;
-        Some(Handle(id))
-    }
-
-    /// A handle to where `edge` leads; the caller must hold what the edge belongs to.
-    pub fn of_edge(edge: Edge) -> Option<Handle> {
-        if edge.is_none() {
-            return None;
-        }
-        let mut arena = ARENA.lock();
-        let slot = arena.slot_mut(edge.slot);
-        slot.count += 1;
-        Some(Handle(NodeId {
-            slot: edge.slot,
-            generation: slot.generation,
-        }))
-    }
-
-    /// The node's rule.
-    pub fn rule(&self) -> &'static Rule {
-        ARENA
-            .lock()
-            .slot(self.0.slot)
-            .rule
-            .expect("a handle keeps its node alive")
-    }
-
-    /// Where in the program the node was recorded.
-    pub fn site(&self) -> Site {
-        ARENA.lock().slot(self.0.slot).site
-    }
-
-    /// Where the node's inputs came from.
-    pub fn edges(&self) -> Edges {
-        ARENA.lock().slot(self.0.slot).body.edges()
-    }
-
-    /// The leaf that an accumulator adds into.
-    pub fn leaf(&self) -> Option<Variable> {
-        let arena = ARENA.lock();
-        arena.slot(self.0.slot).body.extra()?.leaf.clone()
-    }
-
-    /// How many outputs the node has.
-    pub fn outputs(&self) -> u32 {
-        let arena = ARENA.lock();
-        let extra = arena.slot(self.0.slot).body.extra();
-        extra.map_or(1, |e| e.outputs.max(1))
-    }
-
-    /// The tensor that was kept of input `i`, if it was.
-    pub fn saved_input(&self, i: u32) -> Option<Tensor> {
-        let arena = ARENA.lock();
-        let slot = arena.slot(self.0.slot);
-        let kept = (slot.rule?.saves)(slot.body.needs());
-        if i >= 63 || kept >> i & 1 == 0 {
-            return None;
-        }
-        let place = (kept & ((1 << i) - 1)).count_ones() as usize;
-        slot.body.saved(place).cloned()
-    }
-
-    /// Hooks or a function of somebody else's, which the node keeps from here on.
-    pub fn attach(&self, foreign: Arc<dyn Foreign>) {
-        let mut arena = ARENA.lock();
-        let large = arena.slot_mut(self.0.slot).body.enlarge();
-        let extra = large.payload.extra.get_or_insert_default();
-        let old = extra.foreign.replace(foreign);
-        drop(arena);
-        drop(old);
-        super::cycles::suspect();
-    }
-
-    /// Takes everything out of a node that only a ring keeps, which opens the ring.
-    pub fn strip(&self) {
-        let mut arena = ARENA.lock();
-        let body = std::mem::take(&mut arena.slot_mut(self.0.slot).body);
-        let mut held = Vec::new();
-        body.each_edge(|slot| {
-            let generation = arena.slot(slot).generation;
-            held.push(Handle(NodeId { slot, generation }));
-        });
-        drop(arena);
-        drop(body);
-        drop(held);
-    }
-
-    /// What [`Handle::attach`] or the recording gave it.
-    pub fn foreign(&self) -> Option<Arc<dyn Foreign>> {
-        let arena = ARENA.lock();
-        let extra = arena.slot(self.0.slot).body.extra()?;
-        extra.foreign.clone()
-    }
-
-    /// The edge that leads to output `nr` of this node, uncounted.
-    pub(crate) fn edge(&self, nr: u32) -> Edge {
-        self.0.edge(nr)
-    }
-}
-
 /// The class of `node`, as a user sees it; nothing when it is gone.
 pub fn rule_of(node: NodeId) -> &'static str {
     let arena = ARENA.lock();
@@ -451,24 +333,6 @@ impl NodeId {
     }
 }
 
-impl Clone for Handle {
-    #[inline]
-    fn clone(&self) -> Handle {
-        ARENA.lock().slot_mut(self.0.slot).count += 1;
-        Handle(self.0)
-    }
-}
-
-impl Drop for Handle {
-    #[inline]
-    fn drop(&mut self) {
-        let mut arena = ARENA.lock();
-        if arena.uncount(self.0.slot) {
-            release(arena, self.0.slot);
-        }
-    }
-}
-
 /// Every live node, for the search for rings.
 pub(super) fn survey() -> Vec<super::cycles::Seen> {
     let arena = ARENA.lock();
@@ -502,110 +366,4 @@ pub struct Hold(#[expect(dead_code, reason = "held for its drop")] MutexGuard<'s
 /// Waits until no thread is inside the arena. The holder must not record or drop anything.
 pub fn hold() -> Hold {
     Hold(ARENA.lock())
-}
-
-thread_local! {
-    /// Whether this thread is giving nodes back: what dies of what is dropped then waits its turn,
-    /// so that a chain through somebody else's objects needs no stack either. And how many wait.
-    static RELEASING: Cell<(bool, u32)> = const { Cell::new((false, 0)) };
-    static LATER: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Gives back a node whose last count is gone and every node that dies of it, oldest edge first.
-#[inline(never)]
-fn release(mut arena: MutexGuard<'_, Arena>, first: u32) {
-    let (releasing, waiting) = RELEASING.get();
-    if releasing && let Ok(()) = LATER.try_with(|later| later.borrow_mut().push(first)) {
-        RELEASING.set((true, waiting + 1));
-        return;
-    }
-    RELEASING.set((true, 0));
-    let mut queue = Queue::default();
-    // Most die alone: they need no list.
-    let mut held = None;
-    arena.clear(first, &mut queue, |body| held = Some(body));
-    if queue.is_empty() {
-        drop(arena);
-        drop(held.take());
-        if RELEASING.get().1 == 0 {
-            RELEASING.set((false, 0));
-            return;
-        }
-        arena = ARENA.lock();
-    }
-    release_all(arena, queue, held);
-}
-
-/// The rest of [`release`]: what died with the first node and what waited while that was dropped.
-#[inline(never)]
-fn release_all(mut arena: MutexGuard<'_, Arena>, mut queue: Queue, held: Option<Body>) {
-    let mut dead: Vec<Body> = Vec::from_iter(held);
-    let mut left = BATCH;
-    loop {
-        while let Some(at) = queue.pop() {
-            arena.clear(at, &mut queue, |body| dead.push(body));
-            left -= 1;
-            if left == 0 {
-                drop(arena);
-                dead.clear();
-                left = BATCH;
-                arena = ARENA.lock();
-            }
-        }
-        drop(arena);
-        dead.clear();
-        if RELEASING.get().1 == 0 {
-            break;
-        }
-        RELEASING.set((true, 0));
-        let later = LATER.try_with(|later| std::mem::take(&mut *later.borrow_mut()));
-        later
-            .unwrap_or_default()
-            .into_iter()
-            .for_each(|at| queue.push(at));
-        arena = ARENA.lock();
-    }
-    RELEASING.set((false, 0));
-}
-
-impl Arena {
-    /// Takes one count off; tells whether it was the last.
-    #[inline(always)]
-    fn uncount(&mut self, at: u32) -> bool {
-        let slot = self.slot_mut(at);
-        slot.count -= 1;
-        slot.count == 0
-    }
-
-    /// Empties a slot whose count is zero and puts it on the free list; nodes that die of it queue.
-    /// `held` gets what there is to drop. A slot that was counted again while it queued stays.
-    #[inline(always)]
-    fn clear(&mut self, at: u32, queue: &mut Queue, held: impl FnOnce(Body)) {
-        let free = self.free;
-        let slot = self.slot_mut(at);
-        if slot.count != 0 || slot.rule.is_none() {
-            return;
-        }
-        slot.rule = None;
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.mark.place = free;
-        let holds = slot.body.holds_something();
-        let body = holds.then(|| std::mem::take(&mut slot.body));
-        let (to, edges) = (slot.body.to, slot.body.edges);
-        slot.body.forget();
-        self.free = at;
-        self.free_count += 1;
-        let lose = |to: u32| {
-            if self.uncount(to) {
-                queue.push(to);
-            }
-        };
-        match body {
-            Some(body) => {
-                body.each_edge(lose);
-                held(body);
-            }
-            None => each_slot(to, edges, lose),
-        }
-    }
 }

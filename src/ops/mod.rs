@@ -16,6 +16,7 @@ pub mod diagonal;
 pub mod factor;
 pub mod fused;
 pub mod histogram;
+pub mod in_place;
 pub mod index;
 pub mod join;
 pub mod mask;
@@ -48,7 +49,8 @@ use crate::graph::{Input, Rule, Var};
 use crate::tensor::{DType, Device, Tensor, Value};
 use smallvec::SmallVec;
 
-pub use apply::{apply, apply_in_place, run_into};
+pub use apply::apply;
+pub use in_place::{apply_in_place, run_into};
 pub use sample::Sample;
 
 /// An operation.

@@ -299,7 +299,7 @@ pub(super) fn computed<'py>(
         out,
         |t| {
             run(|| {
-                crate::ops::apply::refuse_repeats(op, t)?;
+                crate::ops::in_place::refuse_repeats(op, t)?;
                 crate::ops::copy::copy_into(t, &flat)
             })
         },

@@ -166,7 +166,7 @@ impl PyTensor {
         let from = super::call::for_copy(&to, &from, broadcast)?;
         released(slf.py(), || {
             run(|| {
-                crate::ops::apply::refuse_repeats("copy_", &to)?;
+                crate::ops::in_place::refuse_repeats("copy_", &to)?;
                 copy_into(&to, &from)
             })
         })?;

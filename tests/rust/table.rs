@@ -1,7 +1,8 @@
 //! Walks the table: every row, every try, against finite differences and its own other forms.
 
 use rgrad::graph::{Input, Var, Variable};
-use rgrad::ops::apply::{Values, apply, run_into};
+use rgrad::ops::apply::{Values, apply};
+use rgrad::ops::in_place::run_into;
 use rgrad::ops::{self, Class, Op, Sample};
 use rgrad::tensor::{DType, Dims, Tensor, Value};
 use rgrad::{dispatch, engine};

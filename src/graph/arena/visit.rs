@@ -1,6 +1,7 @@
 //! The engine's visits to nodes: many steps under one lock.
 
-use super::{ARENA, Arena, Edges, Mark, NodeId, Payload, each_slot};
+use super::{ARENA, Arena, Edges, Mark, NodeId, Payload};
+use crate::graph::body::each_slot;
 use crate::graph::foreign::Foreign;
 use crate::graph::rule::Rule;
 use crate::graph::variable::Variable;

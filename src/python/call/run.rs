@@ -6,9 +6,8 @@ use crate::cpu::stop;
 use crate::error::{Error, Result};
 use crate::fail;
 use crate::graph::{Input, Origin, Var, Variable, is_recording, with_recording};
-use crate::ops::apply::{
-    Values, apply, apply_in_place, leaf_in_place, refuse_repeats, run_into, single, single_in_line,
-};
+use crate::ops::apply::{Values, apply, single, single_in_line};
+use crate::ops::in_place::{apply_in_place, leaf_in_place, refuse_repeats, run_into};
 use crate::ops::{self, Op, shape};
 use crate::python::classes;
 use crate::python::errors::run;

@@ -5,7 +5,7 @@ use super::{From, Kept, Marks};
 use crate::error::Error;
 use crate::graph::arena::Handle;
 use crate::graph::{Var, Variable, is_recording};
-use crate::ops::apply::written;
+use crate::ops::in_place::written;
 use crate::ops::shape;
 use crate::python::tensor::PyTensor;
 use crate::python::variable::PyVariable;

@@ -6,9 +6,9 @@ use crate::cpu::random::Generator;
 use crate::dispatch;
 use crate::error::Result;
 use crate::fail;
-use crate::ops::apply::refuse_repeats;
 use crate::ops::copy::{as_contiguous, copy_into};
 use crate::ops::device;
+use crate::ops::in_place::refuse_repeats;
 use crate::tensor::{Device, Element, Tensor, sizes_text};
 
 /// A distribution with its parameters.
